@@ -1,0 +1,100 @@
+# Sallyport: `make` builds, `make run` serves a disk, `make test` proves it.
+#
+#   make [CC=clang] [O=0] [SAN=address,undefined]   build into build/ (or build-<what>/)
+#   make run        a gateway on loopback, in the foreground, with its state in run/
+#   make test       every test that is quick; ONLY=AREA for one area
+#   make lint       formatting, static analysis, style figures
+#   make fuzz       every fuzz target for FUZZ_SECONDS each
+#   make soak       what takes long
+#   make install    into DESTDIR and PREFIX
+
+VERSION := 0.1
+PREFIX  := /usr/local
+comma   := ,
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+O   := 2
+SAN :=
+variant := $(if $(filter clang%,$(CC)),-clang)$(if $(filter-out 2,$(O)),-O$(O))$(if $(SAN),-$(subst $(comma),-,$(SAN)))
+B := build$(variant)
+
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wformat=2 -Wimplicit-fallthrough \
+	-Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith -Wundef -Werror
+HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection \
+	-ftrivial-auto-var-init=zero -fPIE $(if $(SAN)$(filter 0,$(O)),,-D_FORTIFY_SOURCE=2)
+CFLAGS := -std=gnu11 -g -O$(O) $(WARN) $(HARDEN) -ffunction-sections -fdata-sections -MMD -MP -I. \
+	-D_GNU_SOURCE -DSALLYPORT_VERSION='"$(VERSION)"' \
+	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all) $(EXTRA_CFLAGS)
+LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed $(if $(SAN),-fsanitize=$(SAN))
+SESSION_LIBS := -luring -lseccomp -lisal -lcrypto -lsodium -lpthread
+LIBS := $(SESSION_LIBS) -lyaml -lnftnl -lmnl -ljansson
+
+FOLDERS := $(wildcard gateway/*) auth policy backends
+MAINS   := gateway/cli/main.c gateway/session/main.c
+SOURCES := $(filter-out $(MAINS),$(foreach f,$(FOLDERS),$(wildcard $(f)/*.c)))
+OBJECTS := $(SOURCES:%.c=$(B)/%.o)
+LIB     := $(B)/libsallyport.a
+TESTS   := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c tests/protocol/*.c))
+FUZZERS := $(patsubst tests/fuzz/%.c,build-fuzz/%,$(wildcard tests/fuzz/*.c))
+FUZZ_SECONDS := 20
+
+.PHONY: all run test lint fuzz soak install clean tests
+.DELETE_ON_ERROR:
+.SECONDARY:
+all: $(B)/sallyport $(B)/sallyport-session
+
+# A fresh machine has make and nothing else: the stamp installs, or names, what is missing.
+$(B)/.deps-%: deploy/install-deps.sh
+	@mkdir -p $(@D) && sh deploy/install-deps.sh $* && touch $@
+
+$(B)/%.o: %.c | $(B)/.deps-build
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -c -o $@ $<
+
+$(LIB): $(OBJECTS)
+	@rm -f $@
+	@$(AR) rcs $@ $^
+
+$(B)/sallyport: $(B)/gateway/cli/main.o $(LIB)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(B)/sallyport-session: $(B)/gateway/session/main.o $(LIB)
+	$(CC) $(LDFLAGS) -o $@ $^ $(SESSION_LIBS)
+
+$(B)/tests/%: $(B)/tests/%.o $(LIB)
+	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
+
+$(TESTS:%=%.o): | $(B)/.deps-test
+
+tests: $(TESTS)
+
+run: all
+	@sh deploy/run-demo.sh $(B)
+
+test: $(B)/.deps-test all tests
+	@python3 tests/run.py --build $(B) $(if $(SAN),--sanitized) $(if $(ONLY),--only $(ONLY))
+
+soak: $(B)/.deps-test all tests
+	@python3 tests/run.py --build $(B) --soak $(if $(ONLY),--only $(ONLY))
+
+lint: $(B)/.deps-test
+	@sh tests/lint.sh
+
+build-fuzz/%: tests/fuzz/%.c $(SOURCES) | $(B)/.deps-test
+	@mkdir -p $(@D)
+	clang $(filter-out -Wl% -MMD -MP -O2,$(CFLAGS)) -O1 -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -o $@ $< $(SOURCES) $(LIBS)
+
+fuzz: $(FUZZERS)
+	@sh tests/fuzz/run.sh $(FUZZ_SECONDS) $(FUZZERS)
+
+install: all
+	install -D $(B)/sallyport $(DESTDIR)$(PREFIX)/bin/sallyport
+	install -D $(B)/sallyport-session $(DESTDIR)$(PREFIX)/libexec/sallyport/sallyport-session
+	sh deploy/install-files.sh "$(DESTDIR)" "$(PREFIX)"
+
+clean:
+	rm -rf build build-*
+
+-include $(OBJECTS:.o=.d) $(TESTS:%=%.d) $(MAINS:%.c=$(B)/%.d)
