@@ -1,0 +1,69 @@
+/* The session's side of a disk: completion-based I/O on a granted descriptor.
+ * backend_submit() takes the gate's admission: there is no way to a disk without
+ * one, because only gateway/scsi/gate.c can make it. Two engines run the I/O behind
+ * the same interface: io_uring (restricted) and a small pool of threads. */
+#pragma once
+
+#include <sys/uio.h>
+#include "gateway/base/base.h"
+
+struct admission; /* made by the gate, one for each command; opaque to everybody else */
+
+#define IO_SEGMENTS_MAX 64
+
+enum io_op { IO_INVALID, IO_READ, IO_WRITE, IO_FLUSH };
+
+/* One request. The caller keeps it and its memory until done() was called, exactly once, from
+ * engine_reap(), never from within backend_submit(). */
+struct io {
+	enum io_op op;
+	bool fua;	 /* IO_WRITE: durable before it is done (RWF_DSYNC) */
+	uint64_t offset; /* octets */
+	struct iovec iov[IO_SEGMENTS_MAX];
+	unsigned iov_count;
+	size_t length; /* octets in iov[]; the engine finishes short transfers itself */
+	/* result: 0 or -errno; -ENODATA when the disk ended before the request did */
+	void (*done)(struct io *io, int result);
+
+	/* the engine's */
+	struct io *next;
+	struct backend *backend;
+	size_t progress;
+	int result;
+};
+
+enum engine_kind { ENGINE_INVALID, ENGINE_AUTO, ENGINE_URING, ENGINE_THREADS };
+
+struct engine;
+
+/* Before the sandbox closes. `lifeline` is the write end of a pipe that must stay open as long as
+ * any I/O of this engine can still reach a disk: io_uring keeps it among its registered files, the
+ * threads keep the descriptor itself. Taken over on success. `depth`: requests at once.
+ * ENGINE_AUTO: io_uring where it is there and can be restricted, else threads. */
+int engine_open(enum engine_kind kind, unsigned depth, int lifeline,
+		struct engine **ret_engine) MUST_CHECK;
+enum engine_kind engine_kind(const struct engine *e);
+int engine_poll_fd(const struct engine *e); /* readable when engine_reap() has work */
+void engine_flush(struct engine *e);	/* hands what was submitted to the kernel, in one call */
+unsigned engine_reap(struct engine *e); /* calls done() of what has ended; their number */
+unsigned engine_in_flight(const struct engine *e);
+void engine_close(struct engine *e); /* waits for what is in flight */
+
+/* A disk within the session. */
+struct backend {
+	struct engine *engine;
+	int fd;		     /* the grant's descriptor; the backend closes it */
+	unsigned slot;	     /* its place in io_uring's table of files */
+	uint64_t size_bytes; /* as granted: requests beyond it are our own bug (assert) */
+	bool writable;
+};
+
+#define BACKENDS_MAX 256 /* LUNs of one session */
+
+int backend_open(struct engine *e, int fd, uint64_t size_bytes, bool writable,
+		 struct backend **ret_backend) MUST_CHECK;
+void backend_close(struct backend *b);
+/* 0: done() will be called. -EAGAIN: the engine is full (a bug of the caller's bounds). */
+int backend_submit(struct backend *b, const struct admission *admission, struct io *io) MUST_CHECK;
+/* 0; -ENODATA: smaller than granted; -ESTALE: its file was deleted; other -errno. One fstat(). */
+int backend_check(struct backend *b) MUST_CHECK;

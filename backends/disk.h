@@ -1,0 +1,40 @@
+/* The monitor's side of a disk: found, claimed, opened afresh for every grant.
+ * One file per kind: file.c (regular files and block devices), memory.c. */
+#pragma once
+
+#include "gateway/base/base.h"
+
+enum disk_kind { DISK_INVALID, DISK_FILE, DISK_DEVICE, DISK_MEMORY };
+
+struct disk_spec {
+	enum disk_kind kind;
+	const char *name;    /* in the policy, for messages */
+	const char *path;    /* DISK_FILE, DISK_DEVICE; absolute */
+	uint64_t size_bytes; /* DISK_FILE: made sparse with this size when missing, 0: must exist;
+			      * DISK_MEMORY: its size */
+	bool read_only;
+	const char *const *roots; /* the path must lie below one of these, after symbolic links */
+	size_t root_count;
+};
+
+struct disk {
+	enum disk_kind kind;
+	int claim_fd;	     /* holds the lock (flock, O_EXCL on devices, or the memfd) */
+	uint64_t size_bytes; /* a multiple of 512 */
+	bool read_only;
+	bool rotational;
+	char path[4096];
+	dev_t dev;
+	ino_t ino;
+};
+
+/* Opens and claims. On failure writes a sentence to `ret_why` that says what failed, on what, why
+ * and what to do: mounted or claimed by another program, outside disk_roots, wrong type, size that
+ * differs from the file's, no space. A file that is made is 0600 and sparse. */
+int disk_claim(const struct disk_spec *spec, struct disk *ret_disk, char *ret_why,
+	       size_t why_size) MUST_CHECK;
+/* A fresh open() for one grant: never a duplicate. -ESTALE when the path now names another file. */
+int disk_open(const struct disk *d, bool writable) MUST_CHECK;
+/* 0; -ENODATA: shrank; -ESTALE: deleted or replaced. */
+int disk_check(const struct disk *d) MUST_CHECK;
+void disk_release(struct disk *d);

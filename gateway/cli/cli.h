@@ -1,0 +1,63 @@
+/* The command line: a table of subcommands, and one parser for their options. */
+#pragma once
+
+#include <stdio.h>
+#include "gateway/base/base.h"
+
+/* Exit statuses, the same for every subcommand. */
+enum exit_status {
+	EXIT_DONE = 0,
+	EXIT_NO = 1, /* the answer is no */
+	EXIT_USAGE = 2,
+	EXIT_CANNOT = 3, /* it could not be done: the reason is on stderr */
+	EXIT_DIFFERENCES = 10,
+	EXIT_GAPS = 20,
+	EXIT_DAMAGED = 21,
+	EXIT_TAIL = 22, /* audit verify */
+};
+
+struct cli_option {
+	const char *name;  /* "--since" */
+	const char *value; /* what it takes, for the help: "TIME"; NULL: a flag */
+	const char *help;
+};
+
+#define CLI_ARGUMENTS_MAX 8
+#define CLI_OPTIONS_MAX	  24
+
+struct cli {
+	const struct subcommand *command;
+	const char *arguments[CLI_ARGUMENTS_MAX + 1]; /* what is no option; NULL-ended */
+	size_t argument_count;
+	const char *state; /* --state DIR, or the default */
+	bool json;
+	const char *values[CLI_OPTIONS_MAX]; /* by index in command->options; "" for a flag */
+};
+
+struct subcommand {
+	const char *name;		   /* "check" */
+	const char *arguments;		   /* for the usage line: "POLICY" */
+	size_t least, most;		   /* arguments */
+	const char *summary;		   /* one line */
+	const char *examples;		   /* two lines, the first thing that --help shows */
+	const char *text;		   /* more, or NULL */
+	const struct cli_option *options;  /* its own; NULL-name ended, or NULL */
+	bool json;			   /* takes --json */
+	int (*run)(const struct cli *cli); /* returns an exit status */
+};
+
+/* The value of an option of this subcommand ("" for a flag), or NULL when it was not given. */
+const char *cli_option(const struct cli *cli, const char *name);
+/* Prints "sallyport NAME: …" and how to get help; returns EXIT_USAGE. */
+int cli_usage(const struct cli *cli, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Prints "sallyport NAME: …" and returns EXIT_CANNOT. Errors say what failed, on what, why, what to
+ * do. */
+int cli_cannot(const struct cli *cli, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Colour: only when f is a terminal and NO_COLOR is not set. */
+bool cli_colour(FILE *f);
+/* The nearest of `names` (count entries of `stride` octets apart, each a const char *) within two
+ * edits, unique; or NULL. */
+const char *cli_nearest(const char *word, const char *const *names, size_t count);
+
+extern const struct subcommand cli_run, cli_status, cli_sessions, cli_check, cli_plan, cli_explain,
+	cli_secret, cli_audit;

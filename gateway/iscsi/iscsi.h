@@ -1,0 +1,186 @@
+/* One iSCSI connection, RFC 7143, as a machine without I/O: bytes and answers go in,
+ * bytes and questions come out. It knows no socket, no file, no clock, no secret and
+ * no SCSI. Used by the session process; everything received is hostile.
+ *
+ *	receive:  iscsi_rx_space() says where the next octets go; iscsi_received(n) runs them
+ *	send:     iscsi_tx() says which octets to send;         iscsi_sent(n) forgets them
+ *	time:     iscsi_tick(now_ms), at iscsi_next_tick()
+ */
+#pragma once
+
+#include <sys/uio.h>
+#include "gateway/base/base.h"
+#include "gateway/base/iscsi_name.h"
+
+struct iscsi; /* the connection */
+
+#define ISCSI_BHS_SIZE	     48
+#define ISCSI_CDB_MAX	     260 /* 16 and what AHS type 1 can add, bounded */
+#define ISCSI_SENSE_MAX	     96
+#define ISCSI_WINDOW_MAX     128 /* commands at once, in all */
+#define ISCSI_IMMEDIATE_MAX  8	 /* immediate commands at once: beyond, Reject 06h */
+#define ISCSI_TASKS_MAX	     (ISCSI_WINDOW_MAX + ISCSI_IMMEDIATE_MAX)
+#define ISCSI_CHUNK_SIZE     65536u /* buffers come in chunks; each task has one of its own */
+#define ISCSI_TASK_CHUNKS    64	    /* at most, so 4 MiB a command */
+#define ISCSI_POOL_CHUNKS    (ISCSI_TASKS_MAX + 2 * ISCSI_TASK_CHUNKS)
+#define ISCSI_CHAP_BYTES_MAX 1024
+
+/* What this end offers and declares. */
+struct iscsi_limits {
+	uint32_t max_recv_segment;	     /* 262144 */
+	uint32_t max_burst;		     /* 1048576 */
+	uint32_t first_burst;		     /* at most ISCSI_CHUNK_SIZE: 65536 */
+	uint32_t max_r2t;		     /* 1 … 16 */
+	uint32_t queue_depth;		     /* at most ISCSI_WINDOW_MAX */
+	bool initial_r2t, immediate_data;    /* our preference: false, true */
+	bool header_digest, data_digest;     /* CRC32C is agreed to when offered */
+	uint32_t ping_every_ms, ping_misses; /* NOP-In when the initiator is silent; 0: none */
+};
+
+struct iscsi_names {
+	bool discovery;
+	uint16_t cid, tsih;
+	uint8_t isid[6];
+	char initiator[ISCSI_NAME_SIZE], target[ISCSI_NAME_SIZE]; /* as received, cut to fit */
+};
+
+struct iscsi_chap_proof {
+	char name[256];
+	uint8_t response[64];
+	size_t response_len;
+	bool has_challenge; /* CHAP_I and CHAP_C came: the initiator wants our proof */
+	uint8_t id;
+	uint8_t challenge[ISCSI_CHAP_BYTES_MAX];
+	size_t challenge_len;
+};
+
+struct iscsi_grant {
+	uint16_t tsih;
+	const char *target_alias; /* or NULL */
+	uint32_t queue_depth;
+};
+
+enum iscsi_task_attribute {
+	TASK_UNTAGGED,
+	TASK_SIMPLE,
+	TASK_ORDERED,
+	TASK_HEAD_OF_QUEUE,
+	TASK_ACA
+};
+
+/* A SCSI command on its way. The core owns it; the host keeps its own state beside it, by slot. */
+struct iscsi_task {
+	unsigned slot; /* 0 to ISCSI_TASKS_MAX - 1 */
+	uint32_t itt, cmdsn;
+	uint32_t edtl; /* Expected Data Transfer Length, octets */
+	uint8_t lun[8];
+	uint8_t attribute; /* enum iscsi_task_attribute */
+	bool read, write, immediate;
+	uint8_t cdb[ISCSI_CDB_MAX];
+	size_t cdb_len; /* 16, or more with an AHS */
+	/* its buffer: data-out that arrived, or room for data-in */
+	struct iovec iov[ISCSI_TASK_CHUNKS];
+	unsigned iov_count;
+	size_t buffer_len;
+};
+
+struct iscsi_response {
+	uint8_t status;	  /* SAM */
+	uint8_t response; /* iSCSI: 0 completed at target, 1 target failure */
+	size_t data_len;  /* data-in at the start of the task's buffer */
+	size_t wanted;	  /* octets that the command would move: the residual comes from it */
+	const uint8_t *sense;
+	size_t sense_len;
+};
+
+enum iscsi_end {
+	ISCSI_END_NONE,
+	ISCSI_END_LOGOUT,
+	ISCSI_END_REFUSED,   /* a login status other than success was sent */
+	ISCSI_END_MALFORMED, /* before login: closed without an answer, or after what can't be
+				mended */
+	ISCSI_END_DIGEST,    /* header digest error at level 0 */
+	ISCSI_END_SILENT,    /* pings without answer */
+};
+
+enum iscsi_tmf { /* RFC 7143 section 11.5.1 */
+		 TMF_ABORT_TASK = 1,
+		 TMF_ABORT_TASK_SET,
+		 TMF_CLEAR_ACA,
+		 TMF_CLEAR_TASK_SET,
+		 TMF_LUN_RESET,
+		 TMF_TARGET_WARM_RESET,
+		 TMF_TARGET_COLD_RESET,
+		 TMF_TASK_REASSIGN,
+};
+
+/* What the core asks of its surroundings. Each may be answered at once, from within the call, or
+ * later. `host` is what iscsi_open() was given. */
+struct iscsi_host {
+	/* login: the names are known (once), CHAP steps, the last response waits for the grant */
+	void (*names)(void *host, const struct iscsi_names *names);
+	void (*chap_offer)(void *host, const uint32_t *algorithms, size_t count);
+	void (*chap_proof)(void *host, const struct iscsi_chap_proof *proof);
+	void (*enter)(void *host);
+
+	/* full feature: commands come in the order of CmdSN */
+	void (*command)(void *host, struct iscsi_task *task);
+	/* the answer to iscsi_task_want() or iscsi_task_buffer() that was not given at once */
+	void (*data_arrived)(void *host, struct iscsi_task *task);
+	void (*buffer_ready)(void *host, struct iscsi_task *task);
+	/* The task is to end without a response (abort, reset, connection lost). True: nothing is
+	 * running for it and the host has forgotten it. False: the host calls iscsi_task_end() when
+	 * what runs is over; until then its buffer stays. */
+	bool (*cancel)(void *host, struct iscsi_task *task);
+	/* Its response is composed, its buffer no longer needed by the host: forget it. */
+	void (*finished)(void *host, struct iscsi_task *task);
+	/* Does this LUN exist for this nexus? For task management. */
+	bool (*lun_exists)(void *host, const uint8_t lun[8]);
+	/* How many commands more may the window be open for (ring slots)? */
+	uint32_t (*room)(void *host);
+	/* The text of SendTargets for this initiator: "TargetName=…\0TargetAddress=…\0…"; `which`
+	 * is "All", "" or a target's name. Returns its length; *ret_text stays the host's. */
+	size_t (*send_targets)(void *host, const char *which, const char **ret_text);
+};
+
+int iscsi_open(const struct iscsi_limits *limits, uint16_t portal_group,
+	       const struct iscsi_host *ops, void *host, struct iscsi **ret_iscsi) MUST_CHECK;
+/* Cancels every task; those that still run must have ended (iscsi_tasks_running() == 0). */
+void iscsi_close(struct iscsi *i);
+void iscsi_cancel_all(struct iscsi *i); /* connection lost: nothing is sent any more */
+unsigned iscsi_tasks_running(const struct iscsi *i);
+
+size_t iscsi_rx_space(struct iscsi *i, struct iovec iov[], size_t max); /* entries; 0: not now */
+void iscsi_received(struct iscsi *i, size_t len, uint64_t now_ms);
+size_t iscsi_tx(struct iscsi *i, struct iovec iov[], size_t max); /* entries */
+void iscsi_sent(struct iscsi *i, size_t len);
+bool iscsi_tx_waiting(const struct iscsi *i);
+void iscsi_tick(struct iscsi *i, uint64_t now_ms);
+uint64_t iscsi_next_tick(const struct iscsi *i); /* 0: none */
+/* Something that room() depends on has changed: opens the window, sends a NOP-In if it was shut. */
+void iscsi_room_changed(struct iscsi *i);
+
+/* Over: send what iscsi_tx() still has, then close. `ret_detail`: a sentence, escaped. */
+enum iscsi_end iscsi_ended(const struct iscsi *i, const char **ret_detail);
+bool iscsi_is_full_feature(const struct iscsi *i);
+/* Our CHAP response was sent: who leaves from here on did not accept it. */
+bool iscsi_proof_sent(const struct iscsi *i);
+
+/* Answers to the host's questions in login. */
+void iscsi_chap_challenge(struct iscsi *i, uint32_t algorithm, uint8_t id, const uint8_t *challenge,
+			  size_t len);
+/* Name and response of ours go out with the next response; response_len 0: one-way. */
+void iscsi_chap_accepted(struct iscsi *i, const char *name, const uint8_t *response, size_t len);
+void iscsi_login_refuse(struct iscsi *i, uint16_t status); /* 0x0201 … */
+void iscsi_login_granted(struct iscsi *i, const struct iscsi_grant *grant);
+
+/* Data-out of `bytes` octets (at most EDTL of it comes): 0 when it is all there already, -EAGAIN:
+ * data_arrived() follows. -EMSGSIZE: more than a task can hold. */
+int iscsi_task_want(struct iscsi *i, struct iscsi_task *task, size_t bytes) MUST_CHECK;
+/* Room for data-in: 0, -EAGAIN: buffer_ready() follows, -EMSGSIZE. Its content is not set. */
+int iscsi_task_buffer(struct iscsi *i, struct iscsi_task *task, size_t bytes) MUST_CHECK;
+void iscsi_task_respond(struct iscsi *i, struct iscsi_task *task, const struct iscsi_response *r);
+void iscsi_task_end(struct iscsi *i, struct iscsi_task *task); /* after cancel() returned false */
+
+/* Asynchronous message 1: please log out within `seconds` (RFC 7143 section 11.9). */
+void iscsi_ask_logout(struct iscsi *i, uint16_t seconds);

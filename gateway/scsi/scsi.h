@@ -1,0 +1,111 @@
+/* A SCSI device server for one nexus, SPC-4 and SBC-3, as a machine without I/O:
+ * CDBs and completions go in, steps come out. Commands come from one table; each
+ * passes the gate, which alone can hand it to a backend. Runs in the session. */
+#pragma once
+
+#include <sys/uio.h>
+#include "backends/backend.h"
+#include "gateway/audit/ring.h"
+#include "gateway/base/base.h"
+#include "gateway/base/iscsi_name.h"
+
+#define SCSI_SENSE_SIZE	  32
+#define SCSI_TRANSFER_MAX (4u << 20) /* octets a command; VPD B0h says so */
+
+enum scsi_status {
+	SCSI_GOOD = 0x00,
+	SCSI_CHECK_CONDITION = 0x02,
+	SCSI_BUSY = 0x08,
+	SCSI_RESERVATION_CONFLICT = 0x18,
+	SCSI_TASK_SET_FULL = 0x28,
+	SCSI_TASK_ABORTED = 0x40,
+};
+
+struct scsi_lun {
+	bool present;
+	uint16_t number;
+	bool writable, rotational, memory;
+	uint32_t block_size;
+	uint32_t rule_line; /* of the policy, that makes it read-only; 0: the disk is */
+	uint64_t blocks;
+	uint8_t naa[8];
+	char serial[37]; /* the disk's UUID */
+	struct backend *backend;
+	int failed; /* errno that ended it for good (deleted, shrank, sync failed); 0: well */
+	uint64_t checked_ms; /* when backend_check() ran last: at most once a second */
+};
+
+/* One I_T nexus: what the grant said. */
+struct scsi_nexus {
+	struct scsi_lun luns[BACKENDS_MAX];
+	char target[ISCSI_NAME_SIZE], initiator[ISCSI_NAME_SIZE];
+	uint16_t portal_group, relative_port;
+	bool audit_writes_only;
+	struct audit_ring *ring;
+	struct gate *gate;
+	uint64_t now_ms; /* set by the host at each turn of its loop */
+	/* told once for each LUN that failed */
+	void (*lun_failed)(void *host, const struct scsi_lun *lun, int error, uint64_t lba);
+	/* the device asks that held commands (durable answers) are looked at again: see
+	 * scsi_audit_moved */
+	void *host;
+};
+
+enum scsi_step {
+	SCSI_STEP_INVALID,
+	SCSI_WANT_DATA,	  /* `bytes` of data-out, then scsi_data_arrived() */
+	SCSI_WANT_BUFFER, /* room for `bytes` of data-in, then scsi_buffer_ready() */
+	SCSI_RUNNING,	  /* a backend or the audit has it: task->done() will be called */
+	SCSI_DONE,	  /* status, sense and data_len are set */
+};
+
+struct scsi_task {
+	/* set by the host */
+	struct scsi_nexus *nexus;
+	uint8_t lun[8];
+	const uint8_t *cdb; /* cdb_len octets, at least 16; stays until done */
+	size_t cdb_len;
+	uint32_t tag, edtl;
+	uint8_t attribute;
+	bool read, write;  /* the R and W bits of the transport: which data may move */
+	struct iovec *iov; /* set before scsi_data_arrived() and scsi_buffer_ready() */
+	unsigned iov_count;
+	size_t buffer_len; /* octets in iov: data-out that came, or room for data-in */
+	void (*done)(struct scsi_task *task); /* the task is SCSI_DONE now */
+
+	/* the result */
+	size_t bytes; /* with SCSI_WANT_…: how many */
+	uint8_t status;
+	size_t data_len; /* octets of data-in in the buffer */
+	size_t wanted;	 /* octets that the command would move, whatever EDTL says */
+	uint8_t sense[SCSI_SENSE_SIZE];
+	size_t sense_len;
+
+	/* the device's own */
+	const struct scsi_command *command;
+	struct scsi_lun *unit;
+	struct admission *admission;
+	struct io io;
+	uint64_t lba;
+	uint32_t blocks;
+	uint64_t durable_mark;
+	bool waits_for_audit, running, cancelled;
+	struct scsi_task *next; /* in the list of those that wait for the audit */
+};
+
+/* `admissions`: how many commands at once. Allocates the gate. */
+int scsi_nexus_open(struct scsi_nexus *n, unsigned admissions) MUST_CHECK;
+void scsi_nexus_close(struct scsi_nexus *n);
+
+enum scsi_step scsi_begin(struct scsi_task *task);
+enum scsi_step scsi_data_arrived(struct scsi_task *task);
+enum scsi_step scsi_buffer_ready(struct scsi_task *task);
+/* True: forgotten ("not executed" is in the audit if it was admitted). False: it runs; done() will
+ * be called, and its result is to be thrown away. */
+bool scsi_cancel(struct scsi_task *task);
+/* The auditor has made something durable, or is gone: answers what waited for it. */
+void scsi_audit_moved(struct scsi_nexus *n);
+/* Free places in the window: bounded by ring slots (two a command) and admissions. */
+uint32_t scsi_room(const struct scsi_nexus *n);
+/* SAM-5 section 4.7: the LUN's number, or -1 if it is no single-level LUN below 256. */
+int scsi_lun_decode(const uint8_t lun[8]);

@@ -1,0 +1,118 @@
+/* The channel between the monitor and one session: what the session claims, what the
+ * monitor grants. Everything from the session is hostile to the monitor; everything
+ * from the monitor is trusted by the session. */
+#pragma once
+
+#include "gateway/base/address.h"
+#include "gateway/base/channel.h"
+#include "gateway/base/iscsi_name.h"
+
+enum session_message {
+	SESSION_INVALID,
+	/* monitor to session */
+	SESSION_START,	 /* struct session_start: the first message */
+	SESSION_PERMIT,	 /* struct session_verdict: CHAP and the policy agree; finish the login */
+	SESSION_REFUSE,	 /* struct session_verdict: answer this status and close */
+	SESSION_TARGETS, /* fd: sealed memfd, the text of SendTargets for this initiator */
+	SESSION_LUN,	 /* struct session_lun; fd: the disk. After PERMIT, before GRANT */
+	SESSION_GRANT,	 /* struct session_grant; fds: ring, page (read-only), audit socket */
+	SESSION_GRANT_DISCOVERY, /* struct session_grant, without descriptors */
+	SESSION_AUDIT,		 /* fd: audit socket, of a new auditor */
+	SESSION_LOGOUT,		 /* struct session_logout: ask the initiator to log out, then end */
+	/* session to monitor */
+	SESSION_CLAIM,	    /* struct session_claim, once: the names, before CHAP is answered */
+	SESSION_ENTER,	    /* once: CHAP and negotiation are done, the grant is needed */
+	SESSION_REPORT,	    /* struct session_report: what ended a login or the session */
+	SESSION_LUN_FAILED, /* struct session_lun_failed */
+};
+
+/* Descriptors that the monitor gives to the process: 3 its channel, 4 the connection, 5 its channel
+ * to the authenticator, 6 the lifeline's write end. */
+struct session_start {
+	uint32_t connection;
+	uint32_t login_timeout_ms;
+	struct endpoint peer, local;
+	uint32_t portal_group;
+	uint32_t io; /* enum engine_kind */
+};
+
+struct session_claim {
+	uint32_t discovery; /* 1: a discovery session, no target */
+	uint16_t cid, tsih;
+	uint8_t isid[6];
+	uint8_t reserved[2];
+	char initiator[ISCSI_NAME_SIZE]; /* as the initiator wrote it, cut to fit; not normalised */
+	char target[ISCSI_NAME_SIZE];
+};
+
+struct session_verdict {
+	uint32_t status; /* login status class and detail, 0203h as 0x0203; 0: go on */
+	uint32_t reserved;
+};
+
+#define SESSION_LUN_WRITABLE   (1u << 0)
+#define SESSION_LUN_ROTATIONAL (1u << 1)
+#define SESSION_LUN_MEMORY     (1u << 2)
+
+struct session_lun {
+	uint16_t lun;
+	uint16_t reserved;
+	uint32_t flags;
+	uint32_t block_size;
+	uint32_t rule_line; /* the policy line that makes it read-only, for the gate's denials */
+	uint64_t size_bytes;
+	uint8_t naa[8];	 /* NAA 3h, locally assigned, from the disk's UUID */
+	char serial[37]; /* the UUID as text, without its end: 36 characters and NUL */
+	char disk[67];	 /* the policy's name of it */
+};
+
+struct session_grant {
+	uint32_t discovery; /* 1: no ring, no LUNs */
+	uint16_t tsih, relative_port;
+	uint32_t lun_count;
+	uint32_t queue_depth;
+	uint32_t audit_writes_only;
+	uint32_t reserved;
+	char target[ISCSI_NAME_SIZE];	 /* normalised */
+	char initiator[ISCSI_NAME_SIZE]; /* normalised */
+	char alias[256];
+};
+
+struct session_logout {
+	uint32_t seconds;
+	uint32_t reserved;
+};
+
+enum session_end {
+	SESSION_END_INVALID,
+	SESSION_END_LOGOUT,	      /* asked for by the initiator */
+	SESSION_END_LEFT,	      /* the peer closed the connection */
+	SESSION_END_LEFT_AFTER_PROOF, /* … in the login, after it saw our CHAP response */
+	SESSION_END_MALFORMED,	      /* detail says what */
+	SESSION_END_LOGIN_TIMEOUT,
+	SESSION_END_REFUSED, /* a login status of ours was answered; detail says which */
+	SESSION_END_DIGEST,
+	SESSION_END_SILENT, /* pings were not answered */
+	SESSION_END_TOLD,   /* the monitor asked */
+	SESSION_END_FAILED, /* our own failure */
+	SESSION_ENDS
+};
+
+struct session_report {
+	uint32_t end;		 /* enum session_end */
+	uint32_t sandbox_layers; /* with end 0: the first report, when the sandbox is closed */
+	uint64_t commands, read_bytes, written_bytes;
+	char detail[128]; /* raw peer text may be in it */
+};
+
+struct session_lun_failed {
+	uint16_t lun;
+	uint16_t reserved;
+	int32_t error; /* errno, positive */
+	uint64_t lba;
+};
+
+extern const struct message_spec session_inbox[], session_outbox[];
+extern const size_t session_inbox_len, session_outbox_len;
+
+int session_main(void);

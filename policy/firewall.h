@@ -1,0 +1,42 @@
+/* The firewall: the nft script that a policy means, and the process that loads it.
+ * Two tables, ours alone: `inet sallyport` (replaced whole at each load) and
+ * `inet sallyport-bans` (timed elements, kept over reloads). */
+#pragma once
+
+#include "gateway/base/address.h"
+#include "gateway/base/channel.h"
+#include "policy/policy.h"
+
+/* The script, as `plan --firewall` prints it and `nft -f -` loads it. Returns a malloc'd text. */
+char *firewall_script(const struct policy *p);
+
+/* Descriptors that the monitor gives to the process: 3 the channel. */
+int firewall_main(void);
+
+enum firewall_message {
+	FIREWALL_INVALID,
+	/* monitor to firewall */
+	FIREWALL_LOAD,	 /* fd: sealed memfd of the script; answered by FIREWALL_LOADED */
+	FIREWALL_BAN,	 /* struct firewall_ban: delete and add in one batch */
+	FIREWALL_UNBAN,	 /* struct firewall_ban */
+	FIREWALL_UNLOAD, /* removes both tables; answered by FIREWALL_LOADED, then exits 0 */
+	/* firewall to monitor */
+	FIREWALL_READY,	 /* struct firewall_status */
+	FIREWALL_LOADED, /* struct firewall_status */
+	FIREWALL_BANNED, /* struct firewall_status */
+};
+
+struct firewall_ban {
+	struct network source; /* ip_source_block() */
+	uint32_t seconds;
+	uint32_t reserved;
+};
+
+struct firewall_status {
+	uint32_t ok;
+	uint32_t sandbox_layers;
+	char why[512]; /* nft's or the kernel's words, when not ok */
+};
+
+extern const struct message_spec firewall_inbox[], firewall_outbox[];
+extern const size_t firewall_inbox_len, firewall_outbox_len;

@@ -1,0 +1,166 @@
+/* The compiled policy: what policy.yaml says, checked whole, with the line of each
+ * fact. Loaded by the monitor and by check, plan, explain. One decision function
+ * serves the login and `explain`. */
+#pragma once
+
+#include <stdio.h>
+#include "gateway/base/address.h"
+#include "gateway/base/base.h"
+#include "gateway/base/iscsi_name.h"
+
+#define POLICY_HASH_SIZE 32
+#define POLICY_NAME_SIZE 64 /* portals, disks: [a-z0-9-], at most 63 */
+#define POLICY_LUNS_MAX	 256
+
+enum portal_transport { PORTAL_INVALID, PORTAL_PLAIN, PORTAL_TLS, PORTAL_IPSEC, PORTAL_INTERFACE };
+
+struct policy_portal {
+	char name[POLICY_NAME_SIZE];
+	enum portal_transport transport;
+	struct endpoint *listen;
+	size_t listen_count;
+	bool accept_risk;
+	bool loopback; /* every endpoint is */
+	uint32_t line;
+};
+
+enum policy_disk_kind { POLICY_DISK_INVALID, POLICY_FILE, POLICY_DEVICE, POLICY_MEMORY };
+
+struct policy_disk {
+	char name[POLICY_NAME_SIZE];
+	enum policy_disk_kind kind;
+	char *path;
+	uint64_t size_bytes;
+	bool read_only;
+	uint32_t line;
+};
+
+struct policy_lun {
+	uint16_t lun;
+	size_t disk; /* index into disks */
+	uint32_t line;
+};
+
+struct policy_access { /* what one initiator may do with one LUN of its target */
+	uint16_t lun;
+	bool writable;
+	uint32_t line;
+};
+
+struct policy_initiator {
+	char name[ISCSI_NAME_SIZE];
+	struct network *from; /* none: any address, on loopback portals only */
+	size_t from_count;
+	char user[256], mutual[256];
+	uint32_t algorithms;	      /* bits 1 << CHAP number; the floor of this user */
+	struct policy_access *access; /* every LUN it may use, in order of LUN */
+	size_t access_count;
+	uint32_t line, from_line, chap_line;
+};
+
+struct policy_target {
+	char name[ISCSI_NAME_SIZE];
+	char *alias;	 /* or NULL */
+	size_t *portals; /* indexes */
+	size_t portal_count;
+	struct policy_lun *luns;
+	size_t lun_count;
+	struct policy_initiator *initiators;
+	size_t initiator_count;
+	uint32_t line;
+};
+
+enum policy_io { POLICY_IO_INVALID, POLICY_IO_AUTO, POLICY_IO_URING, POLICY_IO_THREADS };
+
+struct policy {
+	uint8_t hash[POLICY_HASH_SIZE]; /* SHA-256 of the file's octets */
+	struct policy_portal *portals;
+	size_t portal_count;
+	struct policy_disk *disks;
+	size_t disk_count;
+	struct policy_target *targets;
+	size_t target_count;
+
+	uint32_t algorithms; /* auth.algorithms */
+	uint32_t ban_after, ban_within_s, ban_for_s;
+	bool manage_firewall;
+	bool audit_writes_only;
+
+	char **disk_roots;
+	size_t disk_root_count;
+	char **operators;
+	size_t operator_count;
+	uint32_t login_timeout_ms, logins_at_once, connections;
+	enum policy_io io;
+};
+
+/* Reads and compiles the file. Every mistake is printed to `messages` (or gathered as JSON by
+ * policy_load_json()); returns 0, -EINVAL when the policy has an error, another -errno when the
+ * file can't be read (also said in `messages`). Warnings alone don't fail. `secret_known` may be
+ * NULL: then secrets are not checked against the store. */
+struct policy_options {
+	FILE *messages;
+	bool colour, json;
+	bool (*secret_known)(void *arg, const char *name);
+	void *arg;
+};
+int policy_load(const char *path, const struct policy_options *options,
+		struct policy **ret_policy) MUST_CHECK;
+/* The same for bytes at hand; `path` names them in messages. The fuzz target's door. */
+int policy_parse(const char *path, const char *text, size_t len,
+		 const struct policy_options *options, struct policy **ret_policy) MUST_CHECK;
+void policy_free(struct policy *p);
+
+/* --- deciding ----------------------------------------------------------------------------- */
+
+enum layer {
+	LAYER_NONE,
+	LAYER_FIREWALL,	 /* may this address reach this portal's port at all? */
+	LAYER_PORTAL,	 /* is the target served on this portal? */
+	LAYER_INITIATOR, /* does the policy name it, and is it the CHAP user's own name? */
+	LAYER_ADDRESS,
+	LAYER_CHAP,
+	LAYER_TARGET,
+	LAYER_LUN,
+	LAYER_COMMAND,
+	LAYERS
+};
+const char *layer_name(enum layer layer);
+
+struct claim {
+	struct ip from;
+	size_t portal;	       /* index; SIZE_MAX: any portal (explain without one) */
+	const char *user;      /* as the authenticator says; NULL: not asked (explain) */
+	const char *initiator; /* normalised */
+	const char *target;    /* normalised; NULL: a discovery session */
+	int lun;	       /* -1: not asked */
+	bool write;	       /* with a LUN: does the command write? */
+};
+
+struct verdict {
+	bool allowed, asked;
+	uint32_t line;	 /* the policy line that decides; 0: none (nothing names it) */
+	char reason[64]; /* short and stable, for the audit: "wrong-address" */
+	char text[256];	 /* a sentence for people */
+};
+
+struct decision {
+	bool allowed;
+	bool identity;	  /* the tuple initiator, user, address, portal fits: what failed, if
+			   * anything, is the target (0203h) and not the identity (0201h) */
+	enum layer layer; /* the first that says no */
+	struct verdict verdicts[LAYERS];
+	const struct policy_target *target;
+	const struct policy_initiator *initiator;
+};
+
+void policy_decide(const struct policy *p, const struct claim *claim,
+		   struct decision *ret_decision);
+/* Calls each() for every target that this initiator, from this address, on this portal may enter.
+ */
+void policy_each_target(const struct policy *p, const struct claim *claim,
+			void (*each)(void *arg, const struct policy_target *t), void *arg);
+/* Does the policy name this address as a source anywhere? (half of the login slots are theirs) */
+bool policy_names_address(const struct policy *p, const struct ip *ip);
+size_t policy_portal_by_endpoint(const struct policy *p,
+				 const struct endpoint *local); /* SIZE_MAX */
