@@ -15,7 +15,7 @@ enum session_message {
 	SESSION_REFUSE,	 /* struct session_verdict: answer this status and close */
 	SESSION_TARGETS, /* fd: sealed memfd, the text of SendTargets for this initiator */
 	SESSION_LUN,	 /* struct session_lun; fd: the disk. After PERMIT, before GRANT */
-	SESSION_GRANT,	 /* struct session_grant; fds: ring, page (read-only), audit socket */
+	SESSION_GRANT,	 /* struct session_grant; fd: the audit socket */
 	SESSION_GRANT_DISCOVERY, /* struct session_grant, without descriptors */
 	SESSION_AUDIT,		 /* fd: audit socket, of a new auditor */
 	SESSION_LOGOUT,		 /* struct session_logout: ask the initiator to log out, then end */
@@ -27,7 +27,18 @@ enum session_message {
 };
 
 /* Descriptors that the monitor gives to the process: 3 its channel, 4 the connection, 5 its channel
- * to the authenticator, 6 the lifeline's write end. */
+ * to the authenticator, 6 the lifeline's write end, 7 the audit ring, 8 its page (read-only); the
+ * last two are mapped before the sandbox closes, so that no descriptor can be mapped after it. */
+enum session_fd {
+	SESSION_FD_MONITOR = 3,
+	SESSION_FD_SOCKET,
+	SESSION_FD_AUTH,
+	SESSION_FD_LIFELINE,
+	SESSION_FD_RING,
+	SESSION_FD_PAGE,
+};
+#define SESSION_FDS 6
+
 struct session_start {
 	uint32_t connection;
 	uint32_t login_timeout_ms;

@@ -1,0 +1,263 @@
+/* The command `sallyport`: finds the subcommand in the table and parses its options.
+ * `sallyport internal ROLE` is how the monitor starts its helpers; it is no interface
+ * for people. */
+#include <stdarg.h>
+#include "auth/auth.h"
+#include "gateway/audit/auditor.h"
+#include "gateway/base/log.h"
+#include "gateway/base/process.h"
+#include "gateway/base/sandbox.h"
+#include "gateway/base/state.h"
+#include "gateway/cli/cli.h"
+#include "policy/firewall.h"
+
+static const struct subcommand *const commands[] = {
+	&cli_run,    &cli_check,    &cli_plan,	 &cli_explain,
+	&cli_status, &cli_sessions, &cli_secret, &cli_audit,
+};
+
+static const struct role {
+	const char *name;
+	int (*run)(void);
+} roles[] = {
+	{"authenticator", authenticator_main},
+	{"auditor", auditor_main},
+	{"firewall", firewall_main},
+};
+
+static int internal(int argc, char **argv)
+{
+	if (argc < 3)
+		return EXIT_USAGE;
+	for (size_t k = 0; k < ARRAY_LEN(roles); k++) {
+		if (strcmp(argv[2], roles[k].name) == 0) {
+			log_start(roles[k].name);
+			return process_harden() < 0 ? EXIT_CANNOT : roles[k].run();
+		}
+	}
+	return EXIT_USAGE;
+}
+
+static void usage(FILE *f)
+{
+	fprintf(f, "sallyport: an iSCSI target that can stand on a WAN\n\n"
+		   "  sallyport run /etc/sallyport/policy.yaml\n"
+		   "  sallyport status\n\n");
+	for (size_t k = 0; k < ARRAY_LEN(commands); k++)
+		fprintf(f, "  %-10s %s\n", commands[k]->name, commands[k]->summary);
+	fprintf(f, "\nsallyport COMMAND --help tells more. Without a command: status.\n");
+}
+
+static void help(const struct subcommand *c)
+{
+	printf("%s\n", c->examples);
+	printf("usage: sallyport %s %s [options]\n", c->name, c->arguments);
+	printf("%s\n", c->summary);
+	if (c->text != NULL)
+		printf("%s\n", c->text);
+	printf("\n");
+	for (const struct cli_option *o = c->options; o != NULL && o->name != NULL; o++)
+		printf("  %-12s %-9s %s\n", o->name, o->value ? o->value : "", o->help);
+	if (c->json)
+		printf("  %-12s %-9s %s\n", "--json", "", "facts as JSON");
+	printf("  %-12s %-9s state folder (" STATE_DEFAULT ")\n", "--state", "DIR");
+	printf("  %-12s %-9s this text\n", "--help", "");
+}
+
+const char *cli_option(const struct cli *cli, const char *name)
+{
+	for (size_t k = 0; cli->command->options[k].name != NULL; k++) {
+		if (strcmp(cli->command->options[k].name, name) == 0)
+			return cli->values[k];
+	}
+	assert(!"an option that the subcommand does not have");
+	return NULL;
+}
+
+static void say(const struct cli *cli, const char *fmt, va_list args)
+{
+	fprintf(stderr, "sallyport %s: ", cli->command->name);
+	vfprintf(stderr, fmt, args);
+	fputc('\n', stderr);
+}
+
+int cli_usage(const struct cli *cli, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	say(cli, fmt, args);
+	va_end(args);
+	fprintf(stderr, "sallyport %s --help shows how it is used.\n", cli->command->name);
+	return EXIT_USAGE;
+}
+
+int cli_cannot(const struct cli *cli, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	say(cli, fmt, args);
+	va_end(args);
+	return EXIT_CANNOT;
+}
+
+bool cli_colour(FILE *f)
+{
+	return getenv("NO_COLOR") == NULL && isatty(fileno(f)) == 1;
+}
+
+/* Levenshtein's distance, given up beyond 2. */
+static size_t distance(const char *a, const char *b)
+{
+	size_t la = strlen(a), lb = strlen(b), row[64];
+
+	if (la >= 63 || lb >= 63)
+		return SIZE_MAX;
+	for (size_t k = 0; k <= lb; k++)
+		row[k] = k;
+	for (size_t j = 1; j <= la; j++) {
+		size_t diagonal = row[0];
+
+		row[0] = j;
+		for (size_t k = 1; k <= lb; k++) {
+			size_t change = diagonal + (a[j - 1] != b[k - 1]);
+
+			diagonal = row[k];
+			row[k] = MIN(change, MIN(row[k], row[k - 1]) + 1);
+		}
+	}
+	return row[lb];
+}
+
+const char *cli_nearest(const char *word, const char *const *names, size_t count)
+{
+	const char *best = NULL;
+	size_t least = 3;
+
+	for (size_t k = 0; k < count; k++) {
+		size_t d = distance(word, names[k]);
+
+		if (d == least)
+			best = NULL;
+		if (d < least) {
+			least = d;
+			best = names[k];
+		}
+	}
+	return best;
+}
+
+static int unknown_option(const struct cli *cli, const char *name)
+{
+	const char *names[CLI_OPTIONS_MAX + 3] = {"--help", "--state", "--json"};
+	size_t count = 3;
+	const char *near;
+
+	for (const struct cli_option *o = cli->command->options; o && o->name; o++)
+		names[count++] = o->name;
+	near = cli_nearest(name, names, count);
+	return cli_usage(cli, near ? "unknown option %s; did you mean %s?" : "unknown option %s",
+			 name, near);
+}
+
+/* One option: `argv[*at]`, perhaps with its value behind it. Returns -1 to go on. */
+static int parse_option(struct cli *cli, int argc, char **argv, int *at)
+{
+	const char *word = argv[*at], *equals = strchr(word, '=');
+	size_t len = equals ? (size_t)(equals - word) : strlen(word);
+	const struct cli_option *o = cli->command->options;
+	const char **slot = NULL, *takes = NULL;
+
+	if (strncmp(word, "--state", len) == 0 && len == strlen("--state")) {
+		slot = &cli->state;
+		takes = "DIR";
+	}
+	for (size_t k = 0; slot == NULL && o != NULL && o[k].name != NULL; k++) {
+		if (strlen(o[k].name) == len && strncmp(o[k].name, word, len) == 0) {
+			slot = &cli->values[k];
+			takes = o[k].value;
+		}
+	}
+	if (slot == NULL)
+		return unknown_option(cli, word);
+	if (takes == NULL) {
+		*slot = "";
+		return equals ? cli_usage(cli, "%s takes no value", word) : -1;
+	}
+	if (equals == NULL && *at + 1 >= argc)
+		return cli_usage(cli, "%s needs a value: %s", word, takes);
+	*slot = equals ? equals + 1 : argv[++*at];
+	return -1;
+}
+
+static int parse(struct cli *cli, int argc, char **argv)
+{
+	bool options = true;
+	int r;
+
+	for (int at = 0; at < argc; at++) {
+		if (options && strcmp(argv[at], "--") == 0) {
+			options = false;
+		} else if (options && (!strcmp(argv[at], "--help") || !strcmp(argv[at], "-h"))) {
+			help(cli->command);
+			return EXIT_DONE;
+		} else if (options && cli->command->json && strcmp(argv[at], "--json") == 0) {
+			cli->json = true;
+		} else if (options && argv[at][0] == '-' && argv[at][1] != '\0') {
+			if ((r = parse_option(cli, argc, argv, &at)) >= 0)
+				return r;
+		} else if (cli->argument_count >= cli->command->most) {
+			return cli_usage(cli, "one argument too many: %s", argv[at]);
+		} else {
+			cli->arguments[cli->argument_count++] = argv[at];
+		}
+	}
+	if (cli->argument_count < cli->command->least)
+		return cli_usage(cli, "it needs %s", cli->command->arguments);
+	return -1;
+}
+
+static const struct subcommand *command_find(const char *name)
+{
+	const char *names[ARRAY_LEN(commands)], *near;
+
+	for (size_t k = 0; k < ARRAY_LEN(commands); k++) {
+		if (strcmp(commands[k]->name, name) == 0)
+			return commands[k];
+		names[k] = commands[k]->name;
+	}
+	near = cli_nearest(name, names, ARRAY_LEN(commands));
+	fprintf(stderr, "sallyport: unknown command %s\n", name);
+	if (near != NULL)
+		fprintf(stderr, "did you mean %s?\n", near);
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	struct cli cli = {.state = STATE_DEFAULT};
+	int first = 1, r;
+
+	if (argc > 1 && strcmp(argv[1], "internal") == 0)
+		return internal(argc, argv);
+	if (argc > 1 &&
+	    (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))) {
+		usage(stdout);
+		return EXIT_DONE;
+	}
+	if (argc > 1 && strcmp(argv[1], "--version") == 0) {
+		printf("sallyport " SALLYPORT_VERSION "\n");
+		return EXIT_DONE;
+	}
+	if (argc > 1 && argv[1][0] != '-') /* options may stand before arguments: bare = status */
+		first = 2;
+	cli.command = first == 2 ? command_find(argv[1]) : &cli_status;
+	if (cli.command == NULL) {
+		fprintf(stderr, "sallyport --help lists the commands.\n");
+		return EXIT_USAGE;
+	}
+	if ((r = parse(&cli, argc - first, argv + first)) >= 0)
+		return r;
+	return cli.command->run(&cli);
+}
