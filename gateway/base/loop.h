@@ -19,7 +19,7 @@ struct watch {
 struct timer {
 	uint64_t at_ms; /* clock_ms(); 0: not set */
 	void (*run)(struct timer *t);
-	struct timer *next;
+	struct timer *prev, *next; /* the loop's */
 };
 
 int loop_open(struct loop **ret_loop) MUST_CHECK;
