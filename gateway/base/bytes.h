@@ -33,6 +33,8 @@ void put_be(uint8_t *p, size_t width, uint64_t value);
 
 /* A decimal number, digits only, in [min, max]; -EINVAL or -ERANGE. */
 int number_parse(const char *text, uint64_t min, uint64_t max, uint64_t *ret_value) MUST_CHECK;
+/* The same, in decimal or in hex after "0x" or "0X": a numerical-value of RFC 7143 section 6.1. */
+int number_parse_any(const char *text, uint64_t min, uint64_t max, uint64_t *ret_value) MUST_CHECK;
 
 /* CHAP's binary values, RFC 7143 section 6.1: "0x" hex or "0b" base64, either case of prefix.
  * Decodes at most size octets; returns the count or -EINVAL (bad digit, odd digits, no prefix),

@@ -22,6 +22,7 @@ void log_line(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 #define log_notice(...)	 log_line(LOG_LEVEL_NOTICE, __VA_ARGS__)
 #define log_info(...)	 log_line(LOG_LEVEL_INFO, __VA_ARGS__)
 
-/* Printable form of hostile text: control characters, DEL, backslash, quotes and invalid UTF-8 as
- * \xNN, cut with "…" to fit size octets with the NUL. Returns ret. */
+/* Printable form of hostile text: control characters, DEL, backslash, quotes, invalid UTF-8 and
+ * what turns the direction of writing as \xNN, cut with "…" to fit size octets with the NUL.
+ * Returns ret. */
 const char *text_escape(const char *text, size_t len, char *ret, size_t size);

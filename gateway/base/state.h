@@ -11,7 +11,8 @@
 int state_open(const char *path, bool make, char *ret_why, size_t why_size) MUST_CHECK;
 /* A folder below it, made 0700 when missing. */
 int state_subfolder(int state_fd, const char *name) MUST_CHECK;
-/* Takes the lock of the folder ("lock", flock): -EWOULDBLOCK when another gateway has it. */
+/* Takes the lock of the folder ("lock", flock): -EWOULDBLOCK when another gateway has it. Returns
+ * the descriptor that holds it until it is closed. */
 int state_lock(int state_fd) MUST_CHECK;
 /* Where the key that unseals the secrets is: $CREDENTIALS_DIRECTORY/sallyport.key when that is set,
  * /etc/sallyport/key for STATE_DEFAULT, "DIR.key" beside another folder. */
