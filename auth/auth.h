@@ -66,7 +66,7 @@ struct auth_connection {
 struct auth_ready {
 	uint32_t accounts, secrets, missing; /* missing: accounts without a usable secret */
 	uint32_t sandbox_layers;
-	uint32_t locked; /* 1: its memory is locked */
+	uint32_t locked; /* 1: the slab with the secrets is locked; 2: all of its memory is */
 	char why[256];	 /* when missing > 0 or the store can't be read */
 };
 
@@ -120,6 +120,7 @@ struct auth_result {
 	char name[CHAP_NAME_SIZE]; /* ours, for CHAP_N */
 };
 
+/* An inbox is what the authenticator receives, an outbox what the other end of it receives. */
 extern const struct message_spec auth_inbox[], auth_outbox[]; /* monitor's channel */
 extern const size_t auth_inbox_len, auth_outbox_len;
 extern const struct message_spec auth_session_inbox[], auth_session_outbox[]; /* session's */
