@@ -73,16 +73,4 @@ static inline void free_owned(void *p)
 #define MUL_OK(a, b, ret) (!__builtin_mul_overflow((a), (b), (ret)))
 
 /* Copies at most size - 1 bytes of src and ends dst with NUL. Returns false when it was cut. */
-static inline bool string_copy(char *dst, size_t size, const char *src)
-{
-	size_t len = strnlen(src, size);
-
-	assert(size > 0);
-	if (len == size) {
-		memcpy(dst, src, size - 1);
-		dst[size - 1] = '\0';
-		return false;
-	}
-	memcpy(dst, src, len + 1);
-	return true;
-}
+bool string_copy(char *dst, size_t size, const char *src);

@@ -277,3 +277,17 @@ bool binary_encode_base64(const uint8_t *bytes, size_t len, char *ret_text, size
 	*ret_text = '\0';
 	return true;
 }
+
+bool string_copy(char *dst, size_t size, const char *src)
+{
+	size_t len = strnlen(src, size);
+
+	assert(size > 0);
+	if (len == size) {
+		memcpy(dst, src, size - 1);
+		dst[size - 1] = '\0';
+		return false;
+	}
+	memcpy(dst, src, len + 1);
+	return true;
+}
