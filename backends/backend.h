@@ -25,10 +25,12 @@ struct io {
 	/* result: 0 or -errno; -ENODATA when the disk ended before the request did */
 	void (*done)(struct io *io, int result);
 
-	/* the engine's */
+	/* the engine's; iov[] is used up as the transfer goes on */
 	struct io *next;
 	struct backend *backend;
 	size_t progress;
+	unsigned first; /* segment of iov[] that is next */
+	unsigned retries;
 	int result;
 };
 
@@ -47,7 +49,7 @@ int engine_poll_fd(const struct engine *e); /* readable when engine_reap() has w
 void engine_flush(struct engine *e);	/* hands what was submitted to the kernel, in one call */
 unsigned engine_reap(struct engine *e); /* calls done() of what has ended; their number */
 unsigned engine_in_flight(const struct engine *e);
-void engine_close(struct engine *e); /* waits for what is in flight */
+void engine_close(struct engine *e); /* waits for what is in flight; close the backends first */
 
 /* A disk within the session. */
 struct backend {
@@ -56,13 +58,17 @@ struct backend {
 	unsigned slot;	     /* its place in io_uring's table of files */
 	uint64_t size_bytes; /* as granted: requests beyond it are our own bug (assert) */
 	bool writable;
+	bool named; /* a regular file with a name that may be deleted; a memfd has none */
+	unsigned in_flight;
 };
 
 #define BACKENDS_MAX 256 /* LUNs of one session */
 
+/* Takes fd over on success. After the sandbox closed it needs io_uring_register() with
+ * IORING_REGISTER_FILES_UPDATE, and nothing else. */
 int backend_open(struct engine *e, int fd, uint64_t size_bytes, bool writable,
 		 struct backend **ret_backend) MUST_CHECK;
-void backend_close(struct backend *b);
+void backend_close(struct backend *b); /* waits for what is in flight on it */
 /* 0: done() will be called. -EAGAIN: the engine is full (a bug of the caller's bounds). */
 int backend_submit(struct backend *b, const struct admission *admission, struct io *io) MUST_CHECK;
 /* 0; -ENODATA: smaller than granted; -ESTALE: its file was deleted; other -errno. One fstat(). */
