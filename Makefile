@@ -23,8 +23,10 @@ WARN := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wformat=2 -Wimplicit-fallthro
 	-Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith -Wundef -Werror
 HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection \
 	-ftrivial-auto-var-init=zero -fPIE $(if $(SAN)$(filter 0,$(O)),,-D_FORTIFY_SOURCE=2)
-CFLAGS := -std=gnu11 -g -O$(O) $(WARN) $(HARDEN) -ffunction-sections -fdata-sections -MMD -MP -I. \
-	-D_GNU_SOURCE -DSALLYPORT_VERSION='"$(VERSION)"' \
+# clang 14 and 15 want to be asked twice for it
+ASKED := -enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang
+CFLAGS := -std=gnu11 -g -O$(O) $(WARN) $(HARDEN) $(if $(filter clang%,$(CC)),$(ASKED)) -ffunction-sections \
+	-fdata-sections -MMD -MP -I. -D_GNU_SOURCE -DSALLYPORT_VERSION='"$(VERSION)"' \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all) $(EXTRA_CFLAGS)
 LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed $(if $(SAN),-fsanitize=$(SAN))
 SESSION_LIBS := -luring -lseccomp -lisal -lcrypto -lsodium -lpthread
@@ -83,7 +85,7 @@ lint: $(B)/.deps-test
 
 build-fuzz/%: tests/fuzz/%.c $(SOURCES) | $(B)/.deps-test
 	@mkdir -p $(@D)
-	clang $(filter-out -Wl% -MMD -MP -O2,$(CFLAGS)) -O1 -fsanitize=fuzzer,address,undefined \
+	clang $(filter-out -MMD -MP -O2,$(CFLAGS)) $(ASKED) -O1 -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=all -o $@ $< $(SOURCES) $(LIBS)
 
 fuzz: $(FUZZERS)
