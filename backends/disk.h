@@ -1,5 +1,5 @@
 /* The monitor's side of a disk: found, claimed, opened afresh for every grant.
- * One file per kind: file.c (regular files and block devices), memory.c. */
+ * One file per kind: file.c (regular files), device.c (block devices), memory.c. */
 #pragma once
 
 #include "gateway/base/base.h"
@@ -35,6 +35,6 @@ int disk_claim(const struct disk_spec *spec, struct disk *ret_disk, char *ret_wh
 	       size_t why_size) MUST_CHECK;
 /* A fresh open() for one grant: never a duplicate. -ESTALE when the path now names another file. */
 int disk_open(const struct disk *d, bool writable) MUST_CHECK;
-/* 0; -ENODATA: shrank; -ESTALE: deleted or replaced. */
+/* Is it still what was claimed? 0; -ENODATA: shrank; -ESTALE: deleted or replaced. */
 int disk_check(const struct disk *d) MUST_CHECK;
 void disk_release(struct disk *d);

@@ -1,0 +1,77 @@
+/* Disks as the monitor has them: claimed once, opened afresh for every grant. This file
+ * chooses by kind; file.c, device.c and memory.c do the work. Runs in the monitor; trusts
+ * the policy, not the file system. */
+#include <stdarg.h>
+#include <stdio.h>
+#include "backends/disk_kinds.h"
+
+static const struct disk_ops *const kinds[] = {
+	[DISK_FILE] = &disk_file_ops,
+	[DISK_DEVICE] = &disk_device_ops,
+	[DISK_MEMORY] = &disk_memory_ops,
+};
+
+int disk_say(const struct disk_spec *spec, int error, char *why, size_t why_size, const char *fmt,
+	     ...)
+{
+	int n = snprintf(why, why_size, "disk %s: ", spec->name);
+	va_list args;
+
+	if (n < 0 || (size_t)n >= why_size)
+		return error;
+	va_start(args, fmt);
+	(void)vsnprintf(why + n, why_size - (size_t)n, fmt, args);
+	va_end(args);
+	return error;
+}
+
+/* What holds for every kind; the policy has checked most of it already. */
+static int spec_check(const struct disk_spec *spec, char *why, size_t why_size)
+{
+	if (spec->kind == DISK_INVALID || (size_t)spec->kind >= ARRAY_LEN(kinds))
+		return disk_say(spec, -EINVAL, why, why_size, "names no file, device or memory");
+	if (spec->size_bytes % 512 != 0)
+		return disk_say(spec, -EINVAL, why, why_size,
+				"size %ju is no multiple of 512 octets: choose one that is",
+				(uintmax_t)spec->size_bytes);
+	if (spec->size_bytes > INT64_MAX)
+		return disk_say(spec, -EFBIG, why, why_size, "size %ju is beyond 8 EiB",
+				(uintmax_t)spec->size_bytes);
+	if (spec->kind != DISK_MEMORY && (!spec->path || spec->path[0] != '/'))
+		return disk_say(spec, -EINVAL, why, why_size, "its path must begin with /");
+	return 0;
+}
+
+int disk_claim(const struct disk_spec *spec, struct disk *ret_disk, char *ret_why, size_t why_size)
+{
+	struct disk d = {.kind = spec->kind, .claim_fd = -1, .read_only = spec->read_only};
+	int r;
+
+	if ((r = spec_check(spec, ret_why, why_size)) < 0)
+		return r;
+	if (spec->path && !string_copy(d.path, sizeof d.path, spec->path))
+		return disk_say(spec, -ENAMETOOLONG, ret_why, why_size, "its path is too long");
+	if ((r = kinds[spec->kind]->claim(spec, &d, ret_why, why_size)) < 0) {
+		disk_release(&d);
+		return r;
+	}
+	*ret_disk = d;
+	return 0;
+}
+
+int disk_open(const struct disk *d, bool writable)
+{
+	if (writable && d->read_only)
+		return -EROFS;
+	return kinds[d->kind]->open(d, writable);
+}
+
+int disk_check(const struct disk *d)
+{
+	return kinds[d->kind]->check(d);
+}
+
+void disk_release(struct disk *d)
+{
+	fd_close(&d->claim_fd);
+}
