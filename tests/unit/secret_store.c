@@ -1,0 +1,288 @@
+/* The sealed store as bytes: what goes in comes out, names are read without the key,
+ * and nothing that was touched, cut or sealed under another key is taken. */
+#include "auth/store.h"
+#include "tests/unit/test.h"
+
+#define ROOM 8
+
+static struct secret slots[ROOM], spare[ROOM];
+static const uint8_t key[STORE_KEY_SIZE] = {1, 2, 3}, other_key[STORE_KEY_SIZE] = {3, 2, 1};
+
+static struct secret secret_of(const char *text)
+{
+	struct secret s = {.len = (uint8_t)strlen(text)};
+
+	memcpy(s.octets, text, s.len);
+	return s;
+}
+
+static int put(struct store *s, const char *name, const char *text)
+{
+	struct store_entry e = {.created_s = 1700000000, .kind = STORE_SET};
+	struct secret secret = secret_of(text);
+	const char *other = "";
+
+	assert_true(string_copy(e.name, sizeof e.name, name));
+	return store_put(s, &e, &secret, &other);
+}
+
+static void holds(const struct store *s, const char *name, const char *text)
+{
+	ssize_t at = store_list_find(&s->list, name);
+	struct secret want = secret_of(text);
+
+	assert_true(at >= 0);
+	assert_true(secret_equal(&s->secrets[at], &want));
+}
+
+/* Three secrets, sealed; malloc'd. */
+static uint8_t *sealed(size_t *ret_len)
+{
+	struct store s = {.secrets = slots, .room = ROOM};
+	uint8_t *bytes;
+
+	assert_int_equal(put(&s, "gw-for-alice", "the gateway's own"), 0);
+	assert_int_equal(put(&s, "alice", "alice's secret of 24 oct"), 0);
+	assert_int_equal(put(&s, "bob", "bob's secret"), 0);
+	assert_int_equal(store_seal(&s, key, &bytes, ret_len), 0);
+	store_clear(&s);
+	return bytes;
+}
+
+static void run_round(void **state)
+{
+	struct store s = {.secrets = spare, .room = ROOM};
+	OWNED_FREE uint8_t *bytes = NULL;
+	struct store_list names;
+	size_t len;
+
+	(void)state;
+	bytes = sealed(&len);
+	assert_true(sodium_is_zero((const uint8_t *)slots, sizeof slots));
+	assert_int_equal(store_unseal(&s, key, bytes, len), 0);
+	assert_int_equal(s.list.count, 3);
+	holds(&s, "alice", "alice's secret of 24 oct");
+	holds(&s, "bob", "bob's secret");
+	holds(&s, "gw-for-alice", "the gateway's own");
+	assert_int_equal(store_list_parse(bytes, len, &names), 0);
+	assert_true(store_list_knows(&names, "alice") && store_list_knows(&names, "bob"));
+	assert_false(store_list_knows(&names, "alic") || store_list_knows(&names, "alicex") ||
+		     store_list_knows(&names, "Alice") || store_list_knows(&names, ""));
+	assert_string_equal(names.entries[0].name, "alice");
+	assert_int_equal(names.entries[0].created_s, 1700000000);
+	store_list_free(&names);
+	store_clear(&s);
+}
+
+static void run_hidden(void **state)
+{
+	OWNED_FREE uint8_t *bytes = NULL;
+	OWNED_FREE uint8_t *again = NULL;
+	size_t len, len_again;
+
+	(void)state;
+	bytes = sealed(&len);
+	again = sealed(&len_again);
+	assert_int_equal(len, len_again);
+	assert_memory_not_equal(bytes, again, len); /* a fresh nonce each time */
+	assert_null(memmem(bytes, len, "secret of", 9));
+	assert_null(memmem(bytes, len, "gateway's", 9));
+}
+
+static void run_touched(void **state)
+{
+	struct store s = {.secrets = spare, .room = ROOM};
+	OWNED_FREE uint8_t *bytes = NULL;
+	size_t len;
+	int r;
+
+	(void)state;
+	bytes = sealed(&len);
+	for (size_t i = 0; i < len * 8; i++) {
+		bytes[i / 8] ^= (uint8_t)(1u << i % 8);
+		r = store_unseal(&s, key, bytes, len);
+		assert_true(r == -EBADMSG || r == -EKEYREJECTED);
+		assert_int_equal(s.list.count, 0);
+		bytes[i / 8] ^= (uint8_t)(1u << i % 8);
+	}
+	assert_true(sodium_is_zero((const uint8_t *)spare, sizeof spare));
+	assert_int_equal(store_unseal(&s, key, bytes, len), 0);
+	store_clear(&s);
+}
+
+static void run_cut(void **state)
+{
+	struct store s = {.secrets = spare, .room = ROOM};
+	OWNED_FREE uint8_t *bytes = NULL;
+	OWNED_FREE uint8_t *longer = NULL;
+	size_t len;
+
+	(void)state;
+	bytes = sealed(&len);
+	for (size_t cut = 1; cut < len; cut++) {
+		/* its own allocation, so that a sanitizer sees a read beyond it */
+		OWNED_FREE uint8_t *part = malloc(cut);
+
+		memcpy(part, bytes, cut);
+		assert_int_equal(store_unseal(&s, key, part, cut), -EBADMSG);
+	}
+	longer = calloc(1, len + 1);
+	memcpy(longer, bytes, len);
+	assert_int_equal(store_unseal(&s, key, longer, len + 1), -EBADMSG);
+}
+
+static void run_other_key(void **state)
+{
+	struct store s = {.secrets = spare, .room = ROOM};
+	OWNED_FREE uint8_t *bytes = NULL;
+	size_t len;
+
+	(void)state;
+	bytes = sealed(&len);
+	assert_int_equal(store_unseal(&s, other_key, bytes, len), -EKEYREJECTED);
+	assert_int_equal(s.list.count, 0);
+}
+
+static void run_room(void **state)
+{
+	struct store s = {.secrets = spare, .room = 2};
+	OWNED_FREE uint8_t *bytes = NULL;
+	size_t len;
+
+	(void)state;
+	bytes = sealed(&len);
+	assert_int_equal(store_unseal(&s, key, bytes, len), -ENOSPC);
+	assert_true(sodium_is_zero((const uint8_t *)spare, sizeof spare));
+	assert_int_equal(put(&s, "a", "secret number 1"), 0);
+	assert_int_equal(put(&s, "b", "secret number 2"), 0);
+	assert_int_equal(put(&s, "c", "secret number 3"), -ENOSPC);
+	assert_int_equal(put(&s, "b", "secret number 4"), 0); /* replacing needs no room */
+	holds(&s, "b", "secret number 4");
+	store_clear(&s);
+}
+
+static void run_empty(void **state)
+{
+	struct store s = {.secrets = spare, .room = ROOM};
+	OWNED_FREE uint8_t *bytes = NULL;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(store_unseal(&s, key, NULL, 0), 0);
+	assert_int_equal(s.list.count, 0);
+	assert_int_equal(store_seal(&s, key, &bytes, &len), 0);
+	assert_int_equal(store_unseal(&s, key, bytes, len), 0);
+	assert_int_equal(s.list.count, 0);
+	assert_int_equal(store_unseal(&s, other_key, bytes, len), -EKEYREJECTED);
+}
+
+static void run_reuse(void **state)
+{
+	struct store s = {.secrets = spare, .room = ROOM};
+	struct store_entry e = {.name = "gw", .created_s = 1, .kind = STORE_SET};
+	struct secret same = secret_of("alice's secret");
+	const char *other = NULL;
+
+	(void)state;
+	assert_int_equal(put(&s, "alice", "alice's secret"), 0);
+	assert_int_equal(store_put(&s, &e, &same, &other), -EEXIST);
+	assert_string_equal(other, "alice");
+	assert_int_equal(s.list.count, 1);
+	assert_int_equal(put(&s, "gw", "alice's secret."), 0); /* a longer one is another one */
+	assert_int_equal(put(&s, "alice", "alice's secret."), -EEXIST);
+	holds(&s, "alice", "alice's secret");
+	assert_int_equal(put(&s, "alice", "alice's secret"), 0); /* its own again */
+	store_clear(&s);
+}
+
+static void run_remove(void **state)
+{
+	struct store s = {.secrets = spare, .room = ROOM};
+
+	(void)state;
+	assert_int_equal(put(&s, "a", "secret number 1"), 0);
+	assert_int_equal(put(&s, "b", "secret number 2"), 0);
+	assert_int_equal(put(&s, "c", "secret number 3"), 0);
+	assert_int_equal(store_remove(&s, "B"), -ENOENT);
+	assert_int_equal(store_remove(&s, "a"), 0);
+	assert_int_equal(store_remove(&s, "a"), -ENOENT);
+	holds(&s, "b", "secret number 2");
+	holds(&s, "c", "secret number 3");
+	assert_true(sodium_is_zero((const uint8_t *)&spare[2], sizeof spare[2]));
+	assert_int_equal(put(&s, "d", "secret number 1"), 0); /* it is free again */
+	store_clear(&s);
+}
+
+static const struct lengths {
+	const char *why;
+	size_t len;
+	int want;
+} lengths[] = {
+	{"a secret of 0 octets is refused", 0, -EINVAL},
+	{"a secret of 11 octets is refused", 11, -EINVAL},
+	{"a secret of 12 octets is taken", 12, 0},
+	{"a secret of 16 octets is taken", 16, 0},
+	{"a secret of 255 octets is taken", 255, 0},
+};
+
+static void run_lengths(void **state)
+{
+	const struct lengths *row = *state;
+	struct store s = {.secrets = spare, .room = ROOM};
+	char text[256] = {0};
+
+	memset(text, 'x', row->len);
+	assert_int_equal(put(&s, "alice", text), row->want);
+	store_clear(&s);
+}
+
+static const struct names {
+	const char *why, *name;
+	bool valid;
+} names[] = {
+	{"a name of letters, digits, dot, underscore and hyphen", "Gw-1_for.alice", true},
+	{"a name of one character", "a", true},
+	{"a name of 63 characters",
+	 "123456789012345678901234567890123456789012345678901234567890123", true},
+	{"a name of 64 characters is none",
+	 "1234567890123456789012345678901234567890123456789012345678901234", false},
+	{"no name is none", "", false},
+	{"a blank is no name", "a b", false},
+	{"a slash is no name", "../key", false},
+	{"a newline is no name", "alice\n", false},
+	{"an octet above 127 is no name",
+	 "al\xc3\xaf"
+	 "ce",
+	 false},
+};
+
+static void run_names(void **state)
+{
+	const struct names *row = *state;
+
+	assert_int_equal(store_name_valid(row->name), row->valid);
+}
+
+int main(void)
+{
+	static struct tests t;
+
+	assert(sodium_init() >= 0);
+	tests_add(&t, "what was sealed is unsealed, and names are read without the key", run_round,
+		  NULL);
+	tests_add(&t, "no secret shows in the sealed store, no nonce is used twice", run_hidden,
+		  NULL);
+	tests_add(&t, "a store with any one bit changed is refused, and nothing of it stays",
+		  run_touched, NULL);
+	tests_add(&t, "a store cut anywhere, or with an octet more, is refused", run_cut, NULL);
+	tests_add(&t, "another key is told from damage", run_other_key, NULL);
+	tests_add(&t, "a store that does not fit is refused, and nothing of it stays", run_room,
+		  NULL);
+	tests_add(&t, "no octets are an empty store; an empty store is sealed, too", run_empty,
+		  NULL);
+	tests_add(&t, "one secret for two names is refused, in both directions", run_reuse, NULL);
+	tests_add(&t, "what is removed is wiped, and its neighbours stay", run_remove, NULL);
+	TESTS_ADD_TABLE(&t, lengths, run_lengths);
+	TESTS_ADD_TABLE(&t, names, run_names);
+	return tests_run(&t, "secret_store");
+}
