@@ -7,6 +7,17 @@
 #include "gateway/base/channel.h"
 #include "policy/policy.h"
 
+/* The ban table's own part of every script, word for word and before the rest: table, timed sets,
+ * rules; bans that are there stay. It drops new connections (a SYN) from banned sources to the
+ * ports in its set `ports`, and that set is emptied here. So firewall_script() prints this text,
+ * and then, when the policy has a portal off loopback:
+ *	add element inet sallyport-bans ports { 3260, 3261 }
+ * The process loads no script without it. */
+extern const char firewall_bans_script[];
+#define FIREWALL_BANS_MAX	 65536 /* in each family */
+#define FIREWALL_PORTS_MAX	 1024
+#define FIREWALL_BAN_SECONDS_MAX (366 * 86400)
+
 /* The script, as `plan --firewall` prints it and `nft -f -` loads it. Returns a malloc'd text. */
 char *firewall_script(const struct policy *p);
 
@@ -17,18 +28,18 @@ enum firewall_message {
 	FIREWALL_INVALID,
 	/* monitor to firewall */
 	FIREWALL_LOAD,	 /* fd: sealed memfd of the script; answered by FIREWALL_LOADED */
-	FIREWALL_BAN,	 /* struct firewall_ban: delete and add in one batch */
-	FIREWALL_UNBAN,	 /* struct firewall_ban */
+	FIREWALL_BAN,	 /* struct firewall_ban: delete and add in one batch; FIREWALL_BANNED */
+	FIREWALL_UNBAN,	 /* struct firewall_ban; no ban is no error; FIREWALL_BANNED */
 	FIREWALL_UNLOAD, /* removes both tables; answered by FIREWALL_LOADED, then exits 0 */
 	/* firewall to monitor */
-	FIREWALL_READY,	 /* struct firewall_status */
+	FIREWALL_READY,	 /* struct firewall_status; once. Not ok: every request gets the same why */
 	FIREWALL_LOADED, /* struct firewall_status */
-	FIREWALL_BANNED, /* struct firewall_status */
+	FIREWALL_BANNED, /* struct firewall_status; in the order of the requests */
 };
 
 struct firewall_ban {
-	struct network source; /* ip_source_block() */
-	uint32_t seconds;
+	struct network source; /* ip_source_block(); no loopback address */
+	uint32_t seconds;      /* 1 to FIREWALL_BAN_SECONDS_MAX */
 	uint32_t reserved;
 };
 
