@@ -1,11 +1,13 @@
-/* The secret store as bytes: names, kinds and times in clear but authenticated, the
- * secrets sealed as a whole by XChaCha20-Poly1305 under the key file. Names can be
- * listed without the key; secrets come out only into a slab. Files are store_file.h's. */
+/* The secret store: names, kinds and times in clear but authenticated, the secrets
+ * sealed as a whole by XChaCha20-Poly1305 under the key file. Names can be listed
+ * without the key; secrets come out only into a slab. First the store as bytes
+ * (store.c), then its files (store_file.c). */
 #pragma once
 
 #include "auth/secret.h"
 
-#define STORE_NAME_MAX	  63 /* [A-Za-z0-9._-] */
+#define STORE_FILE	  "secrets" /* in the state folder */
+#define STORE_NAME_MAX	  63	    /* [A-Za-z0-9._-] */
 #define STORE_NAME_SIZE	  (STORE_NAME_MAX + 1)
 #define STORE_ENTRIES_MAX 10000
 #define STORE_KEY_SIZE	  32
@@ -54,3 +56,36 @@ int store_remove(struct store *s, const char *name) MUST_CHECK; /* -ENOENT */
 /* Seals under a fresh nonce; *ret_bytes is malloc'd. */
 int store_seal(const struct store *s, const uint8_t key[STORE_KEY_SIZE], uint8_t **ret_bytes,
 	       size_t *ret_len) MUST_CHECK;
+
+/* --- files, for the monitor, `check` and `sallyport secret` ------------------------------------
+ */
+
+/* All return 0 (or a descriptor) or -errno, with a sentence for people in ret_why. */
+
+/* Makes sure that there is a key file: checks the one there is, or makes it when there is no store
+ * either. A store without its key is an error (-ENOKEY), never a new key; a systemd credential is
+ * read and never made. Takes the store's lock meanwhile. */
+int store_key_ensure(const char *state_path, int state_fd, char *ret_why,
+		     size_t why_size) MUST_CHECK;
+/* Opens the key file, read-only, after checking its owner, mode and size. */
+int store_key_open(const char *state_path, char *ret_why, size_t why_size) MUST_CHECK;
+/* The sealed store, read-only; a memfd without a byte when there is none. */
+int store_open(int state_fd, char *ret_why, size_t why_size) MUST_CHECK;
+/* The names of the store, for `check` (store_list_knows) and `secret list`; no key is needed. */
+int store_list_load(int state_fd, struct store_list *ret_list, char *ret_why,
+		    size_t why_size) MUST_CHECK;
+
+/* Whether the store has this name; false also when it can't be read. Reads the file each time. */
+bool store_has(int state_fd, const char *name);
+
+/* The lock of whoever changes the store; waits for it. Held until the descriptor is closed. */
+int store_lock(int state_fd, char *ret_why, size_t why_size) MUST_CHECK;
+/* Replaces the file in one step; it belongs to whom the state folder belongs to. */
+int store_write(int state_fd, const uint8_t *bytes, size_t len, char *ret_why,
+		size_t why_size) MUST_CHECK;
+
+/* From open descriptors: the authenticator may call these in its sandbox. */
+int store_key_read(int fd, uint8_t ret_key[STORE_KEY_SIZE]) MUST_CHECK; /* -EINVAL: wrong size */
+/* Reads and unseals; what went wrong with which of both is the sentence. */
+int store_load(struct store *s, int store_fd, const uint8_t key[STORE_KEY_SIZE], char *ret_why,
+	       size_t why_size) MUST_CHECK;
