@@ -52,20 +52,20 @@ $(B)/.deps-%: deploy/install-deps.sh
 
 $(B)/%.o: %.c | $(B)/.deps-build
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -c -o $@ $<
+	@echo "  CC $<"; $(CC) $(CFLAGS) -c -o $@ $<
 
 $(LIB): $(OBJECTS)
 	@rm -f $@
 	@$(AR) rcs $@ $^
 
 $(B)/sallyport: $(B)/gateway/cli/main.o $(LIB)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+	@echo "  LD $@"; $(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(B)/sallyport-session: $(B)/gateway/session/main.o $(LIB)
-	$(CC) $(LDFLAGS) -o $@ $^ $(SESSION_LIBS)
+	@echo "  LD $@"; $(CC) $(LDFLAGS) -o $@ $^ $(SESSION_LIBS)
 
 $(B)/tests/%: $(B)/tests/%.o $(LIB)
-	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
+	@echo "  LD $@"; $(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
 
 $(TESTS:%=%.o): | $(B)/.deps-test
 
@@ -84,8 +84,8 @@ lint: $(B)/.deps-test
 	@sh tests/lint.sh
 
 build-fuzz/%: tests/fuzz/%.c $(SOURCES) | $(B)/.deps-test
-	@mkdir -p $(@D)
-	clang $(filter-out -MMD -MP -O2,$(CFLAGS)) $(ASKED) -O1 -fsanitize=fuzzer,address,undefined \
+	@mkdir -p $(@D); echo "  FUZZ $@"
+	@clang $(filter-out -MMD -MP -O2,$(CFLAGS)) $(ASKED) -O1 -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=all -o $@ $< $(SOURCES) $(LIBS)
 
 fuzz: $(FUZZERS)

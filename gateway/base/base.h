@@ -68,6 +68,13 @@ static inline void free_owned(void *p)
 	free(*(void **)p);
 }
 
+/* For a MUST_CHECK function whose failure leaves nothing to be done; say why at the call. */
+#define IGNORE_RESULT(call)                         \
+	do {                                        \
+		__typeof__(call) ignored_ = (call); \
+		(void)ignored_;                     \
+	} while (0)
+
 /* Sizes from outside are added and multiplied with these only: true when it fits. */
 #define ADD_OK(a, b, ret) (!__builtin_add_overflow((a), (b), (ret)))
 #define MUL_OK(a, b, ret) (!__builtin_mul_overflow((a), (b), (ret)))
