@@ -126,4 +126,4 @@ struct session_lun_failed {
 extern const struct message_spec session_inbox[], session_outbox[];
 extern const size_t session_inbox_len, session_outbox_len;
 
-int session_main(void);
+int session_main(const char *largest_disk); /* octets, as text: no file is written beyond it */

@@ -1,0 +1,277 @@
+/* The login, seen from the session: it carries names and proofs to those who judge
+ * them, and their verdicts back to the core. It decides nothing itself. */
+#include "gateway/base/fd.h"
+#include "gateway/base/log.h"
+#include "gateway/session/session.h"
+
+#define STATUS_AUTH_FAILED 0x0201
+#define STATUS_UNAVAILABLE 0x0301
+#define TARGETS_TEXT_MAX   (1u << 20)
+
+/* --- what the core asks
+ * --------------------------------------------------------------------------- */
+
+void login_names(void *host, const struct iscsi_names *names)
+{
+	struct session *s = host;
+	struct session_claim claim = {
+		.discovery = names->discovery, .cid = names->cid, .tsih = names->tsih};
+
+	memcpy(claim.isid, names->isid, sizeof claim.isid);
+	(void)string_copy(claim.initiator, sizeof claim.initiator, names->initiator);
+	(void)string_copy(claim.target, sizeof claim.target, names->target);
+	s->discovery = names->discovery;
+	session_tell(s, SESSION_CLAIM, &claim, sizeof claim);
+}
+
+static void ask_authenticator(struct session *s, uint32_t type, const void *body, size_t size)
+{
+	if (s->auth.fd < 0 || channel_send(&s->auth, type, body, size, NULL, 0) < 0)
+		iscsi_login_refuse(s->iscsi, STATUS_UNAVAILABLE);
+}
+
+void login_chap_offer(void *host, const uint32_t *algorithms, size_t count)
+{
+	struct auth_offer offer = {0};
+
+	offer.count = (uint32_t)MIN(count, ARRAY_LEN(offer.algorithms));
+	memcpy(offer.algorithms, algorithms, offer.count * sizeof offer.algorithms[0]);
+	ask_authenticator(host, AUTH_OFFER, &offer, sizeof offer);
+}
+
+void login_chap_proof(void *host, const struct iscsi_chap_proof *proof)
+{
+	struct auth_proof body = {
+		/* A response of a length that no digest has is wrong; its octets don't matter. */
+		.response_len = (uint32_t)proof->response_len,
+		.has_challenge = proof->has_challenge,
+		.id = proof->id,
+		.challenge_len = (uint32_t)proof->challenge_len,
+	};
+
+	(void)string_copy(body.user, sizeof body.user, proof->name);
+	memcpy(body.response, proof->response, MIN(proof->response_len, sizeof body.response));
+	memcpy(body.challenge, proof->challenge, MIN(proof->challenge_len, sizeof body.challenge));
+	ask_authenticator(host, AUTH_PROOF, &body, sizeof body);
+}
+
+void login_enter(void *host)
+{
+	struct session *s = host;
+
+	/* From here on the monitor bounds the time: it may wait for an older session's I/O. */
+	loop_timer_clear(s->loop, &s->login_timer);
+	session_tell(s, SESSION_ENTER, NULL, 0);
+}
+
+/* --- the authenticator's answers
+ * ------------------------------------------------------------------ */
+
+static void accept_if_agreed(struct session *s)
+{
+	if (s->have_result && s->permitted)
+		iscsi_chap_accepted(s->iscsi, s->result.name, s->result.response,
+				    MIN(s->result.response_len, sizeof s->result.response));
+}
+
+static void on_challenge(struct session *s, const struct message *m)
+{
+	struct auth_challenge challenge;
+
+	memcpy(&challenge, m->body, sizeof challenge);
+	if (challenge.algorithm == CHAP_NONE)
+		iscsi_login_refuse(s->iscsi, STATUS_AUTH_FAILED);
+	else
+		iscsi_chap_challenge(s->iscsi, challenge.algorithm, (uint8_t)challenge.id,
+				     challenge.challenge, sizeof challenge.challenge);
+}
+
+static void on_result(struct session *s, const struct message *m)
+{
+	memcpy(&s->result, m->body, sizeof s->result);
+	s->result.name[sizeof s->result.name - 1] = '\0';
+	s->have_result = true;
+	if (s->result.ok != 1)
+		iscsi_login_refuse(s->iscsi, STATUS_AUTH_FAILED);
+	else
+		accept_if_agreed(s);
+}
+
+static void on_auth(struct watch *w, uint32_t ready)
+{
+	struct session *s = CONTAINER_OF(w, struct session, auth_watch);
+	struct message m;
+	int r;
+
+	(void)ready;
+	while ((r = channel_receive(&s->auth, &m)) > 0) {
+		if (m.type == AUTH_CHALLENGE)
+			on_challenge(s, &m);
+		else
+			on_result(s, &m);
+	}
+	if (r == 0)
+		return;
+	loop_unwatch(s->loop, &s->auth_watch);
+	channel_close(&s->auth);
+	if (!s->have_result && !iscsi_is_full_feature(s->iscsi))
+		iscsi_login_refuse(s->iscsi, STATUS_UNAVAILABLE);
+}
+
+/* --- the monitor's words
+ * ---------------------------------------------------------------------------- */
+
+static void on_start(struct session *s, struct message *m)
+{
+	if (s->started)
+		return;
+	memcpy(&s->start, m->body, sizeof s->start);
+	s->started = true;
+	loop_stop(s->loop); /* session_main() goes on with it */
+}
+
+static void on_permit(struct session *s, struct message *m)
+{
+	(void)m;
+	s->permitted = true;
+	accept_if_agreed(s);
+}
+
+static void on_refuse(struct session *s, struct message *m)
+{
+	struct session_verdict verdict;
+
+	memcpy(&verdict, m->body, sizeof verdict);
+	iscsi_login_refuse(s->iscsi, (uint16_t)verdict.status);
+}
+
+static void on_targets(struct session *s, struct message *m)
+{
+	if (s->targets == NULL &&
+	    fd_read_all(m->fds[0], TARGETS_TEXT_MAX, &s->targets, &s->targets_len) < 0)
+		session_end(s, SESSION_END_FAILED, "the list of targets can't be read");
+}
+
+static void on_lun(struct session *s, struct message *m)
+{
+	struct session_lun body;
+	struct scsi_lun *lun;
+
+	memcpy(&body, m->body, sizeof body);
+	if (body.lun >= BACKENDS_MAX || s->nexus.luns[body.lun].present)
+		return;
+	lun = &s->nexus.luns[body.lun];
+	*lun = (struct scsi_lun){
+		.number = body.lun,
+		.writable = body.flags & SESSION_LUN_WRITABLE,
+		.rotational = body.flags & SESSION_LUN_ROTATIONAL,
+		.memory = body.flags & SESSION_LUN_MEMORY,
+		.block_size = body.block_size,
+		.rule_line = body.rule_line,
+		.blocks = body.size_bytes / body.block_size,
+	};
+	memcpy(lun->naa, body.naa, sizeof lun->naa);
+	(void)string_copy(lun->serial, sizeof lun->serial, body.serial);
+	if (backend_open(s->engine, m->fds[0], body.size_bytes, lun->writable, &lun->backend) < 0)
+		return session_end(s, SESSION_END_FAILED, "a disk can't be opened");
+	m->fds[0] = -1;
+	lun->present = true;
+}
+
+static void on_audit_socket(struct watch *w, uint32_t ready)
+{
+	struct session *s = CONTAINER_OF(w, struct session, audit_watch);
+
+	(void)ready;
+	s->nexus.now_ms = loop_now_ms(s->loop);
+	if (audit_ring_woken(&s->ring) < 0) {
+		loop_unwatch(s->loop, &s->audit_watch);
+		s->audit_watch.fd = -1;
+		audit_ring_rewake(&s->ring, -1);
+	}
+	scsi_audit_moved(&s->nexus);
+}
+
+static void audit_socket_take(struct session *s, struct message *m)
+{
+	int fd = m->fds[0];
+
+	m->fds[0] = -1;
+	if (s->audit_watch.fd >= 0)
+		loop_unwatch(s->loop, &s->audit_watch);
+	audit_ring_rewake(&s->ring, fd);
+	s->audit_watch = (struct watch){.fd = fd, .events = EPOLLIN, .run = on_audit_socket};
+	if (loop_watch(s->loop, &s->audit_watch) < 0)
+		session_end(s, SESSION_END_FAILED, "epoll");
+}
+
+static void on_grant(struct session *s, struct message *m)
+{
+	struct session_grant body;
+	struct iscsi_grant grant = {0};
+
+	memcpy(&body, m->body, sizeof body);
+	(void)string_copy(s->nexus.target, sizeof s->nexus.target, body.target);
+	(void)string_copy(s->nexus.initiator, sizeof s->nexus.initiator, body.initiator);
+	s->nexus.portal_group = (uint16_t)s->start.portal_group;
+	s->nexus.relative_port = body.relative_port;
+	s->nexus.audit_writes_only = body.audit_writes_only;
+	if (m->type == SESSION_GRANT)
+		audit_socket_take(s, m);
+	grant.tsih = body.tsih;
+	grant.queue_depth = body.queue_depth;
+	grant.target_alias = body.alias[0] ? body.alias : NULL;
+	iscsi_login_granted(s->iscsi, &grant);
+}
+
+static void on_logout(struct session *s, struct message *m)
+{
+	struct session_logout body;
+
+	memcpy(&body, m->body, sizeof body);
+	if (!iscsi_is_full_feature(s->iscsi))
+		return session_end(s, SESSION_END_TOLD, "");
+	iscsi_ask_logout(s->iscsi, (uint16_t)body.seconds);
+}
+
+static void (*const handlers[])(struct session *s, struct message *m) = {
+	[SESSION_START] = on_start,
+	[SESSION_PERMIT] = on_permit,
+	[SESSION_REFUSE] = on_refuse,
+	[SESSION_TARGETS] = on_targets,
+	[SESSION_LUN] = on_lun,
+	[SESSION_GRANT] = on_grant,
+	[SESSION_GRANT_DISCOVERY] = on_grant,
+	[SESSION_AUDIT] = audit_socket_take,
+	[SESSION_LOGOUT] = on_logout,
+};
+
+static void on_monitor(struct watch *w, uint32_t ready)
+{
+	struct session *s = CONTAINER_OF(w, struct session, monitor_watch);
+	struct message m;
+	int r;
+
+	(void)ready;
+	while ((r = channel_receive(&s->monitor, &m)) > 0) {
+		if (s->started || m.type == SESSION_START)
+			handlers[m.type](s, &m);
+		message_close_fds(&m);
+	}
+	if (r < 0)
+		_exit(0); /* the monitor is gone, and with it everything */
+}
+
+int login_watch(struct session *s)
+{
+	int r;
+
+	channel_open(&s->monitor, SESSION_FD_MONITOR, session_inbox, session_inbox_len);
+	channel_open(&s->auth, SESSION_FD_AUTH, auth_session_outbox, auth_session_outbox_len);
+	s->audit_watch.fd = -1;
+	s->monitor_watch = (struct watch){s->monitor.fd, EPOLLIN, on_monitor};
+	s->auth_watch = (struct watch){s->auth.fd, EPOLLIN, on_auth};
+	if ((r = loop_watch(s->loop, &s->monitor_watch)) < 0)
+		return r;
+	return loop_watch(s->loop, &s->auth_watch);
+}

@@ -1,0 +1,25 @@
+/* The tables of the channel between the monitor and a session. */
+#include "gateway/session/messages.h"
+
+/* What a session takes from the monitor. */
+const struct message_spec session_inbox[] = {
+	{SESSION_START, "start", sizeof(struct session_start), 0, true},
+	{SESSION_PERMIT, "permit", sizeof(struct session_verdict), 0, true},
+	{SESSION_REFUSE, "refuse", sizeof(struct session_verdict), 0, true},
+	{SESSION_TARGETS, "targets", 0, 1, true},
+	{SESSION_LUN, "lun", sizeof(struct session_lun), 1, false},
+	{SESSION_GRANT, "grant", sizeof(struct session_grant), 1, true},
+	{SESSION_GRANT_DISCOVERY, "grant-discovery", sizeof(struct session_grant), 0, true},
+	{SESSION_AUDIT, "audit", 0, 1, false},
+	{SESSION_LOGOUT, "logout", sizeof(struct session_logout), 0, false},
+};
+const size_t session_inbox_len = ARRAY_LEN(session_inbox);
+
+/* What the monitor takes from a session. */
+const struct message_spec session_outbox[] = {
+	{SESSION_CLAIM, "claim", sizeof(struct session_claim), 0, true},
+	{SESSION_ENTER, "enter", 0, 0, true},
+	{SESSION_REPORT, "report", sizeof(struct session_report), 0, false},
+	{SESSION_LUN_FAILED, "lun-failed", sizeof(struct session_lun_failed), 0, false},
+};
+const size_t session_outbox_len = ARRAY_LEN(session_outbox);

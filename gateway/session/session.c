@@ -1,0 +1,283 @@
+/* The life of a session process: map the audit ring, make the I/O engine, close the
+ * sandbox, and only then read the first octet from the network. It ends when its
+ * connection is over and all its I/O with it. */
+#include <stdio.h>
+#include <sys/socket.h>
+#include "gateway/base/bytes.h"
+#include "gateway/base/clock.h"
+#include "gateway/base/log.h"
+#include "gateway/base/process.h"
+#include "gateway/base/sandbox.h"
+#include "gateway/session/session.h"
+
+#define FILES_LIMIT   (BACKENDS_MAX + 32)
+#define MEMORY_LIMIT  (512ull << 20)
+#define LAST_WORDS_MS 2000 /* for the peer to take what we still have to say */
+#define PING_EVERY_MS 15000
+#define PING_MISSES   3
+
+static const struct iscsi_limits limits = {
+	.max_recv_segment = 262144,
+	.max_burst = 1048576,
+	.first_burst = ISCSI_CHUNK_SIZE,
+	.max_r2t = 8,
+	.queue_depth = ISCSI_WINDOW_MAX,
+	.initial_r2t = false,
+	.immediate_data = true,
+	.header_digest = true,
+	.data_digest = true,
+	.ping_every_ms = PING_EVERY_MS,
+	.ping_misses = PING_MISSES,
+};
+
+static const struct iscsi_host host_ops = {
+	.names = login_names,
+	.chap_offer = login_chap_offer,
+	.chap_proof = login_chap_proof,
+	.enter = login_enter,
+	.command = command_begin,
+	.data_arrived = command_data_arrived,
+	.buffer_ready = command_buffer_ready,
+	.cancel = command_cancel,
+	.finished = command_finished,
+	.lun_exists = command_lun_exists,
+	.room = command_room,
+	.send_targets = command_send_targets,
+};
+
+void session_tell(struct session *s, uint32_t type, const void *body, size_t size)
+{
+	if (channel_send(&s->monitor, type, body, size, NULL, 0) < 0)
+		_exit(0); /* the monitor is gone or does not listen: nothing can be granted */
+}
+
+/* --- the end
+ * ----------------------------------------------------------------------------------------- */
+
+static void report(struct session *s)
+{
+	struct session_report body = {
+		.end = s->end,
+		.sandbox_layers = (uint32_t)s->layers,
+		.commands = s->command_count,
+		.read_bytes = s->read_bytes,
+		.written_bytes = s->written_bytes,
+	};
+
+	(void)string_copy(body.detail, sizeof body.detail, s->end_detail);
+	session_tell(s, SESSION_REPORT, &body, sizeof body);
+}
+
+static void on_last_words_over(struct timer *t)
+{
+	struct session *s = CONTAINER_OF(t, struct session, end_timer);
+
+	s->closed = true;
+}
+
+void session_end(struct session *s, enum session_end end, const char *detail)
+{
+	if (s->ending)
+		return;
+	s->ending = true;
+	s->end = end;
+	(void)string_copy(s->end_detail, sizeof s->end_detail, detail);
+	loop_timer_clear(s->loop, &s->login_timer);
+	if (s->iscsi != NULL)
+		iscsi_cancel_all(s->iscsi);
+	s->end_timer.run = on_last_words_over;
+	loop_timer_set(s->loop, &s->end_timer, clock_ms() + LAST_WORDS_MS);
+}
+
+static const struct {
+	enum iscsi_end from;
+	enum session_end to;
+} ends[] = {
+	{ISCSI_END_LOGOUT, SESSION_END_LOGOUT},	      {ISCSI_END_REFUSED, SESSION_END_REFUSED},
+	{ISCSI_END_MALFORMED, SESSION_END_MALFORMED}, {ISCSI_END_DIGEST, SESSION_END_DIGEST},
+	{ISCSI_END_SILENT, SESSION_END_SILENT},
+};
+
+static void end_if_core_ended(struct session *s)
+{
+	const char *detail = "";
+	enum iscsi_end end = iscsi_ended(s->iscsi, &detail);
+
+	for (size_t k = 0; k < ARRAY_LEN(ends) && end != ISCSI_END_NONE; k++) {
+		if (ends[k].from == end)
+			session_end(s, ends[k].to, detail ? detail : "");
+	}
+}
+
+/* Everything said, everything over: the socket closes, the loop ends. */
+static void stop_if_over(struct session *s)
+{
+	if (!s->ending || (!s->closed && iscsi_tx_waiting(s->iscsi)))
+		return;
+	if (!s->closed)
+		(void)shutdown(s->socket.fd, SHUT_RDWR);
+	s->closed = true;
+	loop_unwatch(s->loop, &s->socket);
+	fd_close(&s->socket.fd);
+	if (iscsi_tasks_running(s->iscsi) == 0 && engine_in_flight(s->engine) == 0)
+		loop_stop(s->loop);
+}
+
+/* --- a turn of the loop
+ * -------------------------------------------------------------------------------- */
+
+static void on_tick(struct timer *t)
+{
+	struct session *s = CONTAINER_OF(t, struct session, tick_timer);
+
+	iscsi_tick(s->iscsi, loop_now_ms(s->loop));
+}
+
+static void set_tick(struct session *s)
+{
+	uint64_t at = s->ending ? 0 : iscsi_next_tick(s->iscsi);
+
+	if (at == s->tick_timer.at_ms)
+		return;
+	if (at == 0)
+		loop_timer_clear(s->loop, &s->tick_timer);
+	else
+		loop_timer_set(s->loop, &s->tick_timer, at);
+}
+
+static void on_turn(void *arg)
+{
+	struct session *s = arg;
+
+	if (s->iscsi == NULL)
+		return;
+	s->nexus.now_ms = loop_now_ms(s->loop);
+	do {
+		engine_flush(s->engine);
+	} while (engine_reap(s->engine) > 0);
+	audit_ring_wake(&s->ring);
+	if (!s->ending) {
+		iscsi_room_changed(s->iscsi);
+		end_if_core_ended(s);
+	}
+	transport_turn(s);
+	set_tick(s);
+	stop_if_over(s);
+}
+
+static void on_engine(struct watch *w, uint32_t ready)
+{
+	struct session *s = CONTAINER_OF(w, struct session, engine_watch);
+
+	(void)ready;
+	s->nexus.now_ms = loop_now_ms(s->loop);
+	(void)engine_reap(s->engine);
+}
+
+static void on_login_too_long(struct timer *t)
+{
+	struct session *s = CONTAINER_OF(t, struct session, login_timer);
+
+	s->closed = true;
+	session_end(s, SESSION_END_LOGIN_TIMEOUT, "");
+}
+
+static void on_lun_failed(void *host, const struct scsi_lun *lun, int error, uint64_t lba)
+{
+	struct session *s = host;
+	struct session_lun_failed body = {
+		.lun = lun->number, .error = error < 0 ? -error : error, .lba = lba};
+
+	session_tell(s, SESSION_LUN_FAILED, &body, sizeof body);
+}
+
+/* --- the beginning
+ * ---------------------------------------------------------------------------------------- */
+
+/* All that needs a right which the sandbox takes away. */
+static int before_sandbox(struct session *s)
+{
+	int ring = SESSION_FD_RING, page = SESSION_FD_PAGE, r;
+
+	if (!process_fds_are(SESSION_FDS))
+		return -EBADF;
+	r = audit_ring_attach(&s->ring, ring, page, -1);
+	fd_close(&ring);
+	fd_close(&page);
+	if (r < 0)
+		return r;
+	if ((r = loop_open(&s->loop)) < 0 || (r = login_watch(s)) < 0)
+		return r;
+	r = loop_run(s->loop); /* until SESSION_START has come */
+	if (r < 0)
+		return r;
+	return engine_open(s->start.io, ISCSI_TASKS_MAX, SESSION_FD_LIFELINE, &s->engine);
+}
+
+static int close_sandbox(struct session *s, const char *largest_disk)
+{
+	struct sandbox box = {
+		.profile = SANDBOX_SESSION,
+		.folder_fd = -1,
+		.memory_limit = MEMORY_LIMIT,
+		.files_limit = FILES_LIMIT,
+	};
+
+	if (number_parse(largest_disk, 0, UINT64_MAX, &box.file_size_limit) < 0)
+		return -EINVAL;
+	s->layers = sandbox_enter(&box);
+	if (s->layers >= 0 && engine_kind(s->engine) == ENGINE_URING)
+		s->layers |= SANDBOX_HAS_URING_RESTRICTED;
+	return s->layers;
+}
+
+static int begin(struct session *s)
+{
+	int r;
+
+	s->nexus.ring = &s->ring;
+	s->nexus.host = s;
+	s->nexus.lun_failed = on_lun_failed;
+	if ((r = scsi_nexus_open(&s->nexus, ISCSI_TASKS_MAX)) < 0)
+		return r;
+	r = iscsi_open(&limits, (uint16_t)s->start.portal_group, &host_ops, s, &s->iscsi);
+	if (r < 0)
+		return r;
+	s->engine_watch = (struct watch){
+		.fd = engine_poll_fd(s->engine), .events = EPOLLIN, .run = on_engine};
+	s->tick_timer.run = on_tick;
+	s->login_timer.run = on_login_too_long;
+	loop_timer_set(s->loop, &s->login_timer, clock_ms() + s->start.login_timeout_ms);
+	loop_each_turn(s->loop, on_turn, s);
+	if ((r = loop_watch(s->loop, &s->engine_watch)) < 0)
+		return r;
+	return transport_open(s, SESSION_FD_SOCKET);
+}
+
+int session_main(const char *largest_disk)
+{
+	static struct session s;
+	char role[32];
+	int r = before_sandbox(&s);
+
+	if (r < 0) {
+		log_error("a session could not start: %s", strerror(-r));
+		return 3;
+	}
+	(void)snprintf(role, sizeof role, "session %u", s.start.connection);
+	log_start(role);
+	if ((r = close_sandbox(&s, largest_disk)) < 0) {
+		log_error("the sandbox can't be closed: %s; no byte is read without it",
+			  strerror(-r));
+		return 3;
+	}
+	report(&s); /* which layers are in force */
+	if ((r = begin(&s)) == 0)
+		r = loop_run(s.loop);
+	if (r < 0) {
+		log_error("it failed: %s", strerror(-r));
+		s.end = SESSION_END_FAILED;
+	}
+	report(&s);
+	return r < 0 ? 3 : 0;
+}

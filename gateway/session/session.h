@@ -1,0 +1,74 @@
+/* The session process: one connection, one thread, one event loop. It wires the iSCSI
+ * core to the device server, the transport to the core, and speaks with the monitor,
+ * the authenticator and the auditor. It reads the network, so it holds no secret, and
+ * before the grant no disk. */
+#pragma once
+
+#include "auth/auth.h"
+#include "backends/backend.h"
+#include "gateway/audit/ring.h"
+#include "gateway/base/loop.h"
+#include "gateway/iscsi/iscsi.h"
+#include "gateway/scsi/scsi.h"
+#include "gateway/session/messages.h"
+
+struct session;
+
+/* A SCSI command: the core's task of the same slot, the device's state of it. */
+struct command {
+	struct session *s;
+	struct iscsi_task *task;
+	struct scsi_task scsi;
+	bool cancelled;
+};
+
+struct session {
+	struct loop *loop;
+	struct session_start start;
+	struct channel monitor, auth;
+	struct watch monitor_watch, auth_watch, socket, engine_watch, audit_watch;
+	struct timer login_timer, tick_timer, end_timer;
+
+	struct iscsi *iscsi;
+	struct engine *engine;
+	struct audit_ring ring;
+	struct scsi_nexus nexus;
+	struct command commands[ISCSI_TASKS_MAX];
+
+	int layers;
+	bool started, discovery;
+	bool have_result, permitted; /* both are needed to accept CHAP */
+	struct auth_result result;
+	char *targets; /* the text of SendTargets */
+	size_t targets_len;
+
+	bool ending, reported, closed; /* closed: nothing more is read or sent */
+	enum session_end end;
+	char end_detail[128];
+	uint64_t command_count, read_bytes, written_bytes;
+};
+
+/* Something ended this session: what is composed is sent, running I/O ends, a report is made. */
+void session_end(struct session *s, enum session_end end, const char *detail);
+void session_tell(struct session *s, uint32_t type, const void *body, size_t size);
+
+/* login.c: the host's side of the login, messages of monitor and authenticator */
+void login_names(void *host, const struct iscsi_names *names);
+void login_chap_offer(void *host, const uint32_t *algorithms, size_t count);
+void login_chap_proof(void *host, const struct iscsi_chap_proof *proof);
+void login_enter(void *host);
+int login_watch(struct session *s) MUST_CHECK; /* starts listening to both channels */
+
+/* commands.c: the host's side of full-feature phase */
+void command_begin(void *host, struct iscsi_task *task);
+void command_data_arrived(void *host, struct iscsi_task *task);
+void command_buffer_ready(void *host, struct iscsi_task *task);
+bool command_cancel(void *host, struct iscsi_task *task);
+void command_finished(void *host, struct iscsi_task *task);
+bool command_lun_exists(void *host, const uint8_t lun[8]);
+uint32_t command_room(void *host);
+size_t command_send_targets(void *host, const char *which, const char **ret_text);
+
+/* transport.c: the socket */
+int transport_open(struct session *s, int fd) MUST_CHECK;
+void transport_turn(struct session *s); /* sends, and reads again when there is room */
