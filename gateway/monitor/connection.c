@@ -1,0 +1,395 @@
+/* One connection and its session process: started when the first byte is there,
+ * listened to through a table, over when its process is reaped, its lifeline is
+ * closed and the auditor has drained its ring. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include "auth/auth.h"
+#include "backends/backend.h"
+#include "gateway/base/clock.h"
+#include "gateway/base/fd.h"
+#include "gateway/base/log.h"
+#include "gateway/monitor/monitor.h"
+
+#define LOGIN_GRACE_MS 2000 /* the session has the login timer; this one has the session */
+
+struct connection *connection_find(struct monitor *m, uint32_t id)
+{
+	struct connection *c = &m->connections[id % m->connection_max];
+
+	return c->id == id && c->state != CONN_FREE ? c : NULL;
+}
+
+void connection_timer(struct connection *c, uint64_t wait_ms, void (*run)(struct timer *t))
+{
+	c->timer.run = run;
+	loop_timer_set(c->m->loop, &c->timer, clock_ms() + wait_ms);
+}
+
+static void watch_end(struct connection *c, struct watch *w)
+{
+	if (w->fd < 0)
+		return;
+	loop_unwatch(c->m->loop, w);
+	fd_close(&w->fd);
+}
+
+static bool is_login(const struct connection *c)
+{
+	return c->state == CONN_LOGIN || c->state == CONN_PERMITTED || c->state == CONN_ENTERING;
+}
+
+void connection_become(struct connection *c, enum connection_state state)
+{
+	bool was_login = is_login(c), was_granted = c->state == CONN_GRANTED;
+
+	c->state = state;
+	c->m->logins += (uint32_t)is_login(c) - (uint32_t)was_login;
+	c->m->granted += (uint32_t)(state == CONN_GRANTED) - (uint32_t)was_granted;
+}
+
+void connection_free(struct connection *c)
+{
+	struct monitor *m = c->m;
+
+	loop_timer_clear(m->loop, &c->timer);
+	watch_end(c, &c->socket);
+	watch_end(c, &c->process);
+	watch_end(c, &c->lifeline);
+	if (c->messages.fd >= 0) {
+		loop_unwatch(m->loop, &c->messages);
+		channel_close(&c->channel);
+	}
+	fd_close(&c->ring_fd);
+	fd_close(&c->page_fd);
+	connection_become(c, CONN_FREE);
+	m->open--;
+	if (m->accept_paused) {
+		m->accept_paused = false;
+		for (size_t k = 0; k < m->listener_count; k++)
+			IGNORE_RESULT(loop_change(m->loop, &m->listeners[k].watch, EPOLLIN));
+	}
+	listen_admit(m);
+	monitor_progress(m);
+}
+
+/* --- its end -------------------------------------------------------------------------------------
+ */
+
+static void record_end(struct connection *c, int status)
+{
+	struct audit_event e;
+
+	if (WIFSIGNALED(status) && c->ended[0] == '\0') {
+		(void)snprintf(c->ended, sizeof c->ended, "killed-by-signal-%d", WTERMSIG(status));
+		log_error("session %u was ended by signal %d%s", c->id, WTERMSIG(status),
+			  WTERMSIG(status) == SIGSYS ? ", its system-call filter" : "");
+	}
+	if (c->state == CONN_GRANTED || c->target_name[0] != '\0') {
+		event_from_connection(&e, EVENT_LOGOUT, c);
+		(void)string_copy(e.reason, sizeof e.reason, c->ended[0] ? c->ended : "ended");
+		(void)snprintf(e.detail, sizeof e.detail,
+			       "commands %llu, octets read %llu, octets written %llu",
+			       (unsigned long long)c->commands, (unsigned long long)c->read_bytes,
+			       (unsigned long long)c->written_bytes);
+		(void)trail_put(c->m, &e);
+	} else if (!c->refused) {
+		trail_refusal(c->m, c, c->ended[0] ? c->ended : "left", "");
+	}
+}
+
+/* Process reaped, lifeline closed: nothing of it can reach a disk any more. */
+static void end_if_over(struct connection *c)
+{
+	struct monitor *m = c->m;
+
+	if (c->pid != 0 || c->lifeline.fd >= 0)
+		return;
+	login_release(c);
+	for (uint32_t k = 0; k < m->connection_max; k++) {
+		if (m->connections[k].state == CONN_ENTERING)
+			login_go_on(&m->connections[k]);
+	}
+	if (c->attached)
+		ring_detach(c); /* freed when the auditor has all of it */
+	else
+		connection_free(c);
+}
+
+static void on_process(struct watch *w, uint32_t ready)
+{
+	struct connection *c = CONTAINER_OF(w, struct connection, process);
+	int status = 0;
+
+	(void)ready;
+	connection_drain(c); /* its last words */
+	(void)waitpid(c->pid, &status, 0);
+	c->pid = 0;
+	watch_end(c, &c->process);
+	loop_timer_clear(c->m->loop, &c->timer);
+	record_end(c, status);
+	connection_become(c, CONN_ENDING);
+	end_if_over(c);
+}
+
+static void on_lifeline(struct watch *w, uint32_t ready)
+{
+	struct connection *c = CONTAINER_OF(w, struct connection, lifeline);
+
+	(void)ready; /* nothing is ever written to it: readable means closed */
+	watch_end(c, &c->lifeline);
+	end_if_over(c);
+}
+
+void connection_kill(struct connection *c, const char *why)
+{
+	if (c->ended[0] == '\0')
+		(void)string_copy(c->ended, sizeof c->ended, why);
+	if (c->pid != 0)
+		(void)kill(c->pid, SIGKILL);
+	else if (c->state == CONN_WAITING)
+		connection_free(c);
+}
+
+static void on_login_too_long(struct timer *t)
+{
+	connection_kill(CONTAINER_OF(t, struct connection, timer), "login-timeout");
+}
+
+/* --- what the session says
+ * ------------------------------------------------------------------------ */
+
+static void on_claim(struct connection *c, const struct message *msg)
+{
+	if (c->state != CONN_LOGIN || c->judged)
+		return connection_kill(c, "claim-out-of-turn");
+	memcpy(&c->claim, msg->body, sizeof c->claim);
+	c->claim.initiator[sizeof c->claim.initiator - 1] = '\0';
+	c->claim.target[sizeof c->claim.target - 1] = '\0';
+	c->claimed = true;
+}
+
+static void on_enter(struct connection *c, const struct message *msg)
+{
+	(void)msg;
+	if (c->state != CONN_PERMITTED)
+		return connection_kill(c, "enter-out-of-turn");
+	connection_become(c, CONN_ENTERING);
+	login_enter(c);
+}
+
+static const char *const end_names[SESSION_ENDS] = {
+	[SESSION_END_LOGOUT] = "logout",
+	[SESSION_END_LEFT] = "left",
+	[SESSION_END_LEFT_AFTER_PROOF] = "our-mutual-proof-was-not-accepted",
+	[SESSION_END_MALFORMED] = "malformed",
+	[SESSION_END_LOGIN_TIMEOUT] = "login-timeout",
+	[SESSION_END_REFUSED] = "refused",
+	[SESSION_END_DIGEST] = "digest-error",
+	[SESSION_END_SILENT] = "silent",
+	[SESSION_END_TOLD] = "told-to-end",
+	[SESSION_END_FAILED] = "failed",
+};
+
+static void on_report(struct connection *c, const struct message *msg)
+{
+	struct session_report report;
+	char reason[32];
+
+	memcpy(&report, msg->body, sizeof report);
+	report.detail[sizeof report.detail - 1] = '\0';
+	if (report.end == SESSION_END_INVALID || report.end >= SESSION_ENDS) {
+		c->m->session_layers = report.sandbox_layers;
+		c->m->session_reported = true;
+		return;
+	}
+	if (c->reported)
+		return;
+	c->reported = true;
+	c->commands = report.commands;
+	c->read_bytes = report.read_bytes;
+	c->written_bytes = report.written_bytes;
+	(void)string_copy(reason, sizeof reason, end_names[report.end]);
+	if (c->ended[0] == '\0')
+		(void)string_copy(c->ended, sizeof c->ended, end_names[report.end]);
+	if (is_login(c) && !c->refused) {
+		c->refused = true;
+		trail_refusal(c->m, c, c->ended, report.detail);
+		if (report.end != SESSION_END_LEFT)
+			bans_failure(c->m, c, reason);
+	}
+}
+
+static void on_lun_failed(struct connection *c, const struct message *msg)
+{
+	struct session_lun_failed failed;
+	char who[64];
+
+	memcpy(&failed, msg->body, sizeof failed);
+	if (c->target == NULL)
+		return;
+	(void)snprintf(who, sizeof who, "session %u", c->id);
+	for (size_t k = 0; k < c->target->lun_count; k++) {
+		if (c->target->luns[k].lun == failed.lun)
+			disk_failed(c->m, &c->m->disks[c->target->luns[k].disk], -failed.error,
+				    who);
+	}
+}
+
+static void (*const handlers[])(struct connection *c, const struct message *msg) = {
+	[SESSION_CLAIM] = on_claim,
+	[SESSION_ENTER] = on_enter,
+	[SESSION_REPORT] = on_report,
+	[SESSION_LUN_FAILED] = on_lun_failed,
+};
+
+void connection_drain(struct connection *c)
+{
+	struct message msg;
+	int r = 0;
+
+	while (c->messages.fd >= 0 && (r = channel_receive(&c->channel, &msg)) > 0) {
+		handlers[msg.type](c, &msg);
+		message_close_fds(&msg);
+	}
+	if (r < 0 && c->messages.fd >= 0) {
+		if (r == -EPROTO)
+			connection_kill(c, "broke-its-channel");
+		loop_unwatch(c->m->loop, &c->messages);
+		channel_close(&c->channel);
+		c->messages.fd = -1;
+	}
+}
+
+static void on_messages(struct watch *w, uint32_t ready)
+{
+	(void)ready;
+	connection_drain(CONTAINER_OF(w, struct connection, messages));
+}
+
+void connection_send(struct connection *c, uint32_t type, const void *body, size_t size, int fd)
+{
+	int r = channel_send(&c->channel, type, body, size, &fd, fd >= 0 ? 1 : 0);
+
+	if (r < 0 && r != -EPIPE)
+		connection_kill(c, "does-not-read");
+}
+
+/* --- its beginning
+ * ---------------------------------------------------------------------------------- */
+
+/* Both ends of everything that a session has from its start. */
+struct beginning {
+	int channel[2], auth[2], lifeline[2], page;
+};
+
+static void beginning_close(struct beginning *b)
+{
+	int *fds[] = {&b->channel[0],  &b->channel[1],	&b->auth[0], &b->auth[1],
+		      &b->lifeline[0], &b->lifeline[1], &b->page};
+
+	for (size_t k = 0; k < ARRAY_LEN(fds); k++)
+		fd_close(fds[k]);
+}
+
+static int beginning_make(struct connection *c, struct beginning *b)
+{
+	struct helper *auth = &c->m->helpers[HELPER_AUTHENTICATOR];
+	struct auth_connection known = {.connection = c->id,
+					.deadline_ms = c->m->policy->login_timeout_ms};
+	int r;
+
+	if ((r = ring_make(c)) < 0 || (r = channel_pair(b->channel)) < 0 ||
+	    (r = channel_pair(b->auth)) < 0)
+		return r;
+	if (pipe2(b->lifeline, O_CLOEXEC) < 0)
+		return -errno;
+	b->page = fd_reopen(c->page_fd, O_RDONLY);
+	if (b->page < 0)
+		return b->page;
+	/* Without an authenticator the session sees a closed channel, and answers 0301h. */
+	if (auth->ready && helper_send(auth, AUTH_CONNECTION, &known, sizeof known, b->auth[1]) < 0)
+		log_warning("the authenticator does not take connection %u", c->id);
+	return 0;
+}
+
+static int session_start(struct connection *c, struct beginning *b)
+{
+	struct monitor *m = c->m;
+	char largest[24];
+	struct child child = {
+		.role = "session",
+		.argument = largest,
+		.program = m->programs.session,
+		.fds = {b->channel[1], c->socket.fd, b->auth[0], b->lifeline[1], c->ring_fd,
+			b->page},
+		.fd_count = SESSION_FDS,
+		.uid = m->net_uid,
+		.gid = m->net_gid,
+		.dies_with_parent = true,
+	};
+
+	(void)snprintf(largest, sizeof largest, "%llu", (unsigned long long)m->largest_disk);
+	c->pid = child_start(&child, &c->process.fd);
+	if (c->pid < 0) {
+		int r = c->pid;
+
+		c->pid = 0;
+		return r;
+	}
+	return 0;
+}
+
+static int watch_session(struct connection *c, struct beginning *b)
+{
+	static const struct message_spec *const says = session_outbox;
+	int r;
+
+	channel_open(&c->channel, fd_take(&b->channel[0]), says, session_outbox_len);
+	c->messages = (struct watch){.fd = c->channel.fd, .events = EPOLLIN, .run = on_messages};
+	c->lifeline = (struct watch){
+		.fd = fd_take(&b->lifeline[0]), .events = EPOLLIN, .run = on_lifeline};
+	c->process.events = EPOLLIN;
+	c->process.run = on_process;
+	if ((r = loop_watch(c->m->loop, &c->messages)) < 0 ||
+	    (r = loop_watch(c->m->loop, &c->lifeline)) < 0)
+		return r;
+	return loop_watch(c->m->loop, &c->process);
+}
+
+static const enum engine_kind engines[] = {
+	[POLICY_IO_AUTO] = ENGINE_AUTO,
+	[POLICY_IO_URING] = ENGINE_URING,
+	[POLICY_IO_THREADS] = ENGINE_THREADS,
+};
+
+int connection_begin(struct connection *c)
+{
+	struct monitor *m = c->m;
+	struct session_start start = {
+		.connection = c->id,
+		.login_timeout_ms = m->policy->login_timeout_ms,
+		.peer = c->peer,
+		.local = c->local,
+		.portal_group = m->portal_tags[c->portal],
+		.io = engines[m->policy->io],
+	};
+	struct beginning b = {{-1, -1}, {-1, -1}, {-1, -1}, -1};
+	int r;
+
+	loop_unwatch(m->loop, &c->socket);
+	r = beginning_make(c, &b);
+	if (r == 0)
+		r = session_start(c, &b);
+	if (r == 0)
+		r = watch_session(c, &b);
+	beginning_close(&b);
+	fd_close(&c->socket.fd);
+	if (r < 0)
+		return r;
+	connection_become(c, CONN_LOGIN);
+	connection_timer(c, m->policy->login_timeout_ms + LOGIN_GRACE_MS, on_login_too_long);
+	connection_send(c, SESSION_START, &start, sizeof start, -1);
+	return 0;
+}

@@ -1,0 +1,208 @@
+/* The control socket: one line in, one JSON document out. Its group may read; what
+ * changes anything needs root, the gateway's own user or a name under `operators:`,
+ * and is audited with the peer's credentials. Never on TCP. */
+#include <pwd.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include "gateway/base/bytes.h"
+#include "gateway/base/log.h"
+#include "gateway/monitor/monitor.h"
+
+#define CONTROL_NAME "control"
+#define REQUEST_MAX  256
+#define CLIENTS_MAX  16
+
+struct client {
+	struct watch watch;
+	struct monitor *m;
+	char *text; /* the answer, on its way */
+	size_t at, len;
+};
+
+static unsigned clients;
+
+static json_t *answer_error(const char *text)
+{
+	return json_pack("{s:s}", "error", text);
+}
+
+static json_t *do_status(struct monitor *m, const char *argument)
+{
+	(void)argument;
+	return status_json(m);
+}
+
+static json_t *do_sessions(struct monitor *m, const char *argument)
+{
+	(void)argument;
+	return sessions_json(m);
+}
+
+static json_t *do_kick(struct monitor *m, const char *argument)
+{
+	struct session_logout logout = {.seconds = 2};
+	struct connection *c;
+	uint64_t id;
+
+	if (number_parse(argument, 1, UINT32_MAX, &id) < 0)
+		return answer_error("kick takes the number of a session: see sallyport sessions");
+	c = connection_find(m, (uint32_t)id);
+	if (c == NULL || c->state != CONN_GRANTED)
+		return answer_error("there is no such session: see sallyport sessions");
+	(void)string_copy(c->ended, sizeof c->ended, "kicked-by-an-operator");
+	connection_send(c, SESSION_LOGOUT, &logout, sizeof logout, -1);
+	return json_pack("{s:I}", "asked_to_log_out", (json_int_t)id);
+}
+
+static const struct request {
+	const char *name;
+	bool changes;
+	json_t *(*run)(struct monitor *m, const char *argument);
+} requests[] = {
+	{"status", false, do_status},
+	{"sessions", false, do_sessions},
+	{"kick", true, do_kick},
+};
+
+static bool may_change(const struct monitor *m, uid_t uid)
+{
+	uid_t operator_uid;
+	gid_t gid;
+
+	if (uid == 0 || uid == getuid())
+		return true;
+	for (size_t k = 0; k < m->policy->operator_count; k++) {
+		if (user_find(m->policy->operators[k], &operator_uid, &gid) == 0 &&
+		    operator_uid == uid)
+			return true;
+	}
+	return false;
+}
+
+static json_t *answer(struct monitor *m, int fd, char *line)
+{
+	struct ucred peer = {.uid = (uid_t)-1};
+	socklen_t len = sizeof peer;
+	char *argument = strchr(line, ' ');
+
+	if (argument != NULL)
+		*argument++ = '\0';
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return answer_error("the socket does not say who you are");
+	for (size_t k = 0; k < ARRAY_LEN(requests); k++) {
+		if (strcmp(requests[k].name, line) != 0)
+			continue;
+		if (!requests[k].changes)
+			return requests[k].run(m, argument);
+		trail_say(m, EVENT_OPERATOR, may_change(m, peer.uid) ? line : "not-allowed",
+			  "%s %s, uid %u, pid %d", line, argument ? argument : "", peer.uid,
+			  peer.pid);
+		if (!may_change(m, peer.uid))
+			return answer_error(
+				"only root and the operators of the policy may do this");
+		return requests[k].run(m, argument ? argument : "");
+	}
+	return answer_error("unknown request");
+}
+
+static void client_end(struct client *cl)
+{
+	loop_unwatch(cl->m->loop, &cl->watch);
+	fd_close(&cl->watch.fd);
+	free(cl->text);
+	free(cl);
+	clients--;
+}
+
+/* As much of the answer as the socket takes now; the rest when it is writable again. */
+static void client_write(struct client *cl)
+{
+	ssize_t n = 0;
+
+	while (cl->at < cl->len) {
+		n = send(cl->watch.fd, cl->text + cl->at, cl->len - cl->at,
+			 MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && errno == EAGAIN && loop_change(cl->m->loop, &cl->watch, EPOLLOUT) == 0)
+			return;
+		if (n <= 0)
+			break;
+		cl->at += (size_t)n;
+	}
+	client_end(cl);
+}
+
+static void on_client(struct watch *w, uint32_t ready)
+{
+	struct client *cl = CONTAINER_OF(w, struct client, watch);
+	char line[REQUEST_MAX];
+	json_t *root;
+	ssize_t n;
+
+	(void)ready;
+	if (cl->text != NULL)
+		return client_write(cl);
+	n = recv(w->fd, line, sizeof line - 1, MSG_DONTWAIT);
+	if (n <= 0)
+		return client_end(cl);
+	line[n] = '\0';
+	line[strcspn(line, "\n")] = '\0';
+	root = answer(cl->m, w->fd, line);
+	cl->text = root ? json_dumps(root, JSON_COMPACT) : NULL;
+	json_decref(root);
+	if (cl->text == NULL)
+		return client_end(cl);
+	cl->len = strlen(cl->text);
+	client_write(cl);
+}
+
+static void on_control(struct watch *w, uint32_t ready)
+{
+	struct monitor *m = CONTAINER_OF(w, struct monitor, control);
+	int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct client *cl;
+
+	(void)ready;
+	if (fd < 0)
+		return;
+	cl = clients < CLIENTS_MAX ? calloc(1, sizeof *cl) : NULL;
+	if (cl == NULL) {
+		fd_close(&fd);
+		return;
+	}
+	clients++;
+	cl->m = m;
+	cl->watch = (struct watch){.fd = fd, .events = EPOLLIN, .run = on_client};
+	if (loop_watch(m->loop, &cl->watch) < 0)
+		client_end(cl);
+}
+
+int control_open(struct monitor *m)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	OWNED_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -errno;
+	/* Through the folder's descriptor, so that a long path fits. */
+	(void)snprintf(sa.sun_path, sizeof sa.sun_path, "/proc/self/fd/%d/" CONTROL_NAME,
+		       m->state_fd);
+	(void)unlinkat(m->state_fd, CONTROL_NAME, 0);
+	if (bind(fd, (struct sockaddr *)&sa, sizeof sa) < 0 || listen(fd, CLIENTS_MAX) < 0)
+		return -errno;
+	if (m->root && (fchownat(m->state_fd, CONTROL_NAME, 0, m->gid, 0) < 0 ||
+			fchown(m->state_fd, 0, m->gid) < 0 || fchmod(m->state_fd, 0710) < 0))
+		return -errno;
+	if (fchmodat(m->state_fd, CONTROL_NAME, 0660, 0) < 0)
+		return -errno;
+	m->control = (struct watch){.fd = fd_take(&fd), .events = EPOLLIN, .run = on_control};
+	return loop_watch(m->loop, &m->control);
+}
+
+void control_close(struct monitor *m)
+{
+	loop_unwatch(m->loop, &m->control);
+	fd_close(&m->control.fd);
+	(void)unlinkat(m->state_fd, CONTROL_NAME, 0);
+}

@@ -1,0 +1,405 @@
+/* The helper processes: authenticator, auditor, firewall. Started, watched, started
+ * again when they die; what they say is taken from tables. While one is away, logins
+ * and commands are refused and nothing is lost (P4). */
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include "auth/auth.h"
+#include "auth/store.h"
+#include "gateway/base/clock.h"
+#include "gateway/base/fd.h"
+#include "gateway/base/log.h"
+#include "gateway/base/sandbox.h"
+#include "gateway/base/state.h"
+#include "gateway/monitor/monitor.h"
+#include "policy/firewall.h"
+
+#define RESTART_FIRST_MS 50
+#define RESTART_MOST_MS	 2000
+
+static int auditor_begin(struct helper *h);
+static int authenticator_begin(struct helper *h);
+static int firewall_begin(struct helper *h);
+static void auditor_message(struct helper *h, const struct message *msg);
+static void authenticator_message(struct helper *h, const struct message *msg);
+static void firewall_message(struct helper *h, const struct message *msg);
+
+static const struct helper_kind_row {
+	const char *name;
+	const struct message_spec *inbox; /* what it may say */
+	const size_t *inbox_len;
+	int (*begin)(struct helper *h); /* the first messages */
+	void (*message)(struct helper *h, const struct message *msg);
+	bool dies_with_parent; /* the auditor saves what is in the rings first */
+} kinds[HELPERS] = {
+	[HELPER_AUDITOR] = {"auditor", auditor_outbox, &auditor_outbox_len, auditor_begin,
+			    auditor_message, false},
+	[HELPER_AUTHENTICATOR] = {"authenticator", auth_outbox, &auth_outbox_len,
+				  authenticator_begin, authenticator_message, true},
+	[HELPER_FIREWALL] = {"firewall", firewall_outbox, &firewall_outbox_len, firewall_begin,
+			     firewall_message, true},
+};
+
+const char *helper_name(enum helper_kind kind)
+{
+	return kinds[kind].name;
+}
+
+int helper_send(struct helper *h, uint32_t type, const void *body, size_t size, int fd)
+{
+	if (h->pid == 0 || h->channel.fd < 0)
+		return -EPIPE;
+	return channel_send(&h->channel, type, body, size, &fd, fd >= 0 ? 1 : 0);
+}
+
+/* --- what each is told at its start, and says --------------------------------------------------
+ */
+
+static int auditor_begin(struct helper *h)
+{
+	(void)h; /* it has its descriptors; it says AUDITOR_READY when the segment is open */
+	return 0;
+}
+
+static void auditor_status(struct helper *h, const struct auditor_status *s)
+{
+	struct trail *t = &h->m->trail;
+	char why[sizeof s->why];
+
+	(void)string_copy(why, sizeof why, s->why);
+	if (s->state == AUDIT_CANNOT_WRITE && t->state != AUDIT_CANNOT_WRITE)
+		log_error("the audit log can't be written (%s): commands get BUSY and logins 0301h "
+			  "until it can; nothing is lost",
+			  why);
+	if (s->state == AUDIT_WRITING && t->state == AUDIT_CANNOT_WRITE)
+		log_notice("the audit log can be written again");
+	t->state = s->state;
+	t->records = s->records;
+	t->segment = s->segment;
+	(void)string_copy(h->why, sizeof h->why, s->state == AUDIT_WRITING ? "" : why);
+	h->layers = s->sandbox_layers;
+}
+
+static void auditor_message(struct helper *h, const struct message *msg)
+{
+	struct monitor *m = h->m;
+	struct auditor_status status;
+	struct auditor_flush flush;
+
+	memcpy(&status, msg->body, sizeof status);
+	memcpy(&flush, msg->body, sizeof flush);
+	switch (msg->type) {
+	case AUDITOR_READY:
+		auditor_status(h, &status);
+		h->ready = true;
+		rings_reattach(m);
+		trail_resend(m);
+		break;
+	case AUDITOR_STATUS:
+		auditor_status(h, &status);
+		break;
+	case AUDITOR_WRITTEN:
+		if (flush.id >= m->trail.next_id || flush.id <= m->trail.written)
+			return;
+		m->trail.written = flush.id;
+		for (uint32_t k = 0; k < m->connection_max; k++) {
+			if (m->connections[k].state == CONN_ENTERING)
+				login_go_on(&m->connections[k]);
+		}
+		break;
+	case AUDITOR_FLUSHED:
+		m->trail.flushed = MAX(m->trail.flushed, MIN(flush.id, m->trail.flush_id));
+		rings_flushed(m);
+		break;
+	default:
+		break;
+	}
+	monitor_progress(m);
+}
+
+/* Every CHAP user of the policy, once, with its floor and its mutual name. */
+static int send_accounts(struct helper *h)
+{
+	const struct policy *p = h->m->policy;
+	struct auth_count count = {.algorithms = p->algorithms};
+	OWNED_FREE struct auth_account *list = NULL;
+	OWNED_FD
+	fd = -1;
+	size_t most = 0;
+
+	for (size_t t = 0; t < p->target_count; t++)
+		most += p->targets[t].initiator_count;
+	list = calloc(most + 1, sizeof *list);
+	if (list == NULL)
+		return -ENOMEM;
+	for (size_t t = 0; t < p->target_count; t++) {
+		for (size_t k = 0; k < p->targets[t].initiator_count; k++) {
+			const struct policy_initiator *i = &p->targets[t].initiators[k];
+			struct auth_account *a = &list[count.count++];
+
+			(void)string_copy(a->user, sizeof a->user, i->user);
+			(void)string_copy(a->mutual, sizeof a->mutual, i->mutual);
+			a->algorithms = i->algorithms;
+			count.algorithms |= i->algorithms;
+		}
+	}
+	fd = memfd_sealed("accounts", list, count.count * sizeof *list);
+	if (fd < 0)
+		return fd;
+	return channel_send(&h->channel, AUTH_ACCOUNTS, &count, sizeof count, &fd, 1);
+}
+
+static int authenticator_begin(struct helper *h)
+{
+	OWNED_FD
+	store = openat(h->m->state_fd, STORE_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	OWNED_FD
+	key = -1;
+	char path[4096];
+	int fds[2], r;
+
+	if (store < 0 && errno == ENOENT)
+		store = memfd_sealed("no-secrets", "", 0);
+	if (store < 0 || (r = state_key_path(h->m->state_path, path, sizeof path)) < 0)
+		return -EIO;
+	key = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (key < 0) {
+		r = -errno;
+		log_error("the key of the secrets, %s, can't be opened: %m", path);
+		return r;
+	}
+	fds[0] = store;
+	fds[1] = key;
+	r = channel_send(&h->channel, AUTH_STORE, NULL, 0, fds, 2);
+	return r < 0 ? r : send_accounts(h);
+}
+
+static void authenticator_message(struct helper *h, const struct message *msg)
+{
+	struct auth_verdict verdict;
+	struct auth_ready ready;
+	struct connection *c;
+
+	if (msg->type == AUTH_READY) {
+		memcpy(&ready, msg->body, sizeof ready);
+		ready.why[sizeof ready.why - 1] = '\0';
+		(void)string_copy(h->why, sizeof h->why, ready.why);
+		if (ready.why[0] != '\0')
+			log_warning("authenticator: %s", ready.why);
+		h->layers = ready.sandbox_layers;
+		h->ready = true;
+		monitor_progress(h->m);
+		return;
+	}
+	memcpy(&verdict, msg->body, sizeof verdict);
+	verdict.user[sizeof verdict.user - 1] = '\0';
+	c = connection_find(h->m, verdict.connection);
+	if (c != NULL)
+		login_verdict(c, verdict.reason, verdict.user, verdict.algorithm);
+}
+
+static int firewall_begin(struct helper *h)
+{
+	OWNED_FREE char *script = firewall_script(h->m->policy);
+	OWNED_FD
+	fd = -1;
+
+	if (script == NULL)
+		return -ENOMEM;
+	fd = memfd_sealed("firewall", script, strlen(script));
+	if (fd < 0)
+		return fd;
+	return channel_send(&h->channel, FIREWALL_LOAD, NULL, 0, &fd, 1);
+}
+
+static void firewall_message(struct helper *h, const struct message *msg)
+{
+	struct firewall_status status;
+	char why[sizeof status.why];
+
+	memcpy(&status, msg->body, sizeof status);
+	(void)string_copy(why, sizeof why, status.why);
+	h->layers = status.sandbox_layers;
+	h->ready = true;
+	if (msg->type == FIREWALL_LOADED && !h->m->stopping) {
+		h->m->firewall_loaded = status.ok == 1;
+		trail_say(h->m, EVENT_FIREWALL, status.ok ? "loaded" : "not-loaded", "%s", why);
+		if (status.ok == 1)
+			bans_to_firewall(h->m);
+	}
+	(void)string_copy(h->why, sizeof h->why, status.ok == 1 ? "" : why);
+	if (status.ok != 1)
+		log_warning("NO FIREWALL: %s. Addresses are checked at accept and login only.",
+			    why);
+	monitor_progress(h->m);
+}
+
+/* --- life ----------------------------------------------------------------------------------------
+ */
+
+static void helper_gone(struct helper *h);
+static int helper_start(struct helper *h) MUST_CHECK;
+
+static void on_messages(struct watch *w, uint32_t ready)
+{
+	struct helper *h = CONTAINER_OF(w, struct helper, messages);
+	struct message msg;
+	int r;
+
+	(void)ready;
+	while (h->pid != 0 && (r = channel_receive(&h->channel, &msg)) != 0) {
+		if (r < 0) {
+			if (r == -EPROTO)
+				(void)kill(h->pid, SIGKILL);
+			loop_unwatch(h->m->loop, &h->messages);
+			return; /* its end comes through the pidfd */
+		}
+		kinds[h->kind].message(h, &msg);
+		message_close_fds(&msg);
+	}
+}
+
+static void on_restart(struct timer *t)
+{
+	struct helper *h = CONTAINER_OF(t, struct helper, restart);
+
+	if (helper_start(h) < 0)
+		loop_timer_set(h->m->loop, t, clock_ms() + RESTART_MOST_MS);
+}
+
+static void on_process(struct watch *w, uint32_t ready)
+{
+	struct helper *h = CONTAINER_OF(w, struct helper, process);
+
+	(void)ready;
+	helper_gone(h);
+}
+
+static void helper_gone(struct helper *h)
+{
+	struct monitor *m = h->m;
+	uint64_t wait_ms = RESTART_FIRST_MS;
+	int status = 0;
+
+	(void)waitpid(h->pid, &status, 0);
+	loop_unwatch(m->loop, &h->process);
+	loop_unwatch(m->loop, &h->messages);
+	fd_close(&h->process.fd);
+	channel_close(&h->channel);
+	h->pid = 0;
+	h->ready = false;
+	if (h->stopping || m->stopping) {
+		monitor_progress(m);
+		return;
+	}
+	h->deaths++;
+	log_error("the %s ended (%s %d); starting it again", kinds[h->kind].name,
+		  WIFSIGNALED(status) ? "signal" : "status",
+		  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	if (h->kind == HELPER_AUDITOR)
+		rings_away(m);
+	trail_say(m, EVENT_HELPER, "died", "%s: %s %d", kinds[h->kind].name,
+		  WIFSIGNALED(status) ? "signal" : "status",
+		  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	if (clock_ms() - h->started_ms < RESTART_MOST_MS && h->deaths > 3)
+		wait_ms = RESTART_MOST_MS;
+	loop_timer_set(m->loop, &h->restart, clock_ms() + wait_ms);
+}
+
+static void helper_child(const struct helper *h, int channel_fd, struct child *ret_child)
+{
+	const struct monitor *m = h->m;
+
+	*ret_child = (struct child){
+		.role = kinds[h->kind].name,
+		.program = m->programs.self,
+		.fds = {channel_fd},
+		.fd_count = 1,
+		.uid = m->uid,
+		.gid = m->gid,
+		.dies_with_parent = kinds[h->kind].dies_with_parent,
+	};
+	if (h->kind == HELPER_AUDITOR) {
+		ret_child->fds[ret_child->fd_count++] = m->audit_fd;
+		ret_child->fds[ret_child->fd_count++] = m->lock_fd;
+	}
+	if (h->kind == HELPER_FIREWALL && capability_have(CAP_NET_ADMIN))
+		ret_child->keep_caps = 1ull << CAP_NET_ADMIN;
+}
+
+static int helper_start(struct helper *h)
+{
+	struct child child;
+	int pair[2], r;
+
+	if ((r = channel_pair(pair)) < 0)
+		return r;
+	helper_child(h, pair[1], &child);
+	h->pid = child_start(&child, &h->process.fd);
+	fd_close(&pair[1]);
+	if (h->pid < 0) {
+		r = h->pid;
+		h->pid = 0;
+		fd_close(&pair[0]);
+		log_error("the %s can't be started: %s", kinds[h->kind].name, strerror(-r));
+		return r;
+	}
+	channel_open(&h->channel, pair[0], kinds[h->kind].inbox, *kinds[h->kind].inbox_len);
+	h->started_ms = clock_ms();
+	h->process.events = h->messages.events = EPOLLIN;
+	h->process.run = on_process;
+	h->messages.run = on_messages;
+	h->messages.fd = h->channel.fd;
+	if ((r = loop_watch(h->m->loop, &h->process)) < 0 ||
+	    (r = loop_watch(h->m->loop, &h->messages)) < 0 || (r = kinds[h->kind].begin(h)) < 0)
+		(void)kill(h->pid, SIGKILL);
+	if (h->deaths > 0)
+		trail_say(h->m, EVENT_HELPER, "started", "%s, after %u deaths", kinds[h->kind].name,
+			  h->deaths);
+	return 0;
+}
+
+int helpers_start(struct monitor *m)
+{
+	for (enum helper_kind k = 0; k < HELPERS; k++) {
+		struct helper *h = &m->helpers[k];
+		int r;
+
+		h->m = m;
+		h->kind = k;
+		h->process.fd = h->channel.fd = -1;
+		h->restart.run = on_restart;
+		if (k == HELPER_FIREWALL && !m->policy->manage_firewall) {
+			(void)string_copy(h->why, sizeof h->why, "switched off by the policy");
+			continue;
+		}
+		if ((r = helper_start(h)) < 0)
+			return r;
+	}
+	return 0;
+}
+
+void helpers_stop(struct monitor *m)
+{
+	struct helper *firewall = &m->helpers[HELPER_FIREWALL];
+
+	for (enum helper_kind k = 0; k < HELPERS; k++) {
+		m->helpers[k].stopping = true;
+		loop_timer_clear(m->loop, &m->helpers[k].restart);
+	}
+	(void)helper_send(&m->helpers[HELPER_AUDITOR], AUDITOR_STOP, NULL, 0, -1);
+	if (m->helpers[HELPER_AUTHENTICATOR].pid != 0)
+		(void)shutdown(m->helpers[HELPER_AUTHENTICATOR].channel.fd, SHUT_RDWR);
+	if (helper_send(firewall, FIREWALL_UNLOAD, NULL, 0, -1) < 0 && firewall->pid != 0)
+		(void)kill(firewall->pid, SIGKILL);
+}
+
+bool helpers_gone(const struct monitor *m)
+{
+	for (enum helper_kind k = 0; k < HELPERS; k++) {
+		if (m->helpers[k].pid != 0)
+			return false;
+	}
+	return true;
+}

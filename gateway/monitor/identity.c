@@ -1,0 +1,165 @@
+/* Names that must stay: a disk's UUID (its serial and NAA), a portal group's tag. Kept
+ * in the state folder under the policy's names, so that reordering the policy or moving
+ * a file changes nothing for an initiator. A damaged file is an error: new identities
+ * would make every initiator see new disks. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include "gateway/base/fd.h"
+#include "gateway/base/log.h"
+#include "gateway/monitor/monitor.h"
+
+#define IDENTITY_FILE "identities.json"
+#define IDENTITY_MAX  (1u << 20)
+
+/* RFC 9562 version 4. */
+static int uuid_make(char ret_text[37])
+{
+	uint8_t b[16];
+
+	if (getrandom(b, sizeof b, 0) != (ssize_t)sizeof b)
+		return -EIO;
+	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
+	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
+	(void)snprintf(ret_text, 37,
+		       "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
+		       b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
+		       b[13], b[14], b[15]);
+	return 0;
+}
+
+static int digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* NAA 3h, locally assigned (SPC-4 section 7.8.6.6.4): 60 bits of the UUID, leaving out the 4 bits
+ * of its version. */
+static int naa_from_uuid(const char *uuid, uint8_t ret_naa[8])
+{
+	uint64_t value = 0x3;
+	unsigned digits = 0;
+
+	for (size_t k = 0; k < 36 && digits < 15; k++) {
+		int d = digit(uuid[k]);
+
+		if (uuid[k] == '-' || k == 14)
+			continue;
+		if (d < 0)
+			return -EINVAL;
+		value = value << 4 | (uint64_t)d;
+		digits++;
+	}
+	for (size_t k = 0; k < 8; k++)
+		ret_naa[k] = (uint8_t)(value >> (8 * (7 - k)));
+	return 0;
+}
+
+/* The object `name` below root, made when missing. */
+static json_t *section(json_t *root, const char *name)
+{
+	json_t *found = json_object_get(root, name);
+
+	if (found == NULL) {
+		found = json_object();
+		if (json_object_set_new(root, name, found) < 0)
+			return NULL;
+	}
+	return json_is_object(found) ? found : NULL;
+}
+
+static int disks_identify(struct monitor *m, json_t *uuids)
+{
+	for (size_t k = 0; k < m->policy->disk_count; k++) {
+		struct monitor_disk *d = &m->disks[k];
+		const char *known = json_string_value(json_object_get(uuids, d->policy->name));
+		int r;
+
+		if (known == NULL) {
+			if ((r = uuid_make(d->serial)) < 0)
+				return r;
+			if (json_object_set_new(uuids, d->policy->name, json_string(d->serial)) < 0)
+				return -ENOMEM;
+		} else if (strlen(known) == sizeof d->serial - 1) {
+			(void)string_copy(d->serial, sizeof d->serial, known);
+		}
+		if (naa_from_uuid(d->serial, d->naa) < 0 || d->serial[0] == '\0')
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static json_int_t highest_tag(json_t *tags)
+{
+	const char *name;
+	json_int_t highest = 0;
+	json_t *tag;
+
+	json_object_foreach(tags, name, tag) highest = MAX(highest, json_integer_value(tag));
+	return highest;
+}
+
+static int portals_identify(struct monitor *m, json_t *tags)
+{
+	m->portal_tags = calloc(m->policy->portal_count + 1, sizeof *m->portal_tags);
+	if (m->portal_tags == NULL)
+		return -ENOMEM;
+	for (size_t k = 0; k < m->policy->portal_count; k++) {
+		const char *name = m->policy->portals[k].name;
+		json_t *tag = json_object_get(tags, name);
+		json_int_t value = tag ? json_integer_value(tag) : highest_tag(tags) + 1;
+
+		if (value < 1 || value > UINT16_MAX)
+			return -EINVAL;
+		if (tag == NULL && json_object_set_new(tags, name, json_integer(value)) < 0)
+			return -ENOMEM;
+		m->portal_tags[k] = (uint16_t)value;
+	}
+	return 0;
+}
+
+static int identities_read(struct monitor *m, json_t **ret_root)
+{
+	OWNED_FD
+	fd = openat(m->state_fd, IDENTITY_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	OWNED_FREE char *text = NULL;
+	size_t len;
+	int r;
+
+	if (fd < 0 && errno == ENOENT) {
+		*ret_root = json_object();
+		return *ret_root ? 0 : -ENOMEM;
+	}
+	if (fd < 0)
+		return -errno;
+	if ((r = fd_read_all(fd, IDENTITY_MAX, &text, &len)) < 0)
+		return r;
+	*ret_root = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+	return *ret_root ? 0 : -EINVAL;
+}
+
+int identities_load(struct monitor *m)
+{
+	OWNED_FREE char *text = NULL;
+	json_t *root = NULL, *uuids, *tags;
+	int r = identities_read(m, &root);
+
+	if (r < 0)
+		goto out;
+	uuids = section(root, "disks");
+	tags = section(root, "portals");
+	r = uuids && tags ? disks_identify(m, uuids) : -EINVAL;
+	if (r == 0)
+		r = portals_identify(m, tags);
+	if (r < 0)
+		goto out;
+	text = json_dumps(root, JSON_INDENT(1) | JSON_SORT_KEYS);
+	r = text ? file_replace(m->state_fd, IDENTITY_FILE, text, strlen(text), 0600) : -ENOMEM;
+out:
+	if (r < 0)
+		log_error("%s/%s, the identities of the disks: %s; restore it from a backup, since "
+			  "initiators know the disks by it",
+			  m->state_path, IDENTITY_FILE, strerror(-r));
+	json_decref(root);
+	return r;
+}

@@ -1,0 +1,277 @@
+/* Listening and accepting. An accepted connection costs a table slot until its first
+ * byte is readable (polled, never read); only then, and when a login slot is free, is
+ * a process given to it. Half of the login slots are kept for addresses that the
+ * policy names. Bounds in all and per source; the oldest silent one makes room (P6). */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include "gateway/base/clock.h"
+#include "gateway/base/log.h"
+#include "gateway/monitor/monitor.h"
+
+#define BACKLOG		 256
+#define ACCEPTS_A_TURN	 64
+#define RESUME_ACCEPT_MS 100
+
+static void on_timeout(struct timer *t)
+{
+	struct connection *c = CONTAINER_OF(t, struct connection, timer);
+
+	if (c->readable)
+		trail_refusal(c->m, c, "no-login-slot", "");
+	connection_free(c);
+}
+
+/* --- a slot ---------------------------------------------------------------------------------- */
+
+/* Silent connections of strangers go first; of those, the one that has waited longest. */
+static struct connection *oldest_waiting(struct monitor *m)
+{
+	struct connection *oldest = NULL;
+
+	for (uint32_t k = 0; k < m->connection_max; k++) {
+		struct connection *c = &m->connections[k];
+
+		if (c->state == CONN_WAITING && !c->readable &&
+		    (oldest == NULL || c->since_ms < oldest->since_ms))
+			oldest = c;
+	}
+	return oldest;
+}
+
+static struct connection *slot_take(struct monitor *m)
+{
+	struct connection *c;
+
+	if (m->open >= m->connection_max) {
+		c = oldest_waiting(m);
+		if (c == NULL)
+			return NULL;
+		connection_free(c);
+	}
+	do {
+		if (++m->next_connection == 0)
+			m->next_connection = 1;
+		c = &m->connections[m->next_connection % m->connection_max];
+	} while (c->state != CONN_FREE);
+	*c = (struct connection){.m = m, .id = m->next_connection, .state = CONN_WAITING};
+	c->socket.fd = c->process.fd = c->messages.fd = c->lifeline.fd = -1;
+	c->channel.fd = c->ring_fd = c->page_fd = -1;
+	m->open++;
+	return c;
+}
+
+static bool source_is_full(const struct monitor *m, const struct ip *ip)
+{
+	struct network source = ip_source_block(ip);
+	unsigned count = 0;
+
+	if (ip_is_loopback(ip))
+		return false;
+	for (uint32_t k = 0; k < m->connection_max; k++) {
+		const struct connection *c = &m->connections[k];
+
+		if (c->state != CONN_FREE && network_contains(&source, &c->peer.ip))
+			count++;
+	}
+	return count >= PER_SOURCE_MAX;
+}
+
+static bool login_slot_is_free(const struct monitor *m, const struct ip *ip)
+{
+	uint32_t most = m->policy->logins_at_once;
+
+	if (!ip_is_loopback(ip) && !policy_names_address(m->policy, ip))
+		most = MAX(most / 2, 1);
+	return m->logins < most;
+}
+
+/* --- waiting for the first byte ----------------------------------------------------------------
+ */
+
+static void hand_over(struct connection *c)
+{
+	int r;
+
+	loop_timer_clear(c->m->loop, &c->timer);
+	r = connection_begin(c);
+	if (r < 0) {
+		log_error("no session process for connection %u: %s", c->id, strerror(-r));
+		connection_free(c);
+	}
+}
+
+static void on_socket(struct watch *w, uint32_t ready)
+{
+	struct connection *c = CONTAINER_OF(w, struct connection, socket);
+
+	if (ready & (EPOLLHUP | EPOLLERR)) {
+		connection_free(c);
+		return;
+	}
+	c->readable = true;
+	if (login_slot_is_free(c->m, &c->peer.ip))
+		hand_over(c);
+	else
+		loop_unwatch(c->m->loop, &c->socket); /* listen_admit() comes back to it */
+}
+
+void listen_admit(struct monitor *m)
+{
+	for (uint32_t k = 1; k <= m->connection_max && m->serving && !m->stopping; k++) {
+		struct connection *c =
+			&m->connections[(m->next_connection + k) % m->connection_max];
+
+		if (m->logins >= m->policy->logins_at_once)
+			return;
+		if (c->state == CONN_WAITING && c->readable && login_slot_is_free(m, &c->peer.ip))
+			hand_over(c);
+	}
+}
+
+/* --- accepting -----------------------------------------------------------------------------------
+ */
+
+static void refuse_at_accept(struct monitor *m, int fd, const struct endpoint *peer,
+			     const char *reason)
+{
+	struct connection c = {.m = m, .peer = *peer};
+
+	trail_refusal(m, &c, reason, "");
+	fd_close(&fd);
+}
+
+static int make_waiting(struct listener *l, int fd, const struct endpoint *peer,
+			const struct endpoint *local)
+{
+	struct connection *c = slot_take(l->m);
+	int r;
+
+	if (c == NULL)
+		return -EMFILE;
+	c->peer = *peer;
+	c->local = *local;
+	c->portal = l->portal;
+	c->since_ms = clock_ms();
+	c->socket = (struct watch){.fd = fd, .events = EPOLLIN | EPOLLRDHUP, .run = on_socket};
+	connection_timer(c, l->m->policy->login_timeout_ms, on_timeout);
+	if ((r = loop_watch(l->m->loop, &c->socket)) < 0) {
+		c->socket.fd = -1; /* the caller closes it */
+		connection_free(c);
+	}
+	return r;
+}
+
+static void take_one(struct listener *l, int fd, const struct sockaddr_storage *from)
+{
+	struct sockaddr_storage to = {0};
+	socklen_t len = sizeof to;
+	struct endpoint peer = endpoint_from_sockaddr(from), local;
+	uint64_t now = clock_ms();
+	int one = 1;
+
+	if (getsockname(fd, (struct sockaddr *)&to, &len) < 0 || peer.ip.version == 0) {
+		fd_close(&fd);
+		return;
+	}
+	local = endpoint_from_sockaddr(&to);
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+	if (penalty_is_banned(&l->m->penalties, &peer.ip, now))
+		refuse_at_accept(l->m, fd, &peer, "banned");
+	else if (source_is_full(l->m, &peer.ip))
+		refuse_at_accept(l->m, fd, &peer, "too-many-from-source");
+	else if (make_waiting(l, fd, &peer, &local) < 0)
+		refuse_at_accept(l->m, fd, &peer, "too-many-connections");
+}
+
+/* Out of descriptors: level-triggered readiness would spin, so look away for a moment. */
+static void pause_accept(struct monitor *m)
+{
+	for (size_t k = 0; k < m->listener_count; k++)
+		IGNORE_RESULT(loop_change(m->loop, &m->listeners[k].watch, 0));
+	m->accept_paused = true;
+	log_warning("no descriptors left to accept connections with: waiting for some to end");
+}
+
+static void on_listener(struct watch *w, uint32_t ready)
+{
+	struct listener *l = CONTAINER_OF(w, struct listener, watch);
+
+	(void)ready;
+	for (unsigned k = 0; k < ACCEPTS_A_TURN; k++) {
+		struct sockaddr_storage from = {0};
+		socklen_t len = sizeof from;
+		int fd = accept4(w->fd, (struct sockaddr *)&from, &len,
+				 SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd >= 0) {
+			take_one(l, fd, &from);
+		} else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
+			pause_accept(l->m);
+			return;
+		} else if (errno != ECONNABORTED && errno != EINTR) {
+			return;
+		}
+	}
+}
+
+static int listen_at(struct listener *l)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = endpoint_to_sockaddr(&l->endpoint, &sa);
+	int seconds = (int)(l->m->policy->login_timeout_ms / 1000), one = 1;
+	OWNED_FD
+	fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -errno;
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds);
+	if (sa.ss_family == AF_INET6)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+	if (bind(fd, (struct sockaddr *)&sa, len) < 0 || listen(fd, BACKLOG) < 0)
+		return -errno;
+	l->watch = (struct watch){.fd = fd_take(&fd), .events = EPOLLIN, .run = on_listener};
+	return 0;
+}
+
+int listen_open(struct monitor *m)
+{
+	size_t count = 0;
+
+	for (size_t p = 0; p < m->policy->portal_count; p++)
+		count += m->policy->portals[p].listen_count;
+	m->listeners = calloc(count + 1, sizeof *m->listeners);
+	if (m->listeners == NULL)
+		return -ENOMEM;
+	for (size_t p = 0; p < m->policy->portal_count; p++) {
+		for (size_t k = 0; k < m->policy->portals[p].listen_count; k++) {
+			struct listener *l = &m->listeners[m->listener_count];
+			char text[ADDRESS_TEXT];
+			int r;
+
+			*l = (struct listener){.m = m, .portal = p};
+			l->endpoint = m->policy->portals[p].listen[k];
+			endpoint_format(&l->endpoint, text);
+			if ((r = listen_at(l)) < 0) {
+				log_error("portal %s can't listen on %s: %s",
+					  m->policy->portals[p].name, text, strerror(-r));
+				return r;
+			}
+			m->listener_count++;
+			if ((r = loop_watch(m->loop, &l->watch)) < 0)
+				return r;
+		}
+	}
+	return 0;
+}
+
+void listen_close(struct monitor *m)
+{
+	for (size_t k = 0; k < m->listener_count; k++) {
+		loop_unwatch(m->loop, &m->listeners[k].watch);
+		fd_close(&m->listeners[k].watch.fd);
+	}
+	m->listener_count = 0;
+}

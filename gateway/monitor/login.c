@@ -1,0 +1,365 @@
+/* Who enters: the authenticator's word and the policy decide, never the session's. A
+ * login that may enter waits for the lifeline of the session that it replaces and for
+ * its own audit event to be durable; then its disks are opened afresh and granted. */
+#include <stdio.h>
+#include <string.h>
+#include "auth/auth.h"
+#include "gateway/base/clock.h"
+#include "gateway/base/fd.h"
+#include "gateway/base/log.h"
+#include "gateway/monitor/monitor.h"
+
+enum login_status { /* RFC 7143 section 11.13.5 */
+		    STATUS_GO_ON = 0,
+		    STATUS_AUTH_FAILED = 0x0201,
+		    STATUS_NOT_FOUND = 0x0203,
+		    STATUS_NO_SESSION = 0x020a,
+		    STATUS_UNAVAILABLE = 0x0301,
+		    STATUS_NO_RESOURCES = 0x0302,
+};
+
+void login_refuse(struct connection *c, uint16_t status, const char *reason, const char *detail)
+{
+	struct session_verdict verdict = {.status = status};
+
+	c->refused = true;
+	trail_refusal(c->m, c, reason, detail);
+	if (status == STATUS_AUTH_FAILED)
+		bans_failure(c->m, c, reason);
+	connection_send(c, SESSION_REFUSE, &verdict, sizeof verdict, -1);
+}
+
+/* --- after CHAP ----------------------------------------------------------------------------------
+ */
+
+static void claim_of(const struct connection *c, struct claim *ret_claim)
+{
+	*ret_claim = (struct claim){
+		.from = c->peer.ip,
+		.portal = c->portal,
+		.user = c->user,
+		.initiator = c->initiator_name,
+		.target = c->claim.discovery ? NULL : c->target_name,
+		.lun = -1,
+	};
+}
+
+/* The names as the policy has them. A name that is none can't be in the policy either. */
+static bool names_normalise(struct connection *c)
+{
+	const char *why;
+
+	if (iscsi_name_normalise(c->claim.initiator, c->initiator_name, &why) < 0) {
+		c->initiator_name[0] = '\0';
+		login_refuse(c, STATUS_AUTH_FAILED, "bad-initiator-name", why);
+		return false;
+	}
+	if (!c->claim.discovery &&
+	    iscsi_name_normalise(c->claim.target, c->target_name, &why) < 0) {
+		c->target_name[0] = '\0';
+		login_refuse(c, STATUS_NOT_FOUND, "bad-target-name", why);
+		return false;
+	}
+	return true;
+}
+
+void login_verdict(struct connection *c, uint32_t reason, const char *user, uint32_t algorithm)
+{
+	struct session_verdict go_on = {.status = STATUS_GO_ON};
+	struct decision decision;
+	struct claim claim;
+
+	connection_drain(c); /* the claim was sent before the proof, on another channel */
+	if (c->state != CONN_LOGIN || c->judged)
+		return;
+	c->judged = true;
+	(void)string_copy(c->user, sizeof c->user, user);
+	c->algorithm = (uint8_t)algorithm;
+	if (reason != AUTH_OK) {
+		const char *name = reason < AUTH_REASONS ? auth_reason_name(reason) : "broken";
+
+		return login_refuse(c, STATUS_AUTH_FAILED, name, "");
+	}
+	if (!c->claimed)
+		return login_refuse(c, STATUS_AUTH_FAILED, "no-names", "");
+	if (!names_normalise(c))
+		return;
+	claim_of(c, &claim);
+	policy_decide(c->m->policy, &claim, &decision);
+	if (!decision.allowed) {
+		const struct verdict *v = &decision.verdicts[decision.layer];
+		uint16_t status = decision.identity ? STATUS_NOT_FOUND : STATUS_AUTH_FAILED;
+
+		c->target_name[0] = '\0';
+		return login_refuse(c, status, v->reason, v->text);
+	}
+	c->target = decision.target;
+	c->initiator = decision.initiator;
+	if (c->claim.tsih != 0) /* one connection a session: there is none to join */
+		return login_refuse(c, STATUS_NO_SESSION, "no-such-session", "");
+	connection_become(c, CONN_PERMITTED);
+	connection_send(c, SESSION_PERMIT, &go_on, sizeof go_on, -1);
+}
+
+/* --- session reinstatement, RFC 7143 section 6.3.5
+ * --------------------------------------------------- */
+
+static bool is_same_nexus(const struct connection *a, const struct connection *b)
+{
+	return a != b && a->target == b->target &&
+	       a->m->portal_tags[a->portal] == b->m->portal_tags[b->portal] &&
+	       memcmp(a->claim.isid, b->claim.isid, sizeof a->claim.isid) == 0 &&
+	       strcmp(a->initiator_name, b->initiator_name) == 0 && !b->claim.discovery;
+}
+
+/* Ends the session that this login replaces; true while its I/O is not over. */
+static bool older_lives(struct connection *c)
+{
+	bool lives = false;
+
+	for (uint32_t k = 0; k < c->m->connection_max && !c->claim.discovery; k++) {
+		struct connection *old = &c->m->connections[k];
+
+		if ((old->state != CONN_GRANTED && old->state != CONN_ENDING) ||
+		    !is_same_nexus(c, old) || (old->pid == 0 && old->lifeline.fd < 0))
+			continue;
+		lives = true;
+		if (old->pid != 0)
+			connection_kill(old, "replaced-by-a-new-login");
+	}
+	return lives;
+}
+
+static void on_reinstate_too_long(struct timer *t)
+{
+	struct connection *c = CONTAINER_OF(t, struct connection, timer);
+
+	login_refuse(c, STATUS_UNAVAILABLE, "older-session-still-has-io", "");
+}
+
+/* --- the grant
+ * --------------------------------------------------------------------------------------- */
+
+static bool access_of(const struct connection *c, uint16_t lun, struct policy_access *ret_access)
+{
+	for (size_t k = 0; k < c->initiator->access_count; k++) {
+		if (c->initiator->access[k].lun == lun) {
+			*ret_access = c->initiator->access[k];
+			return true;
+		}
+	}
+	return false;
+}
+
+static void warn_second_writer(struct connection *c, const struct monitor_disk *d)
+{
+	char name[256];
+
+	if (d->writers < 2)
+		return;
+	log_warning(
+		"disk %s now has %u sessions that may write (the last: %s): without a cluster file "
+		"system the file system on it will be destroyed",
+		d->policy->name, d->writers,
+		text_escape(c->initiator_name, strlen(c->initiator_name), name, sizeof name));
+	trail_say(c->m, EVENT_DISK, "second-writer", "disk %s: %u sessions may write",
+		  d->policy->name, d->writers);
+}
+
+static int grant_lun(struct connection *c, const struct policy_lun *lun,
+		     const struct policy_access *access)
+{
+	struct monitor_disk *d = &c->m->disks[lun->disk];
+	bool writable = access->writable && !d->policy->read_only;
+	struct session_lun body = {
+		.lun = lun->lun,
+		.flags = (writable ? SESSION_LUN_WRITABLE : 0) |
+			 (d->disk.rotational ? SESSION_LUN_ROTATIONAL : 0) |
+			 (d->disk.kind == DISK_MEMORY ? SESSION_LUN_MEMORY : 0),
+		.block_size = 512,
+		.rule_line = writable		    ? 0
+			     : d->policy->read_only ? d->policy->line
+						    : access->line,
+		.size_bytes = d->disk.size_bytes,
+	};
+	OWNED_FD
+	fd = disk_open(&d->disk, writable);
+
+	if (fd < 0) {
+		disk_failed(c->m, d, fd, "a login");
+		return fd;
+	}
+	memcpy(body.naa, d->naa, sizeof body.naa);
+	(void)string_copy(body.serial, sizeof body.serial, d->serial);
+	(void)string_copy(body.disk, sizeof body.disk, d->policy->name);
+	connection_send(c, SESSION_LUN, &body, sizeof body, fd);
+	if (writable) {
+		d->writers++;
+		warn_second_writer(c, d);
+	}
+	return 0;
+}
+
+/* Undoes what grant_lun() counted. */
+void login_release(struct connection *c)
+{
+	struct policy_access access;
+
+	if (c->state != CONN_ENDING || c->target == NULL || c->tsih == 0)
+		return;
+	c->tsih = 0;
+	for (size_t k = 0; k < c->target->lun_count; k++) {
+		struct monitor_disk *d = &c->m->disks[c->target->luns[k].disk];
+
+		if (access_of(c, c->target->luns[k].lun, &access) && access.writable &&
+		    !d->policy->read_only && d->writers > 0)
+			d->writers--;
+	}
+}
+
+static uint32_t grant_luns(struct connection *c)
+{
+	struct policy_access access;
+	uint32_t count = 0;
+
+	for (size_t k = 0; k < c->target->lun_count; k++) {
+		if (access_of(c, c->target->luns[k].lun, &access) &&
+		    grant_lun(c, &c->target->luns[k], &access) == 0)
+			count++;
+	}
+	return count;
+}
+
+struct targets_text {
+	const struct connection *c;
+	char *text;
+	size_t len;
+	bool failed;
+};
+
+static void add_target(void *arg, const struct policy_target *target)
+{
+	struct targets_text *t = arg;
+	char address[ADDRESS_TEXT], entry[ISCSI_NAME_SIZE + 2 * ADDRESS_TEXT];
+	int a, b;
+	char *bigger;
+
+	endpoint_format(&t->c->local, address);
+	a = snprintf(entry, sizeof entry, "TargetName=%s", target->name) + 1;
+	b = snprintf(entry + a, sizeof entry - (size_t)a, "TargetAddress=%s,%u", address,
+		     t->c->m->portal_tags[t->c->portal]) +
+	    1;
+	bigger = realloc(t->text, t->len + (size_t)(a + b));
+	if (bigger == NULL) {
+		t->failed = true;
+		return;
+	}
+	t->text = bigger;
+	memcpy(t->text + t->len, entry, (size_t)(a + b));
+	t->len += (size_t)(a + b);
+}
+
+/* The text of SendTargets: in a discovery session all that this initiator, from this address, on
+ * this portal may enter; in a normal one its own target alone (RFC 7143, appendix C). */
+static int send_targets(struct connection *c)
+{
+	struct targets_text t = {.c = c};
+	struct claim claim;
+	OWNED_FD
+	fd = -1;
+
+	claim_of(c, &claim);
+	if (c->claim.discovery)
+		policy_each_target(c->m->policy, &claim, add_target, &t);
+	else
+		add_target(&t, c->target);
+	if (!t.failed)
+		fd = memfd_sealed("targets", t.text ? t.text : "", t.len);
+	free(t.text);
+	if (t.failed || fd < 0)
+		return -ENOMEM;
+	connection_send(c, SESSION_TARGETS, NULL, 0, fd);
+	return 0;
+}
+
+static void grant(struct connection *c)
+{
+	struct session_grant body = {
+		.discovery = c->claim.discovery,
+		.queue_depth = QUEUE_DEPTH,
+		.relative_port = (uint16_t)(c->portal + 1),
+		.audit_writes_only = c->m->policy->audit_writes_only,
+	};
+	OWNED_FD
+	audit = -1;
+	int r;
+
+	if (++c->m->next_tsih == 0)
+		c->m->next_tsih = 1;
+	c->tsih = body.tsih = c->m->next_tsih;
+	(void)string_copy(body.target, sizeof body.target, c->target_name);
+	(void)string_copy(body.initiator, sizeof body.initiator, c->initiator_name);
+	if (c->target != NULL && c->target->alias != NULL)
+		(void)string_copy(body.alias, sizeof body.alias, c->target->alias);
+	if ((r = send_targets(c)) < 0)
+		return login_refuse(c, STATUS_NO_RESOURCES, "no-memory", "");
+	if (!c->claim.discovery) {
+		if (ring_attach(c, &audit) < 0)
+			return login_refuse(c, STATUS_UNAVAILABLE, "audit-away", "");
+		body.lun_count = grant_luns(c);
+	}
+	loop_timer_clear(c->m->loop, &c->timer);
+	connection_become(c, CONN_GRANTED);
+	connection_send(c, c->claim.discovery ? SESSION_GRANT_DISCOVERY : SESSION_GRANT, &body,
+			sizeof body, audit);
+	listen_admit(c->m);
+}
+
+static void say_login(const struct connection *c)
+{
+	char peer[ADDRESS_TEXT];
+
+	log_notice("%s: %s as user %s from %s (%s)%s%s", c->claim.discovery ? "discovery" : "login",
+		   c->initiator_name, c->user, endpoint_format(&c->peer, peer),
+		   chap_algorithm_name(c->algorithm), c->claim.discovery ? "" : " into ",
+		   c->claim.discovery ? "" : c->target_name);
+}
+
+/* The event comes first: the login is durable in the audit before its effect. */
+static void put_event(struct connection *c)
+{
+	struct audit_event e;
+
+	event_from_connection(&e, c->claim.discovery ? EVENT_DISCOVERY : EVENT_LOGIN, c);
+	(void)string_copy(e.reason, sizeof e.reason, "granted");
+	if (c->initiator != NULL)
+		e.policy_line = c->initiator->line;
+	if (c->target != NULL)
+		(void)snprintf(e.detail, sizeof e.detail, "LUNs %zu of target %s",
+			       c->initiator->access_count, c->target->name);
+	c->event_id = trail_put(c->m, &e);
+	say_login(c);
+}
+
+void login_go_on(struct connection *c)
+{
+	if (c->refused || c->pid == 0 || older_lives(c))
+		return;
+	if (c->event_id == 0) {
+		loop_timer_clear(c->m->loop, &c->timer);
+		if (!trail_well(c->m))
+			return login_refuse(c, STATUS_UNAVAILABLE, "audit-away", "");
+		connection_timer(c, REINSTATE_WAIT_MS, on_reinstate_too_long);
+		put_event(c);
+		if (c->event_id == 0)
+			return login_refuse(c, STATUS_UNAVAILABLE, "audit-away", "");
+	}
+	if (c->m->trail.written >= c->event_id)
+		grant(c);
+}
+
+void login_enter(struct connection *c)
+{
+	connection_timer(c, REINSTATE_WAIT_MS, on_reinstate_too_long);
+	login_go_on(c);
+}

@@ -1,0 +1,312 @@
+/* The monitor's life: what it opens before it serves, in which order things become
+ * ready, and how it stops. Rooms beside it: listen, connection, login, helpers, rings,
+ * trail, disks, control. */
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include "auth/store.h"
+#include "gateway/base/clock.h"
+#include "gateway/base/fd.h"
+#include "gateway/base/log.h"
+#include "gateway/base/notify.h"
+#include "gateway/base/sandbox.h"
+#include "gateway/base/state.h"
+#include "gateway/cli/cli.h"
+#include "gateway/monitor/monitor.h"
+
+#define TICK_MS		1000
+#define FDS_PER_SESSION 8
+#define LOCK_WAIT_MS	8000 /* for the auditor of a gateway that died to finish */
+#define CAP_BIT(cap)	(1ull << (cap))
+
+/* What a root monitor keeps. CAP_NET_ADMIN stays with it so that a firewall process that died can
+ * be started again. */
+#define MONITOR_CAPS                                                                          \
+	(CAP_BIT(CAP_SETUID) | CAP_BIT(CAP_SETGID) | CAP_BIT(CAP_KILL) | CAP_BIT(CAP_CHOWN) | \
+	 CAP_BIT(CAP_FOWNER) | CAP_BIT(CAP_DAC_OVERRIDE) | CAP_BIT(CAP_NET_ADMIN))
+
+/* --- before it serves ----------------------------------------------------------------------------
+ */
+
+static int users_find(struct monitor *m)
+{
+	m->root = geteuid() == 0;
+	if (!m->root)
+		return 0;
+	if (user_find("sallyport", &m->uid, &m->gid) < 0 ||
+	    user_find("sallyport-net", &m->net_uid, &m->net_gid) < 0) {
+		log_error("started as root, the gateway runs its processes as the users sallyport "
+			  "and "
+			  "sallyport-net, which do not exist: deploy/install-deps.sh makes them");
+		return -ENOENT;
+	}
+	return 0;
+}
+
+static int lock_wait(int state_fd)
+{
+	uint64_t until = clock_ms() + LOCK_WAIT_MS;
+	int fd = state_lock(state_fd);
+
+	while (fd == -EWOULDBLOCK && clock_ms() < until) {
+		(void)usleep(50000);
+		fd = state_lock(state_fd);
+	}
+	return fd;
+}
+
+static int state_begin(struct monitor *m)
+{
+	char why[512];
+	int r;
+
+	m->state_fd = state_open(m->state_path, true, why, sizeof why);
+	if (m->state_fd < 0) {
+		log_error("%s", why);
+		return m->state_fd;
+	}
+	m->lock_fd = lock_wait(m->state_fd);
+	if (m->lock_fd < 0) {
+		log_error("%s is in use by another gateway (%s)", m->state_path,
+			  strerror(-m->lock_fd));
+		return m->lock_fd;
+	}
+	if ((r = store_key_ensure(m->state_path, m->state_fd, why, sizeof why)) < 0) {
+		log_error("%s", why);
+		return r;
+	}
+	m->audit_fd = state_subfolder(m->state_fd, "audit");
+	if (m->audit_fd < 0) {
+		log_error("%s/audit can't be opened: %s", m->state_path, strerror(-m->audit_fd));
+		return m->audit_fd;
+	}
+	if (m->root && fchown(m->audit_fd, m->uid, m->gid) < 0) {
+		log_error("%s/audit can't be given to the auditor's user: %m", m->state_path);
+		return -errno;
+	}
+	return 0;
+}
+
+static bool secret_known(void *arg, const char *name)
+{
+	const struct monitor *m = arg;
+
+	return store_has(m->state_fd, name);
+}
+
+static int policy_begin(struct monitor *m)
+{
+	struct policy_options options = {.messages = stderr,
+					 .colour = cli_colour(stderr),
+					 .secret_known = secret_known,
+					 .arg = m};
+
+	return policy_load(m->policy_path, &options, &m->policy);
+}
+
+/* Descriptors for every session; without them accept would stand still. */
+static void limits_raise(struct monitor *m)
+{
+	struct rlimit files;
+	rlim_t want = (rlim_t)m->connection_max * FDS_PER_SESSION + 256;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return;
+	if (m->root && files.rlim_max < want)
+		files.rlim_max = want;
+	files.rlim_cur = MIN(want, files.rlim_max);
+	if (setrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur < want)
+		log_warning("the limit of open files (%llu) allows fewer than %u connections",
+			    (unsigned long long)files.rlim_cur, m->connection_max);
+}
+
+static int connections_begin(struct monitor *m)
+{
+	m->connection_max = m->policy->connections;
+	m->connections = calloc(m->connection_max, sizeof *m->connections);
+	m->trail.next_id = m->trail.sent = 1;
+	return m->connections ? 0 : -ENOMEM;
+}
+
+/* --- the loop
+ * --------------------------------------------------------------------------------------- */
+
+static void on_tick(struct timer *t)
+{
+	struct monitor *m = CONTAINER_OF(t, struct monitor, tick);
+	char status[128];
+
+	disks_check(m);
+	trail_tick(m);
+	rings_flushed(m);
+	(void)snprintf(status, sizeof status, "WATCHDOG=1\nSTATUS=%u sessions, audit %s",
+		       m->granted, trail_well(m) ? "well" : "not well");
+	notify_send(status);
+	loop_timer_set(m->loop, t, clock_ms() + TICK_MS);
+}
+
+static void on_signal(int signal, void *arg)
+{
+	if (signal == SIGTERM || signal == SIGINT)
+		monitor_stop(arg, EXIT_DONE);
+}
+
+static void serve(struct monitor *m)
+{
+	char text[ADDRESS_TEXT];
+
+	if (listen_open(m) < 0) {
+		monitor_stop(m, EXIT_CANNOT);
+		return;
+	}
+	m->serving = true;
+	for (size_t k = 0; k < m->listener_count; k++)
+		log_info("portal %s listens on %s", m->policy->portals[m->listeners[k].portal].name,
+			 endpoint_format(&m->listeners[k].endpoint, text));
+	log_info("ready");
+	notify_send("READY=1");
+}
+
+static void say_start(struct monitor *m)
+{
+	char hash[2 * POLICY_HASH_SIZE + 1];
+
+	for (size_t k = 0; k < POLICY_HASH_SIZE; k++)
+		(void)snprintf(hash + 2 * k, 3, "%02x", m->policy->hash[k]);
+	trail_say(m, EVENT_START, "start", "sallyport " SALLYPORT_VERSION);
+	trail_say(m, EVENT_POLICY, "loaded", "%s sha256 %s", m->policy_path, hash);
+}
+
+/* Starting: auditor, then everything durable that says so, authenticator, firewall; only then the
+ * portals. Stopping: sessions, then the helpers. */
+void monitor_progress(struct monitor *m)
+{
+	struct helper *h = m->helpers;
+
+	if (m->stopping) {
+		if (m->open > 0)
+			return;
+		if (!m->helpers_told) {
+			m->helpers_told = true;
+			trail_say(m, EVENT_STOP, "stop", "%s",
+				  m->exit_status ? "it could not serve" : "asked to");
+			helpers_stop(m);
+		}
+		if (helpers_gone(m))
+			loop_stop(m->loop);
+		return;
+	}
+	if (m->serving || !h[HELPER_AUDITOR].ready || !h[HELPER_AUTHENTICATOR].ready ||
+	    (m->policy->manage_firewall && !h[HELPER_FIREWALL].ready) ||
+	    m->trail.written + 1 < m->trail.next_id)
+		return;
+	serve(m);
+}
+
+static void on_stop_too_long(struct timer *t)
+{
+	struct monitor *m = CONTAINER_OF(t, struct monitor, stop_timer);
+
+	for (uint32_t k = 0; k < m->connection_max; k++) {
+		if (m->connections[k].state != CONN_FREE)
+			connection_kill(&m->connections[k], "stopped");
+	}
+	for (enum helper_kind k = 0; m->helpers_told && k < HELPERS; k++) {
+		if (m->helpers[k].pid != 0)
+			(void)kill(m->helpers[k].pid, SIGKILL);
+	}
+	loop_timer_set(m->loop, t, clock_ms() + TICK_MS);
+}
+
+void monitor_stop(struct monitor *m, int exit_status)
+{
+	struct session_logout logout = {.seconds = STOP_WAIT_MS / 1000};
+
+	if (m->stopping)
+		return;
+	log_info("stopping: asking %u sessions to log out", m->granted);
+	m->stopping = true;
+	m->serving = false;
+	m->exit_status = exit_status;
+	notify_send("STOPPING=1");
+	listen_close(m);
+	bans_save(m);
+	m->stop_timer.run = on_stop_too_long;
+	loop_timer_set(m->loop, &m->stop_timer, clock_ms() + STOP_WAIT_MS);
+	for (uint32_t k = 0; k < m->connection_max; k++) {
+		struct connection *c = &m->connections[k];
+
+		if (c->state == CONN_GRANTED)
+			connection_send(c, SESSION_LOGOUT, &logout, sizeof logout, -1);
+		else if (c->state != CONN_FREE && c->state != CONN_ENDING)
+			connection_kill(c, "stopped");
+	}
+	monitor_progress(m);
+}
+
+static int begin(struct monitor *m)
+{
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, 0};
+	int r;
+
+	if ((r = users_find(m)) < 0 || (r = programs_open(&m->programs)) < 0 ||
+	    (r = state_begin(m)) < 0 || (r = policy_begin(m)) < 0 || (r = disks_open(m)) < 0 ||
+	    (r = identities_load(m)) < 0 || (r = connections_begin(m)) < 0)
+		return r;
+	bans_load(m);
+	limits_raise(m);
+	if (m->root && (r = capabilities_limit(MONITOR_CAPS)) < 0) {
+		log_error("capabilities can't be given up: %s", strerror(-r));
+		return r;
+	}
+	if ((r = loop_open(&m->loop)) < 0 ||
+	    (r = loop_signals(m->loop, signals, on_signal, m)) < 0 || (r = control_open(m)) < 0) {
+		log_error("the event loop or the control socket can't be made: %s", strerror(-r));
+		return r;
+	}
+	say_start(m);
+	m->tick.run = on_tick;
+	loop_timer_set(m->loop, &m->tick, clock_ms() + TICK_MS);
+	return helpers_start(m);
+}
+
+static void end(struct monitor *m)
+{
+	if (m->control.fd >= 0)
+		control_close(m);
+	disks_close(m);
+	if (m->loop != NULL)
+		loop_close(m->loop);
+	fd_close(&m->audit_fd);
+	fd_close(&m->state_fd);
+	fd_close(&m->lock_fd);
+	free(m->connections);
+	free(m->listeners);
+	free(m->portal_tags);
+	policy_free(m->policy);
+}
+
+int monitor_run(const struct monitor_options *options)
+{
+	static struct monitor m;
+	int r;
+
+	m = (struct monitor){.policy_path = options->policy_path,
+			     .state_path = options->state_path,
+			     .state_fd = -1,
+			     .lock_fd = -1,
+			     .audit_fd = -1,
+			     .started_ms = clock_ms()};
+	m.control.fd = -1;
+	notify_open();
+	r = begin(&m);
+	if (r == 0)
+		r = loop_run(m.loop);
+	if (r < 0)
+		m.exit_status = r == -EINVAL && m.policy == NULL ? EXIT_NO : EXIT_CANNOT;
+	end(&m);
+	return m.exit_status;
+}

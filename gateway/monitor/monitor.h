@@ -1,0 +1,227 @@
+/* The monitor process: accepts connections (and never reads one), starts every other
+ * process, opens disks, decides logins by the policy, and grants. It is the only
+ * process that knows everything and the one that touches no byte of the network.
+ * What sessions say is a claim; who somebody is, the authenticator says. */
+#pragma once
+
+#include <jansson.h>
+#include "auth/penalties.h"
+#include "backends/disk.h"
+#include "gateway/audit/auditor.h"
+#include "gateway/audit/ring.h"
+#include "gateway/base/address.h"
+#include "gateway/base/channel.h"
+#include "gateway/base/loop.h"
+#include "gateway/base/process.h"
+#include "gateway/session/messages.h"
+#include "policy/policy.h"
+
+#define PER_SOURCE_MAX	  64	/* connections of one address block (never loopback) */
+#define REINSTATE_WAIT_MS 10000 /* for the lifeline of the session that a login replaces */
+#define STOP_WAIT_MS	  3500	/* for initiators to log out when we stop */
+#define EVENTS_QUEUED_MAX 1024
+#define QUEUE_DEPTH	  64
+
+enum helper_kind { HELPER_AUDITOR, HELPER_AUTHENTICATOR, HELPER_FIREWALL, HELPERS };
+
+struct helper {
+	struct monitor *m;
+	enum helper_kind kind;
+	pid_t pid; /* 0: not running */
+	struct watch process, messages;
+	struct channel channel;
+	struct timer restart;
+	bool ready, stopping;
+	unsigned deaths;
+	uint64_t started_ms;
+	uint32_t layers;
+	char why[512]; /* what is not well with it, "" when nothing */
+};
+
+enum connection_state {
+	CONN_FREE,
+	CONN_WAITING,	/* accepted; its first byte has not come, or no login slot is free */
+	CONN_LOGIN,	/* a session process has it */
+	CONN_PERMITTED, /* CHAP and policy said yes */
+	CONN_ENTERING,	/* waits: for an older session's lifeline, for the audit */
+	CONN_GRANTED,
+	CONN_ENDING, /* its process is over or was told to end; the lifeline may be open */
+};
+
+struct connection {
+	struct monitor *m;
+	uint32_t id;
+	enum connection_state state;
+	struct endpoint peer, local;
+	size_t portal;
+	uint64_t since_ms;
+	bool readable; /* its first byte is there */
+
+	struct watch socket; /* CONN_WAITING only; then the session's alone */
+	struct watch process, messages, lifeline;
+	pid_t pid;
+	struct channel channel;
+	struct timer timer;
+	int ring_fd, page_fd;
+
+	bool claimed, judged, refused, reported, attached;
+	struct session_claim claim;
+	char user[256];
+	uint8_t algorithm;
+	const struct policy_target *target;
+	const struct policy_initiator *initiator;
+	char target_name[ISCSI_NAME_SIZE], initiator_name[ISCSI_NAME_SIZE];
+	uint16_t tsih;
+	uint64_t event_id; /* the login's event: granted when it is durable */
+	uint64_t flush_id; /* its ring is given up when this flush is done; 0: not asked */
+	uint64_t commands, read_bytes, written_bytes;
+	char ended[64]; /* why, for the audit */
+};
+
+struct listener {
+	struct monitor *m;
+	struct watch watch;
+	struct endpoint endpoint;
+	size_t portal;
+};
+
+struct monitor_disk {
+	struct disk disk;
+	const struct policy_disk *policy;
+	char serial[37];
+	uint8_t naa[8];
+	int error; /* 0: well; else what disk_check() or a session said, -errno */
+	unsigned writers;
+};
+
+/* Refusals of one source: beyond 20 a minute they are counted, not listed. */
+#define NOISY_SOURCES 256
+struct noisy_source {
+	struct network source;
+	uint64_t since_ms;
+	uint32_t listed, counted;
+};
+
+/* Events on their way to the auditor: kept until it says that they are durable. */
+struct trail {
+	struct audit_event queue[EVENTS_QUEUED_MAX]; /* by id modulo its length */
+	uint64_t next_id, sent, written; /* ids: next to give, next to send, durable up to */
+	uint64_t lost;
+	uint64_t flush_id, flushed;
+	uint32_t state; /* enum audit_state */
+	uint64_t records, segment;
+	struct noisy_source noisy[NOISY_SOURCES];
+};
+
+struct monitor {
+	const char *policy_path, *state_path;
+	struct policy *policy;
+	struct loop *loop;
+	struct programs programs;
+	int state_fd, lock_fd, audit_fd;
+	bool root;
+	uid_t uid, net_uid;
+	gid_t gid, net_gid;
+	uint64_t started_ms;
+
+	struct helper helpers[HELPERS];
+	struct trail trail;
+	struct penalties penalties;
+	struct monitor_disk *disks;
+	uint64_t largest_disk;
+	uint16_t *portal_tags;
+
+	struct listener *listeners;
+	size_t listener_count;
+	struct connection *connections; /* connection id is at [id % connection_max] */
+	uint32_t connection_max, next_connection;
+	uint32_t open, logins, granted;
+	uint16_t next_tsih;
+	uint32_t session_layers; /* as the last session reported them */
+	bool session_reported, accept_paused;
+
+	struct watch control;
+	struct timer tick, stop_timer;
+	bool serving, stopping, helpers_told, firewall_loaded;
+	int exit_status;
+};
+
+struct monitor_options {
+	const char *policy_path, *state_path;
+};
+
+/* Serves until SIGTERM or SIGINT; returns an exit status. */
+int monitor_run(const struct monitor_options *options);
+void monitor_progress(struct monitor *m); /* something became ready or ended: go on */
+void monitor_stop(struct monitor *m, int exit_status);
+
+/* helpers.c */
+int helpers_start(struct monitor *m) MUST_CHECK;
+int helper_send(struct helper *h, uint32_t type, const void *body, size_t size, int fd);
+void helpers_stop(struct monitor *m);
+bool helpers_gone(const struct monitor *m);
+const char *helper_name(enum helper_kind kind);
+
+/* trail.c */
+void event_from_connection(struct audit_event *e, enum audit_event_kind kind,
+			   const struct connection *c);
+uint64_t trail_put(struct monitor *m, const struct audit_event *e); /* 0: the queue is full */
+void trail_say(struct monitor *m, enum audit_event_kind kind, const char *reason, const char *fmt,
+	       ...) PRINTF_LIKE(4, 5);
+void trail_refusal(struct monitor *m, const struct connection *c, const char *reason,
+		   const char *detail);
+void trail_send(struct monitor *m);
+void trail_resend(struct monitor *m); /* a new auditor: from the first that is not durable */
+void trail_tick(struct monitor *m);
+bool trail_well(const struct monitor *m); /* may logins be granted? */
+
+/* rings.c: the audit rings of sessions, and the auditor that drains them */
+int ring_make(struct connection *c) MUST_CHECK;
+int ring_attach(struct connection *c, int *ret_session_fd) MUST_CHECK;
+void ring_detach(struct connection *c);
+void rings_away(struct monitor *m); /* the auditor died: every session is told */
+void rings_reattach(struct monitor *m);
+void rings_flushed(struct monitor *m);
+
+/* listen.c */
+int listen_open(struct monitor *m) MUST_CHECK;
+void listen_close(struct monitor *m);
+void listen_admit(struct monitor *m); /* a login slot became free */
+
+/* connection.c */
+int connection_begin(struct connection *c) MUST_CHECK; /* gives it a session process */
+void connection_become(struct connection *c, enum connection_state state); /* and counts it */
+void connection_kill(struct connection *c, const char *why);
+void connection_free(struct connection *c);  /* closes what is left of it, frees the slot */
+void connection_drain(struct connection *c); /* takes its waiting messages */
+void connection_send(struct connection *c, uint32_t type, const void *body, size_t size, int fd);
+void connection_timer(struct connection *c, uint64_t wait_ms, void (*run)(struct timer *t));
+struct connection *connection_find(struct monitor *m, uint32_t id);
+
+/* login.c */
+void login_verdict(struct connection *c, uint32_t reason, const char *user, uint32_t algorithm);
+void login_enter(struct connection *c);
+void login_go_on(struct connection *c); /* a lifeline closed, an event became durable */
+void login_refuse(struct connection *c, uint16_t status, const char *reason, const char *detail);
+void login_release(struct connection *c); /* its writers' places are free again */
+
+/* disks.c */
+int disks_open(struct monitor *m) MUST_CHECK;
+void disks_check(struct monitor *m);
+void disk_failed(struct monitor *m, struct monitor_disk *d, int error, const char *who);
+void disks_close(struct monitor *m);
+
+/* identity.c: names that stay (UUIDs of disks, tags of portal groups), in the state folder */
+int identities_load(struct monitor *m) MUST_CHECK;
+
+/* bans.c */
+void bans_load(struct monitor *m);
+void bans_save(struct monitor *m);
+void bans_failure(struct monitor *m, const struct connection *c, const char *reason);
+void bans_to_firewall(struct monitor *m);
+
+/* control.c, status.c */
+int control_open(struct monitor *m) MUST_CHECK;
+void control_close(struct monitor *m);
+json_t *status_json(struct monitor *m);
+json_t *sessions_json(struct monitor *m);

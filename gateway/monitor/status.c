@@ -1,0 +1,151 @@
+/* What `status` and `sessions` tell, as JSON: what is up and what is not. */
+#include <stdio.h>
+#include "auth/auth.h"
+#include "gateway/base/clock.h"
+#include "gateway/base/sandbox.h"
+#include "gateway/monitor/monitor.h"
+
+static void add_problem(json_t *problems, const char *what, const char *why)
+{
+	char text[700];
+
+	(void)snprintf(text, sizeof text, "%s: %s", what, why);
+	json_array_append_new(problems, json_string(text));
+}
+
+static json_t *portals_json(const struct monitor *m)
+{
+	json_t *list = json_array();
+	char text[ADDRESS_TEXT];
+
+	for (size_t k = 0; k < m->listener_count; k++) {
+		const struct listener *l = &m->listeners[k];
+		unsigned sessions = 0;
+
+		for (uint32_t c = 0; c < m->connection_max; c++)
+			sessions += m->connections[c].state == CONN_GRANTED &&
+				    m->connections[c].portal == l->portal &&
+				    m->connections[c].local.port == l->endpoint.port;
+		json_array_append_new(list,
+				      json_pack("{s:s,s:s,s:s,s:i}", "portal",
+						m->policy->portals[l->portal].name, "listens",
+						endpoint_format(&l->endpoint, text), "transport",
+						"plain", "sessions", (int)sessions));
+	}
+	return list;
+}
+
+static json_t *disks_json(const struct monitor *m, json_t *problems)
+{
+	json_t *list = json_array();
+
+	for (size_t k = 0; k < m->policy->disk_count; k++) {
+		const struct monitor_disk *d = &m->disks[k];
+
+		json_array_append_new(
+			list,
+			json_pack("{s:s,s:s,s:I,s:b,s:i,s:s,s:s}", "disk", d->policy->name, "path",
+				  d->policy->path ? d->policy->path : "memory", "size_bytes",
+				  (json_int_t)d->disk.size_bytes, "read_only",
+				  (int)d->policy->read_only, "writers", (int)d->writers, "serial",
+				  d->serial, "state", d->error ? strerror(-d->error) : "ok"));
+		if (d->error != 0)
+			add_problem(problems, d->policy->name, strerror(-d->error));
+	}
+	return list;
+}
+
+static json_t *helpers_json(const struct monitor *m, json_t *problems)
+{
+	json_t *list = json_array();
+
+	for (enum helper_kind k = 0; k < HELPERS; k++) {
+		const struct helper *h = &m->helpers[k];
+		bool off = k == HELPER_FIREWALL && !m->policy->manage_firewall;
+		const char *state = off ? "off" : h->ready ? "up" : "down";
+		char missing[256];
+
+		json_array_append_new(
+			list, json_pack("{s:s,s:s,s:i,s:i,s:s,s:s}", "helper", helper_name(k),
+					"state", state, "pid", (int)h->pid, "deaths",
+					(int)h->deaths, "note", h->why, "missing_layers",
+					h->ready ? sandbox_missing((int)h->layers, missing,
+								   sizeof missing)
+						 : ""));
+		if (!off && !h->ready)
+			add_problem(problems, helper_name(k), "not running");
+		else if (!off && h->why[0] != '\0')
+			add_problem(problems, helper_name(k), h->why);
+	}
+	return list;
+}
+
+static void hash_text(const struct monitor *m, char ret[2 * POLICY_HASH_SIZE + 1])
+{
+	for (size_t k = 0; k < POLICY_HASH_SIZE; k++)
+		(void)snprintf(ret + 2 * k, 3, "%02x", m->policy->hash[k]);
+}
+
+static unsigned banned(const struct monitor *m)
+{
+	uint64_t now = clock_ms();
+	unsigned count = 0;
+
+	for (size_t k = 0; k < PENALTIES_MAX; k++)
+		count += m->penalties.list[k].banned_until_ms > now;
+	return count;
+}
+
+json_t *status_json(struct monitor *m)
+{
+	json_t *problems = json_array(), *portals = portals_json(m);
+	json_t *disks = disks_json(m, problems), *helpers = helpers_json(m, problems);
+	char hash[2 * POLICY_HASH_SIZE + 1], missing[256];
+
+	hash_text(m, hash);
+	if (!m->serving)
+		add_problem(problems, "gateway", m->stopping ? "stopping" : "starting");
+	if (m->trail.state == AUDIT_CANNOT_WRITE)
+		add_problem(problems, "audit", "the log can't be written: commands get BUSY");
+	return json_pack("{s:b,s:o,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:I,s:I,s:s,s:o,s:o,s:o}",
+			 "well", json_array_size(problems) == 0, "problems", problems, "version",
+			 SALLYPORT_VERSION, "policy", m->policy_path, "policy_sha256", hash,
+			 "state", m->state_path, "pid", (json_int_t)getpid(), "up_s",
+			 (json_int_t)((clock_ms() - m->started_ms) / 1000), "sessions",
+			 (int)m->granted, "logins_in_progress", (int)m->logins, "bans",
+			 (int)banned(m), "audit_records", (json_int_t)m->trail.records,
+			 "audit_segment", (json_int_t)m->trail.segment, "session_missing_layers",
+			 m->session_reported
+				 ? sandbox_missing((int)m->session_layers, missing, sizeof missing)
+				 : "",
+			 "portals", portals, "disks", disks, "helpers", helpers);
+}
+
+static json_t *session_json(const struct connection *c)
+{
+	static const char *const states[] = {
+		[CONN_FREE] = "free",	    [CONN_WAITING] = "waiting", [CONN_LOGIN] = "login",
+		[CONN_PERMITTED] = "login", [CONN_ENTERING] = "login",	[CONN_GRANTED] = "granted",
+		[CONN_ENDING] = "ending",
+	};
+	char peer[ADDRESS_TEXT];
+
+	return json_pack("{s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:b,s:i}", "session", (json_int_t)c->id,
+			 "state", states[c->state], "initiator", c->initiator_name, "user", c->user,
+			 "peer", endpoint_format(&c->peer, peer), "target",
+			 c->claim.discovery ? "(discovery)" : c->target_name, "portal",
+			 c->m->policy->portals[c->portal].name, "up_s",
+			 (json_int_t)((clock_ms() - c->since_ms) / 1000), "discovery",
+			 (int)c->claim.discovery, "pid", (int)c->pid);
+}
+
+json_t *sessions_json(struct monitor *m)
+{
+	json_t *list = json_array();
+
+	for (uint32_t k = 0; k < m->connection_max; k++) {
+		if (m->connections[k].state != CONN_FREE)
+			json_array_append_new(list, session_json(&m->connections[k]));
+	}
+	return list;
+}
