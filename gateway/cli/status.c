@@ -1,0 +1,183 @@
+/* `sallyport status` and `sallyport sessions`: what is up and what is not. Whatever is
+ * not well stands on the first lines. */
+#include <stdio.h>
+#include "gateway/base/bytes.h"
+#include "gateway/base/clock.h"
+#include "gateway/cli/ask.h"
+#include "gateway/cli/cli.h"
+
+#define POLL_US 50000
+
+static const char *text_of(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s ? s : "";
+}
+
+static long long number_of(const json_t *o, const char *key)
+{
+	return json_integer_value(json_object_get(o, key));
+}
+
+/* "3 d 4 h", "12 min", "5 s" */
+static const char *duration(long long s, char ret[32])
+{
+	if (s >= 86400)
+		(void)snprintf(ret, 32, "%lld d %lld h", s / 86400, s % 86400 / 3600);
+	else if (s >= 3600)
+		(void)snprintf(ret, 32, "%lld h %lld min", s / 3600, s % 3600 / 60);
+	else if (s >= 60)
+		(void)snprintf(ret, 32, "%lld min", s / 60);
+	else
+		(void)snprintf(ret, 32, "%lld s", s);
+	return ret;
+}
+
+static void print_lists(const json_t *root)
+{
+	const json_t *row;
+	size_t k;
+
+	json_array_foreach(json_object_get(root, "portals"), k, row) printf(
+		"portal   %-12s %-24s %-6s sessions %lld\n", text_of(row, "portal"),
+		text_of(row, "listens"), text_of(row, "transport"), number_of(row, "sessions"));
+	json_array_foreach(json_object_get(root, "disks"), k, row)
+		printf("disk     %-12s %s, %lld MiB%s, writers %lld, %s\n", text_of(row, "disk"),
+		       text_of(row, "path"), number_of(row, "size_bytes") >> 20,
+		       json_is_true(json_object_get(row, "read_only")) ? ", read-only" : "",
+		       number_of(row, "writers"), text_of(row, "state"));
+	json_array_foreach(json_object_get(root, "helpers"), k, row) printf(
+		"process  %-14s %-5s %s%s%s\n", text_of(row, "helper"), text_of(row, "state"),
+		text_of(row, "note"), text_of(row, "missing_layers")[0] ? " without " : "",
+		text_of(row, "missing_layers"));
+}
+
+static void print_status(const json_t *root)
+{
+	const json_t *problem;
+	char up[32];
+	size_t k;
+
+	json_array_foreach(json_object_get(root, "problems"), k, problem)
+		printf("NOT WELL %s\n", json_string_value(problem));
+	printf("gateway  %s   up %s   policy %.12s   %s\n", text_of(root, "version"),
+	       duration(number_of(root, "up_s"), up), text_of(root, "policy_sha256"),
+	       text_of(root, "policy"));
+	printf("sessions %lld   logins in progress %lld   bans %lld\n", number_of(root, "sessions"),
+	       number_of(root, "logins_in_progress"), number_of(root, "bans"));
+	printf("audit    %lld records, segment %lld\n", number_of(root, "audit_records"),
+	       number_of(root, "audit_segment"));
+	print_lists(root);
+	if (text_of(root, "session_missing_layers")[0] != '\0')
+		printf("sandbox  sessions run without %s\n",
+		       text_of(root, "session_missing_layers"));
+}
+
+/* 0 well, 1 something is not, 3 nobody answers; *ret_root is the caller's. */
+static int ask_once(const struct cli *cli, json_t **ret_root, int *ret_error)
+{
+	*ret_root = gateway_ask(cli->state, "status", ret_error);
+	if (*ret_root == NULL)
+		return EXIT_CANNOT;
+	return json_is_true(json_object_get(*ret_root, "well")) ? EXIT_DONE : EXIT_NO;
+}
+
+static int status(const struct cli *cli)
+{
+	const char *wait = cli_option(cli, "--wait");
+	uint64_t seconds = 0, until;
+	json_t *root = NULL;
+	int error, r;
+
+	if (wait != NULL && number_parse(wait, 0, 86400, &seconds) < 0)
+		return cli_usage(cli, "--wait takes seconds, 0 to 86400, not %s", wait);
+	until = clock_ms() + seconds * 1000;
+	while ((r = ask_once(cli, &root, &error)) != EXIT_DONE && clock_ms() < until) {
+		json_decref(root);
+		(void)usleep(POLL_US);
+	}
+	if (root == NULL)
+		return cli_cannot(cli, "no gateway answers in %s: %s; is `sallyport run` running?",
+				  cli->state, strerror(-error));
+	if (cli->json)
+		(void)json_dumpf(root, stdout, JSON_INDENT(1));
+	else
+		print_status(root);
+	json_decref(root);
+	return wait != NULL && r != EXIT_DONE ? EXIT_CANNOT : r;
+}
+
+static const struct cli_option status_options[] = {
+	{"--wait", "SECONDS", "wait until all is well; 3 when it is not by then"},
+	{0},
+};
+
+const struct subcommand cli_status = {
+	.name = "status",
+	.arguments = "",
+	.summary = "what is up and what is not",
+	.examples = "  sallyport status\n  sallyport status --wait 10 --json\n",
+	.text = "Exit status: 0 all is well, 1 something is not (named first), 3 no gateway "
+		"answers.",
+	.options = status_options,
+	.json = true,
+	.run = status,
+};
+
+/* --- sessions -----------------------------------------------------------------------------------
+ */
+
+static void print_sessions(const json_t *root)
+{
+	const json_t *row;
+	char up[32];
+	size_t k;
+
+	printf("%-6s %-8s %-44s %-24s %-12s %s\n", "ID", "STATE", "INITIATOR", "FROM", "UP",
+	       "TARGET");
+	json_array_foreach(root, k, row)
+		printf("%-6lld %-8s %-44s %-24s %-12s %s\n", number_of(row, "session"),
+		       text_of(row, "state"), text_of(row, "initiator"), text_of(row, "peer"),
+		       duration(number_of(row, "up_s"), up), text_of(row, "target"));
+}
+
+static int sessions(const struct cli *cli)
+{
+	char request[64] = "sessions";
+	json_t *root;
+	int error;
+
+	if (cli->argument_count > 0) {
+		if (strcmp(cli->arguments[0], "kick") != 0 || cli->argument_count != 2)
+			return cli_usage(cli, "it takes nothing, or kick ID");
+		(void)snprintf(request, sizeof request, "kick %s", cli->arguments[1]);
+	}
+	root = gateway_ask(cli->state, request, &error);
+	if (root == NULL)
+		return cli_cannot(cli, "no gateway answers in %s: %s", cli->state,
+				  strerror(-error));
+	if (json_object_get(root, "error") != NULL) {
+		error = cli_cannot(cli, "%s", text_of(root, "error"));
+		json_decref(root);
+		return error;
+	}
+	if (cli->json)
+		(void)json_dumpf(root, stdout, JSON_INDENT(1));
+	else if (cli->argument_count == 0)
+		print_sessions(root);
+	else
+		printf("session %s was asked to log out\n", cli->arguments[1]);
+	json_decref(root);
+	return EXIT_DONE;
+}
+
+const struct subcommand cli_sessions = {
+	.name = "sessions",
+	.arguments = "[kick ID]",
+	.most = 2,
+	.summary = "who is here, from where, on which target; kick asks one to log out",
+	.examples = "  sallyport sessions\n  sallyport sessions kick 17\n",
+	.json = true,
+	.run = sessions,
+};
