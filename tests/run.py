@@ -8,7 +8,7 @@ import argparse, concurrent.futures, os, pathlib, re, signal, subprocess, sys, t
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FOLDERS = ("conformance", "firewall", "fault")
-TAP = re.compile(r"^(not ok|ok) \d+ - (.*?)(?: # SKIP(.*))?$")
+TAP = re.compile(r"^(not ok|ok) \d+ (?:- |(# SKIP ))(.*)$")  # cmocka says "not ok 1 # SKIP name"
 LINE = re.compile(r"^(ok|FAIL|skip) [\w-]+: ")
 
 
@@ -31,8 +31,9 @@ def translate(area, output):
     for line in output.splitlines():
         match = TAP.match(line)
         if match:
-            word = "skip" if match[3] is not None else "ok" if match[1] == "ok" else "FAIL"
-            lines.append(f"{word} {area}: {match[2]}")
+            word = "skip" if match[2] else "ok" if match[1] == "ok" else "FAIL"
+            reason = f" ({notes[-1].strip()})" if word == "skip" and notes else ""
+            lines.append(f"{word} {area}: {match[3]}{reason}")
             if word == "FAIL":
                 lines += notes
             notes = []
