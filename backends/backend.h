@@ -41,7 +41,14 @@ struct engine;
 /* Before the sandbox closes. `lifeline` is the write end of a pipe that must stay open as long as
  * any I/O of this engine can still reach a disk: io_uring keeps it among its registered files, the
  * threads keep the descriptor itself. Taken over on success. `depth`: requests at once.
- * ENGINE_AUTO: io_uring where it is there and can be restricted, else threads. */
+ * ENGINE_AUTO: io_uring where it is there and can be restricted, else threads.
+ *
+ * What an engine asks of the kernel afterwards, through everything declared here: close, fstat, and
+ *   io_uring: io_uring_enter, io_uring_register with IORING_REGISTER_FILES_UPDATE (6), and
+ *             restart_syscall, because completions interrupt poll() and its like;
+ *   threads:  preadv2, pwritev2, fdatasync, futex, read, write;
+ * engine_close() also munmap and, with threads, madvise, rt_sigprocmask and exit. The filter must
+ * be put on all threads (TSYNC). */
 int engine_open(enum engine_kind kind, unsigned depth, int lifeline,
 		struct engine **ret_engine) MUST_CHECK;
 enum engine_kind engine_kind(const struct engine *e);
@@ -64,8 +71,7 @@ struct backend {
 
 #define BACKENDS_MAX 256 /* LUNs of one session */
 
-/* Takes fd over on success. After the sandbox closed it needs io_uring_register() with
- * IORING_REGISTER_FILES_UPDATE, and nothing else. */
+/* Takes fd over on success. */
 int backend_open(struct engine *e, int fd, uint64_t size_bytes, bool writable,
 		 struct backend **ret_backend) MUST_CHECK;
 void backend_close(struct backend *b); /* waits for what is in flight on it */

@@ -22,6 +22,7 @@ struct threads {
 	pthread_cond_t work, over;
 	struct io_list queue, ended;
 	bool stop;
+	unsigned running;
 
 	pthread_t pool[POOL_THREADS];
 	unsigned started;
@@ -73,6 +74,8 @@ static void *worker(void *arg)
 	const uint64_t one = 1;
 
 	pthread_mutex_lock(&t->lock);
+	t->running++;
+	pthread_cond_signal(&t->over);
 	while (!t->stop) {
 		struct io *io = list_pop(&t->queue);
 
@@ -172,7 +175,8 @@ static const struct engine_ops threads_ops = {
 	.close = threads_close,
 };
 
-/* Signals are the session's own thread's: the pool has them all blocked. */
+/* Signals are the session's own thread's: the pool has them all blocked. Returns when every thread
+ * runs, because what libc calls on its way there is not to be allowed by the sandbox. */
 static int pool_start(struct threads *t)
 {
 	sigset_t all, before;
@@ -186,6 +190,10 @@ static int pool_start(struct threads *t)
 		t->started += r == 0;
 	}
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_mutex_lock(&t->lock);
+	while (t->running < t->started)
+		pthread_cond_wait(&t->over, &t->lock);
+	pthread_mutex_unlock(&t->lock);
 	return -r;
 }
 
