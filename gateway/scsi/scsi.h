@@ -43,7 +43,9 @@ struct scsi_nexus {
 	bool audit_writes_only;
 	struct audit_ring *ring;
 	struct gate *gate;
-	uint64_t now_ms; /* set by the host at each turn of its loop */
+	struct verifier *verifier;
+	uint64_t now_ms;  /* set by the host at each turn of its loop */
+	uint64_t wall_ns; /* the same, since 1970: for the audit's records */
 	/* told once for each LUN that failed */
 	void (*lun_failed)(void *host, const struct scsi_lun *lun, int error, uint64_t lba);
 	/* the device asks that held commands (durable answers) are looked at again: see
@@ -91,6 +93,10 @@ struct scsi_task {
 	uint64_t durable_mark;
 	bool waits_for_audit, running, cancelled;
 	struct scsi_task *next; /* in the list of those that wait for the audit */
+	size_t progress;	/* octets of the medium that are done */
+	uint8_t stage;		/* of a command that takes several requests */
+	bool promises;		/* durable data: the answer waits for the audit */
+	bool waits_for_buffer;	/* of VERIFY */
 };
 
 /* `admissions`: how many commands at once. Allocates the gate. */

@@ -1,0 +1,33 @@
+/* READ CAPACITY(10) and (16), SBC-3. Runs in the session. */
+#include "gateway/scsi/commands.h"
+
+#define PHYSICAL_BLOCK 4096u
+
+static uint64_t last_lba(const struct scsi_task *task)
+{
+	return task->unit->blocks == 0 ? 0 : task->unit->blocks - 1;
+}
+
+/* FFFFFFFFh tells the initiator to ask with READ CAPACITY(16). */
+bool capacity_10_reply(struct scsi_task *task, struct wr *w)
+{
+	wr_be(w, 4, MIN(last_lba(task), UINT32_MAX));
+	wr_be(w, 4, task->unit->block_size);
+	return true;
+}
+
+/* LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT: what is written in the page cache's unit needs no
+ * reading first. No protection, no provisioning (LBPME=0). */
+bool capacity_16_reply(struct scsi_task *task, struct wr *w)
+{
+	unsigned exponent = 0;
+
+	while (task->unit->block_size << exponent < PHYSICAL_BLOCK)
+		exponent++;
+	wr_be(w, 8, last_lba(task));
+	wr_be(w, 4, task->unit->block_size);
+	wr_be(w, 1, 0);
+	wr_be(w, 1, exponent);
+	wr_zero(w, 18);
+	return true;
+}

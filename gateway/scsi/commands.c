@@ -1,0 +1,154 @@
+/* The one table of commands that this device executes, and what is decided from it
+ * alone. Runs in the session; a CDB is the peer's, at least 16 octets long in
+ * memory, and nothing in it is believed before it was checked here. */
+#include "gateway/scsi/commands.h"
+#include "gateway/scsi/sense.h"
+
+#define NO_ACTION -1
+
+#define REPLY(function) .begin = reply_begin, .buffer_ready = reply_fill, .reply = (function)
+#define READS		.touches = TOUCHES_READ, .begin = read_begin, .buffer_ready = read_start
+#define WRITES		.touches = TOUCHES_WRITE, .begin = write_begin, .data_arrived = write_start
+#define VERIFIES	.touches = TOUCHES_READ, .begin = verify_begin, .data_arrived = verify_start
+#define SYNCHRONIZES	.touches = TOUCHES_CONTROL, .begin = synchronize_begin
+
+/* clang-format off */
+#define ONES_2 0xff, 0xff
+#define ONES_4 ONES_2, ONES_2
+#define ONES_8 ONES_4, ONES_4
+
+/* The fields of the block commands, SBC-3 section 5: opcode, flags, LBA, length. */
+#define CDB_6  .cdb_len = 6, .lba = {1, 3}, .blocks = {4, 1}
+#define CDB_10 .cdb_len = 10, .lba = {2, 4}, .blocks = {7, 2}
+#define CDB_12 .cdb_len = 12, .lba = {2, 4}, .blocks = {6, 4}
+#define CDB_16 .cdb_len = 16, .lba = {2, 8}, .blocks = {10, 4}
+#define USAGE_6(op)	    .usage = {op, 0x1f, ONES_2, 0xff, 0}
+#define USAGE_10(op, flags) .usage = {op, flags, ONES_4, 0, ONES_2, 0}
+#define USAGE_12(op, flags) .usage = {op, flags, ONES_4, ONES_4, 0, 0}
+#define USAGE_16(op, flags) .usage = {op, flags, ONES_8, ONES_4, 0, 0}
+/* GROUP NUMBER, which no group function evaluates; obsolete bits of octet 1. */
+#define IGNORE_10(flags) .ignored = {{1, flags}, {6, 0x3f}}
+#define IGNORE_12(flags) .ignored = {{1, flags}, {10, 0x3f}}
+#define IGNORE_16(flags) .ignored = {{1, flags}, {14, 0x3f}}
+
+#define PROTECT 0xe0 /* evaluated: anything but 0 is refused, rw.c */
+#define DPO	0x10
+#define FUA	0x08
+#define FUA_NV	0x02 /* obsolete */
+#define BYTCHK	0x06
+#define IMMED	0x02
+#define SYNC_NV 0x04 /* obsolete */
+
+static const struct scsi_command table[] = {
+	{0x00, NO_ACTION, .cdb_len = 6, .touches = TOUCHES_NOTHING, .usage = {0x00},
+	 REPLY(test_unit_ready_reply)},
+	{0x03, NO_ACTION, .cdb_len = 6, .touches = TOUCHES_NOTHING, .any_lun = true,
+	 .allocation = {4, 1}, .usage = {0x03, 0x01, 0, 0, 0xff, 0}, REPLY(request_sense_reply)},
+	{0x08, NO_ACTION, CDB_6, USAGE_6(0x08), READS},
+	{0x0a, NO_ACTION, CDB_6, USAGE_6(0x0a), WRITES},
+	{0x12, NO_ACTION, .cdb_len = 6, .touches = TOUCHES_NOTHING, .any_lun = true,
+	 .allocation = {3, 2}, .usage = {0x12, 0x01, 0xff, ONES_2, 0}, REPLY(inquiry_reply)},
+	{0x1a, NO_ACTION, .cdb_len = 6, .touches = TOUCHES_NOTHING, .allocation = {4, 1},
+	 .usage = {0x1a, 0x08, 0xff, 0xff, 0xff, 0}, REPLY(mode_sense_6_reply)},
+	{0x1b, NO_ACTION, .cdb_len = 6, .touches = TOUCHES_CONTROL,
+	 .usage = {0x1b, 0x01, 0, 0, 0x05, 0}, .begin = start_stop_begin},
+	{0x25, NO_ACTION, .cdb_len = 10, .touches = TOUCHES_NOTHING, .usage = {0x25},
+	 REPLY(capacity_10_reply)},
+	{0x28, NO_ACTION, CDB_10, USAGE_10(0x28, PROTECT | DPO | FUA), IGNORE_10(FUA_NV), READS},
+	{0x2a, NO_ACTION, CDB_10, USAGE_10(0x2a, PROTECT | DPO | FUA), IGNORE_10(FUA_NV), WRITES},
+	{0x2f, NO_ACTION, CDB_10, USAGE_10(0x2f, PROTECT | DPO | BYTCHK), IGNORE_10(0), VERIFIES},
+	{0x35, NO_ACTION, CDB_10, USAGE_10(0x35, IMMED), IGNORE_10(SYNC_NV), SYNCHRONIZES},
+	{0x5a, NO_ACTION, .cdb_len = 10, .touches = TOUCHES_NOTHING, .allocation = {7, 2},
+	 .usage = {0x5a, 0x18, 0xff, 0xff, 0, 0, 0, ONES_2, 0}, REPLY(mode_sense_10_reply)},
+	{0x88, NO_ACTION, CDB_16, USAGE_16(0x88, PROTECT | DPO | FUA), IGNORE_16(FUA_NV), READS},
+	{0x8a, NO_ACTION, CDB_16, USAGE_16(0x8a, PROTECT | DPO | FUA), IGNORE_16(FUA_NV), WRITES},
+	{0x8f, NO_ACTION, CDB_16, USAGE_16(0x8f, PROTECT | DPO | BYTCHK), IGNORE_16(0), VERIFIES},
+	{0x91, NO_ACTION, CDB_16, USAGE_16(0x91, IMMED), IGNORE_16(SYNC_NV), SYNCHRONIZES},
+	{0x9e, 0x10, .cdb_len = 16, .touches = TOUCHES_NOTHING, .allocation = {10, 4},
+	 .usage = {0x9e, 0x1f, [10] = ONES_4, 0, 0}, REPLY(capacity_16_reply)},
+	{0xa0, NO_ACTION, .cdb_len = 12, .touches = TOUCHES_NOTHING, .any_lun = true,
+	 .allocation = {6, 4}, .usage = {0xa0, 0, 0xff, [6] = ONES_4, 0, 0},
+	 REPLY(report_luns_reply)},
+	{0xa3, 0x0c, .cdb_len = 12, .touches = TOUCHES_NOTHING, .allocation = {6, 4},
+	 .usage = {0xa3, 0x1f, 0x87, 0xff, ONES_2, ONES_4, 0, 0}, REPLY(report_opcodes_reply)},
+	{0xa8, NO_ACTION, CDB_12, USAGE_12(0xa8, PROTECT | DPO | FUA), IGNORE_12(FUA_NV), READS},
+	{0xaa, NO_ACTION, CDB_12, USAGE_12(0xaa, PROTECT | DPO | FUA), IGNORE_12(FUA_NV), WRITES},
+	{0xaf, NO_ACTION, CDB_12, USAGE_12(0xaf, PROTECT | DPO | BYTCHK), IGNORE_12(0), VERIFIES},
+};
+/* clang-format on */
+
+const struct scsi_command *commands(size_t *ret_count)
+{
+	*ret_count = ARRAY_LEN(table);
+	return table;
+}
+
+const struct scsi_command *command_find(const uint8_t *cdb)
+{
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		if (table[i].opcode == cdb[0] && (table[i].service_action == NO_ACTION ||
+						  table[i].service_action == (cdb[1] & 0x1f)))
+			return &table[i];
+	}
+	return NULL;
+}
+
+bool command_has_opcode(uint8_t opcode)
+{
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		if (table[i].opcode == opcode)
+			return true;
+	}
+	return false;
+}
+
+void command_decode(struct scsi_task *task)
+{
+	const struct scsi_command *c = task->command;
+
+	if (c->lba.width == 0)
+		return;
+	task->lba = get_be(task->cdb + c->lba.at, c->lba.width);
+	task->blocks = (uint32_t)get_be(task->cdb + c->blocks.at, c->blocks.width);
+	if (c->cdb_len != 6)
+		return;
+	task->lba &= 0x1fffff; /* above it, SCSI-2 had the LUN */
+	if (task->blocks == 0)
+		task->blocks = 256;
+}
+
+size_t command_allocation(const struct scsi_task *task)
+{
+	const struct cdb_field *f = &task->command->allocation;
+
+	return f->width == 0 ? SIZE_MAX : get_be(task->cdb + f->at, f->width);
+}
+
+static uint8_t tolerated(const struct scsi_command *c, size_t octet)
+{
+	uint8_t mask = c->usage[octet];
+
+	/* SCSI-2's LUN field, in each CDB of 6 octets. */
+	if (c->cdb_len == 6 && octet == 1)
+		mask |= 0xe0;
+	for (size_t i = 0; i < ARRAY_LEN(c->ignored); i++) {
+		if (c->ignored[i].at == octet)
+			mask |= c->ignored[i].mask;
+	}
+	return mask;
+}
+
+bool command_check_reserved(struct scsi_task *task)
+{
+	const struct scsi_command *c = task->command;
+
+	for (size_t i = 1; i < c->cdb_len; i++) {
+		unsigned extra = task->cdb[i] & ~(unsigned)tolerated(c, i);
+
+		if (extra != 0) {
+			sense_cdb_field(task, (unsigned)i, 31 - (unsigned)__builtin_clz(extra));
+			return false;
+		}
+	}
+	return true;
+}

@@ -1,0 +1,80 @@
+/* The command table: for each command, its CDB's fields and who executes it. From it
+ * come decoding, the check of reserved bits, the gate's decision and REPORT
+ * SUPPORTED OPERATION CODES, so that these can't drift apart. */
+#pragma once
+
+#include "gateway/base/bytes.h"
+#include "gateway/scsi/command_names.h"
+#include "gateway/scsi/scsi.h"
+
+#define CDB_MAX 16 /* octets of the longest CDB that the table has */
+
+/* Where a number stands in the CDB; width 0: the command has no such field. */
+struct cdb_field {
+	uint8_t at, width;
+};
+
+struct scsi_command {
+	uint8_t opcode;
+	int16_t service_action; /* -1: the opcode has none */
+	uint8_t cdb_len;
+	uint32_t touches;
+	bool any_lun;		      /* answered for a LUN that is not there, too */
+	struct cdb_field lba, blocks; /* blocks: of the medium */
+	struct cdb_field allocation;  /* octets of data-in that the initiator has room for */
+	uint8_t usage[CDB_MAX];	      /* SPC-4's CDB usage data: bits that are evaluated */
+	struct {
+		uint8_t at, mask;
+	} ignored[2]; /* bits that old or careless initiators set, and that mean nothing to us */
+
+	enum scsi_step (*begin)(struct scsi_task *task);
+	enum scsi_step (*data_arrived)(struct scsi_task *task);
+	enum scsi_step (*buffer_ready)(struct scsi_task *task);
+	/* For reply_begin(): writes all that there is to say. False: the task has its sense. */
+	bool (*reply)(struct scsi_task *task, struct wr *w);
+};
+
+const struct scsi_command *commands(size_t *ret_count);
+const struct scsi_command *command_find(const uint8_t *cdb);
+/* The opcode is in the table, with other service actions perhaps. */
+bool command_has_opcode(uint8_t opcode);
+/* Sets task->lba and task->blocks. */
+void command_decode(struct scsi_task *task);
+/* Bits that this device does not evaluate are zero. False: the task has its sense. */
+bool command_check_reserved(struct scsi_task *task);
+size_t command_allocation(const struct scsi_task *task);
+
+/* device.c: a command whose data-in is made in memory. */
+#define REPLY_MAX 4096
+enum scsi_step reply_begin(struct scsi_task *task);
+enum scsi_step reply_fill(struct scsi_task *task);
+
+/* device.c: ends of a task. Return SCSI_DONE. */
+enum scsi_step task_good(struct scsi_task *task);
+enum scsi_step task_refuse(struct scsi_task *task); /* has its sense; was not admitted */
+enum scsi_step task_fail(struct scsi_task *task);   /* was admitted; has status, sense */
+enum scsi_step task_busy(struct scsi_task *task);
+/* After a SCSI_RUNNING: ends the task and calls its done(). */
+void task_finish(struct scsi_task *task, enum scsi_step (*end)(struct scsi_task *task));
+
+/* The replies. */
+bool inquiry_reply(struct scsi_task *task, struct wr *w);
+bool vpd_reply(struct scsi_task *task, struct wr *w);
+bool request_sense_reply(struct scsi_task *task, struct wr *w);
+bool capacity_10_reply(struct scsi_task *task, struct wr *w);
+bool capacity_16_reply(struct scsi_task *task, struct wr *w);
+bool mode_sense_6_reply(struct scsi_task *task, struct wr *w);
+bool mode_sense_10_reply(struct scsi_task *task, struct wr *w);
+bool report_luns_reply(struct scsi_task *task, struct wr *w);
+bool report_opcodes_reply(struct scsi_task *task, struct wr *w);
+bool test_unit_ready_reply(struct scsi_task *task, struct wr *w);
+
+/* Those that move data or flush. */
+enum scsi_step read_begin(struct scsi_task *task);
+enum scsi_step read_start(struct scsi_task *task);
+enum scsi_step write_begin(struct scsi_task *task);
+enum scsi_step write_start(struct scsi_task *task);
+enum scsi_step verify_begin(struct scsi_task *task);
+enum scsi_step verify_start(struct scsi_task *task);
+enum scsi_step synchronize_begin(struct scsi_task *task);
+enum scsi_step start_stop_begin(struct scsi_task *task);

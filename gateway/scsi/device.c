@@ -1,0 +1,222 @@
+/* The device server as a machine: CDBs and completions in, steps out (scsi.h). Runs in the
+ * session, after the grant. Everything in a task that came from the initiator is
+ * hostile; the host's part of it (buffers, order of calls) is ours and asserted. */
+#include "gateway/scsi/commands.h"
+#include "gateway/scsi/gate.h"
+#include "gateway/scsi/medium.h"
+#include "gateway/scsi/sense.h"
+#include "gateway/scsi/verify.h"
+
+int scsi_nexus_open(struct scsi_nexus *n, unsigned admissions)
+{
+	int r;
+
+	r = gate_open(admissions, &n->gate);
+	if (r < 0)
+		return r;
+	r = verifier_open(&n->verifier);
+	if (r < 0) {
+		gate_close(TAKE(n->gate));
+		return r;
+	}
+	return 0;
+}
+
+void scsi_nexus_close(struct scsi_nexus *n)
+{
+	if (n->gate != NULL && n->ring != NULL)
+		gate_catch_up(n);
+	gate_close(TAKE(n->gate));
+	verifier_close(TAKE(n->verifier));
+}
+
+uint32_t scsi_room(const struct scsi_nexus *n)
+{
+	return gate_room(n);
+}
+
+static enum scsi_step task_end(struct scsi_task *task)
+{
+	if (task->status != SCSI_GOOD) {
+		task->data_len = 0;
+		task->wanted = 0;
+	}
+	gate_end(task);
+	return SCSI_DONE;
+}
+
+enum scsi_step task_good(struct scsi_task *task)
+{
+	task->status = SCSI_GOOD;
+	task->sense_len = 0;
+	return task_end(task);
+}
+
+enum scsi_step task_fail(struct scsi_task *task)
+{
+	assert(task->status != SCSI_GOOD);
+	return task_end(task);
+}
+
+enum scsi_step task_busy(struct scsi_task *task)
+{
+	task->status = SCSI_BUSY;
+	task->sense_len = 0;
+	return task_end(task);
+}
+
+enum scsi_step task_refuse(struct scsi_task *task)
+{
+	gate_refuse(task);
+	return task_end(task);
+}
+
+void task_finish(struct scsi_task *task, enum scsi_step (*end)(struct scsi_task *task))
+{
+	(void)end(task);
+	task->done(task);
+}
+
+static void task_reset(struct scsi_task *task)
+{
+	int lun = scsi_lun_decode(task->lun);
+
+	task->status = SCSI_GOOD;
+	task->bytes = task->data_len = task->wanted = task->sense_len = task->progress = 0;
+	task->lba = task->durable_mark = 0;
+	task->blocks = 0;
+	task->stage = 0;
+	task->waits_for_audit = task->running = task->cancelled = false;
+	task->promises = task->waits_for_buffer = false;
+	task->admission = NULL;
+	task->next = NULL;
+	task->io.fua = false;
+	memset(task->sense, 0, sizeof task->sense);
+	task->unit = NULL;
+	if (lun >= 0 && task->nexus->luns[lun].present)
+		task->unit = &task->nexus->luns[lun];
+	task->command = command_find(task->cdb);
+}
+
+static enum scsi_step refuse_unknown(struct scsi_task *task)
+{
+	/* SPC-4: an opcode that is there, but not with this service action, is a bad field. */
+	if (command_has_opcode(task->cdb[0]))
+		sense_cdb_field(task, 1, 4);
+	else
+		sense_set(task, KEY_ILLEGAL_REQUEST, SENSE_INVALID_OPCODE);
+	return task_refuse(task);
+}
+
+enum scsi_step scsi_begin(struct scsi_task *task)
+{
+	assert(task->cdb_len >= CDB_MAX);
+	task_reset(task);
+	if (task->unit == NULL && (task->command == NULL || !task->command->any_lun)) {
+		sense_set(task, KEY_ILLEGAL_REQUEST, SENSE_LOGICAL_UNIT_NOT_SUPPORTED);
+		return task_refuse(task);
+	}
+	if (task->command == NULL)
+		return refuse_unknown(task);
+	command_decode(task);
+	if (!command_check_reserved(task))
+		return task_refuse(task);
+	return task->command->begin(task);
+}
+
+enum scsi_step scsi_data_arrived(struct scsi_task *task)
+{
+	assert(task->admission != NULL && task->command->data_arrived != NULL);
+	return task->command->data_arrived(task);
+}
+
+enum scsi_step scsi_buffer_ready(struct scsi_task *task)
+{
+	assert(task->admission != NULL && task->command->buffer_ready != NULL);
+	return task->command->buffer_ready(task);
+}
+
+bool scsi_cancel(struct scsi_task *task)
+{
+	if (task->running) {
+		task->cancelled = true;
+		return false;
+	}
+	if (task->waits_for_audit)
+		gate_unhold(task);
+	if (task->waits_for_buffer)
+		verifier_leave(task);
+	gate_abandon(task);
+	return true;
+}
+
+/* The first held task that can be answered now, taken from the list; NULL: none. */
+static struct scsi_task *take_answerable(struct scsi_nexus *n, bool healthy)
+{
+	for (struct scsi_task *task = gate_held(n); task != NULL; task = task->next) {
+		if (!healthy || audit_ring_is_durable(n->ring, task->durable_mark)) {
+			gate_unhold(task);
+			return task;
+		}
+	}
+	return NULL;
+}
+
+/* done() may begin and cancel other tasks: the list is looked at afresh after each. */
+void scsi_audit_moved(struct scsi_nexus *n)
+{
+	bool healthy = audit_ring_healthy(n->ring, n->now_ms);
+	struct scsi_task *task;
+
+	gate_catch_up(n);
+	while ((task = take_answerable(n, healthy)) != NULL) {
+		if (audit_ring_is_durable(n->ring, task->durable_mark))
+			task_finish(task, task_good);
+		else
+			task_finish(task, task_busy);
+	}
+}
+
+/* Copies into the task's buffer; returns how much of it there was room for. */
+static size_t scatter(const struct scsi_task *task, const uint8_t *bytes, size_t len)
+{
+	size_t copied = 0;
+
+	for (unsigned i = 0; i < task->iov_count && copied < len; i++) {
+		size_t part = MIN(len - copied, task->iov[i].iov_len);
+
+		memcpy(task->iov[i].iov_base, bytes + copied, part);
+		copied += part;
+	}
+	return copied;
+}
+
+/* The data-in of a small command is made twice: now, for its length and its errors, and when there
+ * is room for it. So nothing has to be kept between. */
+enum scsi_step reply_begin(struct scsi_task *task)
+{
+	uint8_t reply[REPLY_MAX] = {0};
+	struct wr w = wr_over(reply, sizeof reply);
+	size_t room = command_allocation(task);
+
+	if (!task->command->reply(task, &w))
+		return task_refuse(task);
+	assert(!w.failed);
+	if (!gate_admit(task))
+		return task_fail(task);
+	task->wanted = MIN(wr_len(&w), room);
+	task->bytes = task->read ? MIN(task->wanted, task->edtl) : 0;
+	return task->bytes == 0 ? task_good(task) : SCSI_WANT_BUFFER;
+}
+
+enum scsi_step reply_fill(struct scsi_task *task)
+{
+	uint8_t reply[REPLY_MAX] = {0};
+	struct wr w = wr_over(reply, sizeof reply);
+	size_t len = MIN(task->bytes, task->buffer_len);
+
+	if (!task->command->reply(task, &w))
+		return task_fail(task);
+	task->data_len = scatter(task, reply, MIN(len, wr_len(&w)));
+	return task_good(task);
+}

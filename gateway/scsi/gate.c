@@ -1,0 +1,280 @@
+/* The gate. Runs in the session; trusts nothing of the CDB but what the device decoded
+ * from it. Its rule (P2): audit_ring_put() has returned 0 for a command's record
+ * before there is an admission for it, and backend_submit() takes nothing else.
+ * While the ring takes no records, commands are answered BUSY and counted. */
+#include "gateway/scsi/gate.h"
+#include "gateway/scsi/commands.h"
+#include "gateway/scsi/sense.h"
+
+#define NO_LUN 0xffff
+
+struct admission {
+	struct admission *next;	     /* in the free list, or in the list of late outcomes */
+	struct audit_record outcome; /* late: waits for the ring to take it */
+	bool submitted;
+};
+
+struct gate {
+	struct admission *free, *late, **late_end;
+	uint32_t free_count, late_count, admissions;
+	uint32_t busy;		/* commands answered BUSY that no record tells of yet */
+	struct scsi_task *held; /* for the audit to become durable, oldest first */
+	struct admission all[];
+};
+
+int gate_open(unsigned admissions, struct gate **ret_gate)
+{
+	struct gate *g;
+	size_t size;
+
+	if (!MUL_OK((size_t)admissions, sizeof g->all[0], &size) || !ADD_OK(size, sizeof *g, &size))
+		return -EOVERFLOW;
+	g = calloc(1, size);
+	if (g == NULL)
+		return -ENOMEM;
+	g->admissions = g->free_count = admissions;
+	g->late_end = &g->late;
+	for (unsigned i = 0; i < admissions; i++) {
+		g->all[i].next = g->free;
+		g->free = &g->all[i];
+	}
+	*ret_gate = g;
+	return 0;
+}
+
+void gate_close(struct gate *gate)
+{
+	free(gate);
+}
+
+static uint32_t in_flight(const struct gate *g)
+{
+	return g->admissions - g->free_count - g->late_count;
+}
+
+/* Each command in flight may need one more slot, for its outcome. */
+static uint32_t slots_spoken_for(const struct gate *g)
+{
+	return in_flight(g) + g->late_count + (g->busy != 0);
+}
+
+uint32_t gate_room(const struct scsi_nexus *nexus)
+{
+	const struct gate *g = nexus->gate;
+	uint32_t slots = audit_ring_free(nexus->ring), taken = slots_spoken_for(g);
+
+	return slots <= taken ? 0 : MIN((slots - taken) / 2, g->free_count);
+}
+
+static struct audit_record record_for(const struct scsi_task *task, enum audit_kind kind,
+				      enum audit_verdict verdict)
+{
+	int lun = scsi_lun_decode(task->lun);
+	struct audit_record r = {
+		.wall_ns = task->nexus->wall_ns,
+		.lba = task->lba,
+		.blocks = task->blocks,
+		.task_tag = task->tag,
+		.lun = lun < 0 ? NO_LUN : (uint16_t)lun,
+		.kind = (uint8_t)kind,
+		.verdict = (uint8_t)verdict,
+		.status = task->status,
+		.cdb_len = (uint8_t)MIN(task->cdb_len, UINT8_MAX),
+	};
+
+	memcpy(r.cdb, task->cdb, MIN(task->cdb_len, sizeof r.cdb));
+	if (task->sense_len != 0) {
+		r.sense_key = task->sense[2];
+		r.asc = task->sense[12];
+		r.ascq = task->sense[13];
+	}
+	return r;
+}
+
+static void admission_free(struct gate *g, struct admission *a)
+{
+	a->next = g->free;
+	g->free = a;
+	g->free_count++;
+}
+
+static bool put_busy_count(struct scsi_nexus *n)
+{
+	struct audit_record r = {
+		.wall_ns = n->wall_ns,
+		.blocks = n->gate->busy,
+		.lun = NO_LUN,
+		.kind = AUDIT_OUTCOME,
+		.verdict = VERDICT_BUSY,
+		.status = SCSI_BUSY,
+	};
+
+	if (n->gate->busy == 0)
+		return true;
+	if (audit_ring_put(n->ring, &r, n->now_ms) < 0)
+		return false;
+	n->gate->busy = 0;
+	return true;
+}
+
+void gate_catch_up(struct scsi_nexus *nexus)
+{
+	struct gate *g = nexus->gate;
+
+	while (g->late != NULL) {
+		struct admission *a = g->late;
+
+		if (audit_ring_put(nexus->ring, &a->outcome, nexus->now_ms) < 0)
+			return;
+		g->late = a->next;
+		if (g->late == NULL)
+			g->late_end = &g->late;
+		g->late_count--;
+		admission_free(g, a);
+	}
+	(void)put_busy_count(nexus);
+}
+
+static bool answer_busy(struct scsi_task *task)
+{
+	struct gate *g = task->nexus->gate;
+
+	if (g->busy < UINT32_MAX)
+		g->busy++;
+	task->status = SCSI_BUSY;
+	task->sense_len = 0;
+	return false;
+}
+
+/* False: the ring does not take a record now, and one slot for each outcome stays free. */
+static bool may_record(struct scsi_nexus *n)
+{
+	gate_catch_up(n);
+	return n->gate->late == NULL && n->gate->busy == 0 &&
+	       audit_ring_free(n->ring) >= slots_spoken_for(n->gate) + 2;
+}
+
+/* A command that ends at the gate: one record, with the reason. */
+static void put_final(struct scsi_task *task, enum audit_verdict verdict, uint32_t rule_line)
+{
+	struct audit_record r = record_for(task, AUDIT_COMMAND, verdict);
+
+	r.rule_line = rule_line;
+	if (!may_record(task->nexus) ||
+	    audit_ring_put(task->nexus->ring, &r, task->nexus->now_ms) < 0)
+		(void)answer_busy(task);
+}
+
+void gate_refuse(struct scsi_task *task)
+{
+	put_final(task, VERDICT_REFUSED, 0);
+}
+
+/* What the policy says of this command. True: denied, and the task has its sense. */
+static bool denied(struct scsi_task *task)
+{
+	if (!(task->command->touches & (TOUCHES_WRITE | TOUCHES_DISCARD)) || task->unit->writable)
+		return false;
+	sense_set(task, KEY_DATA_PROTECT, SENSE_WRITE_PROTECTED);
+	put_final(task, VERDICT_DENIED, task->unit->rule_line);
+	return true;
+}
+
+static bool is_recorded(const struct scsi_task *task)
+{
+	return !task->nexus->audit_writes_only ||
+	       (task->command->touches & ~(uint32_t)(TOUCHES_NOTHING | TOUCHES_READ)) != 0;
+}
+
+bool gate_admit(struct scsi_task *task)
+{
+	struct scsi_nexus *n = task->nexus;
+	struct gate *g = n->gate;
+	struct audit_record r = record_for(task, AUDIT_COMMAND, VERDICT_ADMITTED);
+	struct admission *a;
+
+	if (denied(task))
+		return false;
+	if (!may_record(n) || g->free == NULL || !audit_ring_healthy(n->ring, n->now_ms))
+		return answer_busy(task);
+	if (is_recorded(task) && audit_ring_put(n->ring, &r, n->now_ms) < 0)
+		return answer_busy(task);
+	a = g->free;
+	g->free = a->next;
+	g->free_count--;
+	*a = (struct admission){0};
+	task->admission = a;
+	return true;
+}
+
+int gate_submit(struct scsi_task *task)
+{
+	int r;
+
+	assert(task->admission != NULL);
+	r = backend_submit(task->unit->backend, task->admission, &task->io);
+	if (r == 0)
+		task->admission->submitted = task->running = true;
+	return r;
+}
+
+/* The outcome goes into the ring now, or when the auditor is back: it is never lost. */
+static void put_outcome(struct scsi_task *task, enum audit_verdict verdict)
+{
+	struct scsi_nexus *n = task->nexus;
+	struct gate *g = n->gate;
+	struct admission *a = TAKE(task->admission);
+
+	a->next = NULL;
+	a->outcome = record_for(task, AUDIT_OUTCOME, verdict);
+	*g->late_end = a;
+	g->late_end = &a->next;
+	g->late_count++;
+	gate_catch_up(n);
+}
+
+void gate_end(struct scsi_task *task)
+{
+	if (task->admission == NULL)
+		return;
+	if (task->status != SCSI_GOOD)
+		put_outcome(task, VERDICT_FAILED);
+	else
+		admission_free(task->nexus->gate, TAKE(task->admission));
+}
+
+void gate_abandon(struct scsi_task *task)
+{
+	if (task->admission == NULL)
+		return;
+	task->status = SCSI_TASK_ABORTED;
+	task->sense_len = 0;
+	put_outcome(task, task->admission->submitted ? VERDICT_FAILED : VERDICT_NOT_EXECUTED);
+}
+
+void gate_hold(struct scsi_task *task)
+{
+	struct scsi_task **end = &task->nexus->gate->held;
+
+	while (*end != NULL)
+		end = &(*end)->next;
+	task->next = NULL;
+	task->waits_for_audit = true;
+	*end = task;
+}
+
+void gate_unhold(struct scsi_task *task)
+{
+	struct scsi_task **at = &task->nexus->gate->held;
+
+	while (*at != task)
+		at = &(*at)->next;
+	*at = task->next;
+	task->next = NULL;
+	task->waits_for_audit = false;
+}
+
+struct scsi_task *gate_held(struct scsi_nexus *nexus)
+{
+	return nexus->gate->held;
+}

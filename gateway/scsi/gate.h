@@ -1,0 +1,30 @@
+/* The gate: the only way to a backend. It makes admissions, one for each command, after
+ * the command's record is in the audit ring; what it does not admit, it records
+ * with the reason. A struct admission is known to gate.c alone. */
+#pragma once
+
+#include "gateway/scsi/scsi.h"
+
+int gate_open(unsigned admissions, struct gate **ret_gate) MUST_CHECK;
+void gate_close(struct gate *gate);
+
+/* True: task->admission is there, its record is in the ring. False: the task is done, with DATA
+ * PROTECT (denied) or BUSY (no audit now). */
+bool gate_admit(struct scsi_task *task) MUST_CHECK;
+/* The device refuses the command: the task has its sense. Records it, or answers BUSY. */
+void gate_refuse(struct scsi_task *task);
+/* Hands task->io to the unit's backend. -EAGAIN: not taken. */
+int gate_submit(struct scsi_task *task) MUST_CHECK;
+/* The task has its status: gives the admission back, records an end other than GOOD. */
+void gate_end(struct scsi_task *task);
+/* The task goes away between admission and end: "not executed" if it was never submitted. */
+void gate_abandon(struct scsi_task *task);
+
+uint32_t gate_room(const struct scsi_nexus *nexus);
+/* Records that had to wait for the auditor go into the ring, if it takes them now. */
+void gate_catch_up(struct scsi_nexus *nexus);
+
+/* Answers that wait for the audit to be durable. */
+void gate_hold(struct scsi_task *task);
+void gate_unhold(struct scsi_task *task);
+struct scsi_task *gate_held(struct scsi_nexus *nexus);

@@ -1,0 +1,74 @@
+/* Logical unit numbers and whether their units are well: SAM-5 section 4.7 addresses, REPORT
+ * LUNS, TEST UNIT READY, REQUEST SENSE. Runs in the session; a LUN is eight
+ * octets of the peer's. */
+#include "gateway/scsi/commands.h"
+#include "gateway/scsi/medium.h"
+#include "gateway/scsi/sense.h"
+
+enum { METHOD_PERIPHERAL = 0, METHOD_FLAT = 1 };
+enum { SELECT_ADDRESSABLE = 0, SELECT_WELL_KNOWN = 1, SELECT_ALL = 2 };
+
+#define DESC 0x01
+
+int scsi_lun_decode(const uint8_t lun[8])
+{
+	unsigned first = lun[0] & 0x3f, method = lun[0] >> 6;
+
+	for (size_t i = 2; i < 8; i++) {
+		if (lun[i] != 0)
+			return -1;
+	}
+	if (first != 0 || (method != METHOD_PERIPHERAL && method != METHOD_FLAT))
+		return -1;
+	return lun[1];
+}
+
+bool report_luns_reply(struct scsi_task *task, struct wr *w)
+{
+	const struct scsi_nexus *n = task->nexus;
+	uint8_t select = task->cdb[2];
+
+	if (select > SELECT_ALL) {
+		sense_cdb_field(task, 2, 7);
+		return false;
+	}
+	wr_zero(w, 8);
+	for (size_t i = 0; select != SELECT_WELL_KNOWN && i < ARRAY_LEN(n->luns); i++) {
+		if (!n->luns[i].present)
+			continue;
+		wr_be(w, 2, i); /* peripheral device addressing: LUNs are below 256 */
+		wr_zero(w, 6);
+	}
+	put_be(w->start, 4, wr_len(w) - 8);
+	return true;
+}
+
+bool test_unit_ready_reply(struct scsi_task *task, struct wr *w)
+{
+	(void)w;
+	return medium_is_ready(task);
+}
+
+/* Sense data goes with the status that it explains, so there is nothing left to ask for; but for a
+ * unit that failed, and one that is not there. */
+bool request_sense_reply(struct scsi_task *task, struct wr *w)
+{
+	bool descriptor = (task->cdb[1] & DESC) != 0;
+	enum sense_key key = KEY_NO_SENSE;
+	enum sense_code code = SENSE_NONE;
+	uint8_t sense[SENSE_FIXED_SIZE];
+	size_t len;
+
+	if (task->unit == NULL) {
+		key = KEY_ILLEGAL_REQUEST;
+		code = SENSE_LOGICAL_UNIT_NOT_SUPPORTED;
+	} else if (!medium_is_ready(task)) {
+		key = (enum sense_key)task->sense[2];
+		code = (enum sense_code)get_be(task->sense + 12, 2);
+	}
+	task->status = SCSI_GOOD;
+	task->sense_len = 0;
+	len = sense_write(sense, descriptor, key, code);
+	wr_bytes(w, sense, len);
+	return true;
+}

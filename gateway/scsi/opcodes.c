@@ -1,0 +1,107 @@
+/* REPORT SUPPORTED OPERATION CODES, SPC-4: the command table as the initiator may read it.
+ * What the gate denies to this nexus stays listed: the command is there. Runs in
+ * the session. The opcode and action asked for are compared, never used as an index. */
+#include "gateway/scsi/commands.h"
+#include "gateway/scsi/sense.h"
+
+enum { REPORT_ALL = 0, REPORT_OPCODE = 1, REPORT_ACTION = 2, REPORT_EITHER = 3 };
+enum { SUPPORT_NOT = 1, SUPPORT_STANDARD = 3 };
+
+#define RCTD		  0x80
+#define CTDP_OF_LIST	  0x02
+#define SERVACTV	  0x01
+#define CTDP_OF_ONE	  0x80
+#define TIMEOUTS_LENGTH	  10
+#define REPORTING_OPTIONS 0x07
+
+/* Timeouts of 0: none are named. */
+static void write_timeouts(struct wr *w)
+{
+	wr_be(w, 2, TIMEOUTS_LENGTH);
+	wr_zero(w, TIMEOUTS_LENGTH);
+}
+
+static void write_all(struct wr *w, bool timeouts)
+{
+	size_t count;
+	const struct scsi_command *table = commands(&count);
+
+	wr_be(w, 4, 0);
+	for (size_t i = 0; i < count; i++) {
+		bool action = table[i].service_action >= 0;
+
+		wr_be(w, 1, table[i].opcode);
+		wr_be(w, 1, 0);
+		wr_be(w, 2, action ? (uint64_t)table[i].service_action : 0);
+		wr_be(w, 1, 0);
+		wr_be(w, 1, (timeouts ? CTDP_OF_LIST : 0) | (action ? SERVACTV : 0));
+		wr_be(w, 2, table[i].cdb_len);
+		if (timeouts)
+			write_timeouts(w);
+	}
+	put_be(w->start, 4, wr_len(w) - 4);
+}
+
+static void write_one(struct wr *w, const struct scsi_command *c, bool timeouts)
+{
+	uint8_t usage[CDB_MAX];
+
+	wr_be(w, 1, 0);
+	if (c == NULL) {
+		wr_be(w, 1, SUPPORT_NOT);
+		wr_be(w, 2, 0);
+		return;
+	}
+	memcpy(usage, c->usage, sizeof usage);
+	if (c->service_action >= 0) /* the action itself stands in the map, SPC-4 */
+		usage[1] = (uint8_t)((usage[1] & ~0x1f) | c->service_action);
+	wr_be(w, 1, (timeouts ? CTDP_OF_ONE : 0) | SUPPORT_STANDARD);
+	wr_be(w, 2, c->cdb_len);
+	wr_bytes(w, usage, c->cdb_len);
+	if (timeouts)
+		write_timeouts(w);
+}
+
+static const struct scsi_command *find(uint8_t opcode, uint16_t action, bool *ret_has_actions)
+{
+	size_t count;
+	const struct scsi_command *table = commands(&count), *found = NULL;
+
+	*ret_has_actions = false;
+	for (size_t i = 0; i < count; i++) {
+		if (table[i].opcode != opcode)
+			continue;
+		if (table[i].service_action >= 0)
+			*ret_has_actions = true;
+		if (table[i].service_action < 0 || table[i].service_action == action)
+			found = &table[i];
+	}
+	return found;
+}
+
+bool report_opcodes_reply(struct scsi_task *task, struct wr *w)
+{
+	unsigned option = task->cdb[2] & REPORTING_OPTIONS;
+	uint16_t action = (uint16_t)get_be(task->cdb + 4, 2);
+	bool timeouts = (task->cdb[2] & RCTD) != 0, has_actions;
+	const struct scsi_command *c;
+
+	if (option > REPORT_EITHER) {
+		sense_cdb_field(task, 2, 2);
+		return false;
+	}
+	if (option == REPORT_ALL) {
+		write_all(w, timeouts);
+		return true;
+	}
+	c = find(task->cdb[3], action, &has_actions);
+	if ((option == REPORT_OPCODE && has_actions) ||
+	    (option == REPORT_ACTION && c != NULL && !has_actions)) {
+		sense_cdb_field(task, 2, 2);
+		return false;
+	}
+	if (option == REPORT_EITHER && c != NULL && !has_actions && action != 0)
+		c = NULL;
+	write_one(w, c, timeouts);
+	return true;
+}

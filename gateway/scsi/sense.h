@@ -1,0 +1,49 @@
+/* Sense data, SPC-4 section 4.5: what went wrong, where in the CDB or on the medium.
+ * The fixed format (D_SENSE=0); the descriptor format for REQUEST SENSE alone. */
+#pragma once
+
+#include "gateway/scsi/scsi.h"
+
+enum sense_key {
+	KEY_NO_SENSE = 0x0,
+	KEY_NOT_READY = 0x2,
+	KEY_MEDIUM_ERROR = 0x3,
+	KEY_HARDWARE_ERROR = 0x4,
+	KEY_ILLEGAL_REQUEST = 0x5,
+	KEY_DATA_PROTECT = 0x7,
+	KEY_ABORTED_COMMAND = 0xb,
+	KEY_MISCOMPARE = 0xe,
+};
+
+/* ASC in the high octet, ASCQ in the low one. */
+enum sense_code {
+	SENSE_NONE = 0x0000,
+	SENSE_MANUAL_INTERVENTION_REQUIRED = 0x0403,
+	SENSE_WRITE_ERROR = 0x0c00,
+	SENSE_INVALID_FIELD_IN_COMMAND_IU = 0x0e03,
+	SENSE_UNRECOVERED_READ_ERROR = 0x1100,
+	SENSE_MISCOMPARE_DURING_VERIFY = 0x1d00,
+	SENSE_INVALID_OPCODE = 0x2000,
+	SENSE_LBA_OUT_OF_RANGE = 0x2100,
+	SENSE_INVALID_FIELD_IN_CDB = 0x2400,
+	SENSE_LOGICAL_UNIT_NOT_SUPPORTED = 0x2500,
+	SENSE_WRITE_PROTECTED = 0x2700,
+	SENSE_SPACE_ALLOCATION_FAILED = 0x2707,
+	SENSE_SAVING_NOT_SUPPORTED = 0x3900,
+	SENSE_INTERNAL_TARGET_FAILURE = 0x4400,
+};
+
+#define SENSE_FIXED_SIZE      18
+#define SENSE_DESCRIPTOR_SIZE 8
+
+/* Each sets the status CHECK CONDITION and fixed-format sense data on the task. */
+void sense_set(struct scsi_task *task, enum sense_key key, enum sense_code code);
+/* ILLEGAL REQUEST 24h/00h; points at the field whose first (most significant) bit this is. */
+void sense_cdb_field(struct scsi_task *task, unsigned octet, unsigned bit);
+/* With INFORMATION, if it fits the fixed format's 32 bits. */
+void sense_set_information(struct scsi_task *task, enum sense_key key, enum sense_code code,
+			   uint64_t information);
+
+/* Sense data as parameter data of REQUEST SENSE; returns its length. */
+size_t sense_write(uint8_t ret[SENSE_FIXED_SIZE], bool descriptor, enum sense_key key,
+		   enum sense_code code);

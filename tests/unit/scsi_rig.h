@@ -1,0 +1,298 @@
+/* A device server on a bench: a real audit ring over memfds, whose auditor the test plays, and a
+ * disk in memory in the place of backends/backend.c, whose requests end when the test says
+ * so and as it says. Buffers are poisoned. Each test opens a rig of its own. */
+#pragma once
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include "tests/unit/test.h"
+#include "backends/backend.h"
+#include "gateway/base/bytes.h"
+#include "gateway/base/fd.h"
+#include "gateway/scsi/scsi.h"
+
+#define RIG_BLOCK      512u
+#define RIG_BLOCKS     16384u /* 8 MiB */
+#define RIG_ADMISSIONS 8u
+#define RIG_BUFFER     (SCSI_TRANSFER_MAX + 65536)
+#define RIG_POISON     0xa5
+#define RIG_LOG	       64
+
+struct backend_log {
+	enum io_op op;
+	bool fua;
+	uint64_t offset;
+	size_t length;
+	uint64_t records_before; /* in the ring when the request came */
+};
+
+struct rig {
+	struct scsi_nexus nexus;
+	struct audit_ring ring;
+	struct audit_ring_page *page; /* as the auditor has it */
+	int auditor_fd;
+	struct backend backend;
+	uint8_t *disk, *buffer;
+	struct io *queue[RIG_LOG]; /* submitted, not ended */
+	size_t queued;
+	struct backend_log log[RIG_LOG];
+	size_t submitted;
+	int results[RIG_LOG]; /* of the requests to come; 0: do it */
+	size_t ended;
+	int submit_result, check_result;
+	unsigned checks, dones;
+	unsigned failures; /* calls of lun_failed */
+	int failure;
+	struct iovec iov[4];
+	struct scsi_task task;
+	uint8_t cdb[32];
+};
+
+static struct rig *rig; /* the one that the stand-in backend serves */
+
+/* The stand-in for backends/backend.c: the linker takes these first. */
+int backend_submit(struct backend *b, const struct admission *admission, struct io *io)
+{
+	assert_non_null(admission);
+	assert_ptr_equal(b, &rig->backend);
+	if (rig->submit_result < 0)
+		return rig->submit_result;
+	assert_true(rig->queued < RIG_LOG && rig->submitted < RIG_LOG);
+	rig->log[rig->submitted++] = (struct backend_log){
+		.op = io->op,
+		.fua = io->fua,
+		.offset = io->offset,
+		.length = io->length,
+		.records_before = rig->ring.head,
+	};
+	rig->queue[rig->queued++] = io;
+	return 0;
+}
+
+int backend_check(struct backend *b)
+{
+	assert_ptr_equal(b, &rig->backend);
+	rig->checks++;
+	return rig->check_result;
+}
+
+int backend_open(struct engine *e, int fd, uint64_t size_bytes, bool writable,
+		 struct backend **ret_backend)
+{
+	(void)e, (void)fd, (void)size_bytes, (void)writable, (void)ret_backend;
+	return -ENOSYS;
+}
+
+void backend_close(struct backend *b)
+{
+	(void)b;
+}
+
+static inline void rig_move(const struct io *io)
+{
+	uint8_t *at = rig->disk + io->offset;
+	size_t sum = 0;
+
+	for (unsigned i = 0; i < io->iov_count; i++) {
+		assert_true(io->offset + io->length <= (uint64_t)RIG_BLOCK * RIG_BLOCKS);
+		if (io->op == IO_READ)
+			memcpy(io->iov[i].iov_base, at, io->iov[i].iov_len);
+		else
+			memcpy(at, io->iov[i].iov_base, io->iov[i].iov_len);
+		at += io->iov[i].iov_len;
+		sum += io->iov[i].iov_len;
+	}
+	assert_int_equal(sum, io->length);
+}
+
+/* Ends the oldest request. */
+static inline void rig_reap_one(void)
+{
+	struct io *io = rig->queue[0];
+	int result = rig->results[rig->ended++];
+
+	assert_true(rig->queued > 0);
+	memmove(rig->queue, rig->queue + 1, --rig->queued * sizeof rig->queue[0]);
+	if (result == 0 && io->op != IO_FLUSH)
+		rig_move(io);
+	io->done(io, result);
+}
+
+static inline void rig_reap(void)
+{
+	while (rig->queued > 0)
+		rig_reap_one();
+}
+
+static inline void rig_done(struct scsi_task *task)
+{
+	(void)task;
+	rig->dones++;
+}
+
+static inline void rig_lun_failed(void *host, const struct scsi_lun *lun, int error, uint64_t lba)
+{
+	(void)host, (void)lun, (void)lba;
+	rig->failures++;
+	rig->failure = error;
+}
+
+static inline void rig_add_lun(uint16_t number, bool writable)
+{
+	struct scsi_lun *lun = &rig->nexus.luns[number];
+
+	*lun = (struct scsi_lun){
+		.present = true,
+		.number = number,
+		.writable = writable,
+		.block_size = RIG_BLOCK,
+		.blocks = RIG_BLOCKS,
+		.rule_line = writable ? 0 : 42,
+		.naa = {0x31, 2, 3, 4, 5, 6, 7, (uint8_t)number},
+		.serial = "0f5c9e4c-3f4d-4a53-9d31-5d3d6f0c7a11",
+		.backend = &rig->backend,
+	};
+}
+
+static inline void rig_open_ring(void)
+{
+	int ring_fd = memfd_shared("ring", sizeof(struct audit_ring_memory));
+	int page_fd = memfd_shared("page", sizeof(struct audit_ring_page)), ends[2];
+
+	assert_true(ring_fd >= 0 && page_fd >= 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	assert_int_equal(audit_ring_attach(&rig->ring, ring_fd, page_fd, ends[0]), 0);
+	rig->auditor_fd = ends[1];
+	rig->page = mmap(NULL, sizeof *rig->page, PROT_READ | PROT_WRITE, MAP_SHARED, page_fd, 0);
+	assert_true(rig->page != MAP_FAILED);
+	atomic_store(&rig->page->state, AUDIT_WRITING);
+	fd_close(&ring_fd);
+	fd_close(&page_fd);
+}
+
+static inline int rig_open(void **state)
+{
+	(void)state;
+	rig = calloc(1, sizeof *rig);
+	assert_non_null(rig);
+	rig->disk = calloc(RIG_BLOCKS, RIG_BLOCK);
+	rig->buffer = malloc(RIG_BUFFER);
+	assert_true(rig->disk && rig->buffer);
+	memset(rig->buffer, RIG_POISON, RIG_BUFFER);
+	rig_open_ring();
+	rig->nexus.ring = &rig->ring;
+	rig->nexus.now_ms = 1000;
+	rig->nexus.wall_ns = 1700000000000000000u;
+	rig->nexus.portal_group = 1;
+	rig->nexus.relative_port = 1;
+	rig->nexus.lun_failed = rig_lun_failed;
+	(void)string_copy(rig->nexus.target, ISCSI_NAME_SIZE, "iqn.2026-11.net.example.gw:vault");
+	rig_add_lun(0, true);
+	assert_int_equal(scsi_nexus_open(&rig->nexus, RIG_ADMISSIONS), 0);
+	return 0;
+}
+
+static inline void rig_close(void)
+{
+	scsi_nexus_close(&rig->nexus);
+	audit_ring_detach(&rig->ring);
+	(void)munmap(rig->page, sizeof *rig->page);
+	fd_close(&rig->auditor_fd);
+	free(rig->disk);
+	free(rig->buffer);
+	free(rig);
+	rig = NULL;
+}
+
+/* What an auditor that works would have done by now. */
+static inline void rig_audit(void)
+{
+	atomic_store(&rig->page->consumed, rig->ring.head);
+}
+
+static inline void rig_audit_durable(void)
+{
+	rig_audit();
+	atomic_store(&rig->page->durable, atomic_load(&rig->ring.memory->durable_wanted));
+}
+
+static inline const struct audit_record *rig_record(uint64_t index)
+{
+	assert_true(index < rig->ring.head);
+	return &rig->ring.memory->slots[index % AUDIT_RING_SLOTS];
+}
+
+/* The record before the last: 0 is the last. */
+static inline const struct audit_record *rig_last(uint64_t back)
+{
+	return rig_record(rig->ring.head - 1 - back);
+}
+
+struct rig_command {
+	uint8_t cdb[16];
+	uint8_t lun[8];
+	uint32_t edtl;
+	bool read, write;
+};
+
+static inline void rig_prepare(struct scsi_task *task, const struct rig_command *c)
+{
+	memcpy(rig->cdb, c->cdb, sizeof c->cdb);
+	*task = (struct scsi_task){
+		.nexus = &rig->nexus,
+		.cdb = rig->cdb,
+		.cdb_len = 16,
+		.tag = 7,
+		.edtl = c->edtl,
+		.read = c->read,
+		.write = c->write,
+		.done = rig_done,
+	};
+	memcpy(task->lun, c->lun, sizeof c->lun);
+}
+
+/* Gives the task its buffer in uneven pieces, so that seams are crossed. */
+static inline void rig_give_buffer(struct scsi_task *task)
+{
+	size_t cut = MIN(task->bytes, 100);
+
+	rig->iov[0] = (struct iovec){rig->buffer, cut};
+	rig->iov[1] = (struct iovec){rig->buffer + cut, task->bytes - cut};
+	task->iov = rig->iov;
+	task->iov_count = 2;
+	task->buffer_len = task->bytes;
+}
+
+/* Runs one command to its end, with the backend answering at once. */
+static inline struct scsi_task *rig_run(const struct rig_command *c)
+{
+	struct scsi_task *task = &rig->task;
+	enum scsi_step step;
+
+	rig_prepare(task, c);
+	step = scsi_begin(task);
+	if (step == SCSI_WANT_DATA || step == SCSI_WANT_BUFFER) {
+		assert_true(task->bytes > 0 && task->bytes <= c->edtl);
+		rig_give_buffer(task);
+		step = step == SCSI_WANT_DATA ? scsi_data_arrived(task) : scsi_buffer_ready(task);
+	}
+	if (step == SCSI_RUNNING) {
+		rig_reap();
+		rig_audit_durable();
+		scsi_audit_moved(&rig->nexus);
+		assert_int_equal(rig->dones, 1);
+		rig->dones = 0;
+	} else {
+		assert_int_equal(step, SCSI_DONE);
+		assert_int_equal(rig->dones, 0);
+	}
+	assert_null(task->admission);
+	rig_audit();
+	return task;
+}
+
+static inline unsigned rig_code(const struct scsi_task *task)
+{
+	return (unsigned)task->sense[12] << 8 | task->sense[13];
+}
