@@ -371,15 +371,12 @@ int firewall_main(void)
 	static struct firewall f = {.unload_fd = -1, .channel.fd = -1};
 	int r;
 
-	log_start("firewall");
 	signals_ignore();
 	if (!process_fds_are(1)) {
 		log_error("started without its channel: it is started by the monitor alone");
 		return 1;
 	}
-	r = process_harden();
-	if (r == 0)
-		r = firewall_open(&f);
+	r = firewall_open(&f);
 	if (r == 0)
 		r = firewall_lock(&f);
 	if (r < 0) {
