@@ -49,6 +49,7 @@ int disk_claim(const struct disk_spec *spec, struct disk *ret_disk, char *ret_wh
 
 	if ((r = spec_check(spec, ret_why, why_size)) < 0)
 		return r;
+	assert(kinds[spec->kind]);
 	if (spec->path && !string_copy(d.path, sizeof d.path, spec->path))
 		return disk_say(spec, -ENAMETOOLONG, ret_why, why_size, "its path is too long");
 	if ((r = kinds[spec->kind]->claim(spec, &d, ret_why, why_size)) < 0) {

@@ -27,10 +27,10 @@ static inline void tests_add(struct tests *t, const char *sentence, CMUnitTestFu
 }
 
 /* Adds every row of `table`, whose rows have a member `why`. run() gets the row as *state. */
-#define TESTS_ADD_TABLE(t, table, run)                                                             \
-	do {                                                                                       \
-		for (size_t row_ = 0; row_ < ARRAY_LEN(table); row_++)                             \
-			tests_add(t, (table)[row_].why, run, &(table)[row_]);                      \
+#define TESTS_ADD_TABLE(t, table, run)                                        \
+	do {                                                                  \
+		for (size_t row_ = 0; row_ < ARRAY_LEN(table); row_++)        \
+			tests_add(t, (table)[row_].why, run, &(table)[row_]); \
 	} while (0)
 
 static inline int tests_run(struct tests *t, const char *group)
