@@ -1,0 +1,183 @@
+/* Accounts: who is usable, who is told about, and that a list is taken whole or not. */
+#include "auth/accounts.h"
+#include "auth/chap.h"
+#include "tests/unit/test.h"
+
+#define BITS (CHAP_ALGORITHM_BIT(CHAP_SHA256) | CHAP_ALGORITHM_BIT(CHAP_SHA3_256))
+
+static struct secret slots[4], dummies[2];
+static struct store store = {.secrets = slots, .room = ARRAY_LEN(slots)};
+
+static void put(const char *name, const char *text)
+{
+	struct store_entry e = {.created_s = 1, .kind = STORE_SET};
+	struct secret s = {.len = (uint8_t)strlen(text)};
+	const char *other;
+
+	memcpy(s.octets, text, s.len);
+	(void)string_copy(e.name, sizeof e.name, name);
+	assert_int_equal(store_put(&store, &e, &s, &other), 0);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	put("alice", "alice's own secret");
+	put("gw", "the gateway's own");
+	put("bob", "bob's own secret");
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	store_clear(&store);
+	return 0;
+}
+
+static const struct usable {
+	const char *why;
+	struct auth_account list[2];
+	size_t count, missing;
+	const char *says;
+	bool first_known;
+} usables[] = {
+	{"both secrets are there", {{"alice", "gw", BITS}}, 1, 0, "", true},
+	{"a user without a secret is named", {{"carl", "gw", BITS}}, 1, 1, "\"carl\"", false},
+	{"a user without its mutual secret is named",
+	 {{"alice", "none", BITS}},
+	 1,
+	 1,
+	 "\"alice\"",
+	 false},
+	{"a user that may use no algorithm is named",
+	 {{"alice", "gw", 0}},
+	 1,
+	 1,
+	 "no algorithm",
+	 false},
+	{"one name for both directions is refused",
+	 {{"alice", "alice", BITS}},
+	 1,
+	 1,
+	 "both directions",
+	 false},
+	{"a secret used in both directions by two users is refused to both",
+	 {{"alice", "bob", BITS}, {"bob", "gw", BITS}},
+	 2,
+	 2,
+	 "other direction",
+	 false},
+	{"a user of two targets is one account",
+	 {{"alice", "gw", BITS}, {"alice", "gw", BITS}},
+	 2,
+	 0,
+	 "",
+	 true},
+	{"a user of two targets with two mutual names is none",
+	 {{"alice", "gw", BITS}, {"alice", "bob", BITS}},
+	 2,
+	 1,
+	 "two mutual names",
+	 false},
+	{"a user of two targets may use what both allow",
+	 {{"alice", "gw", BITS}, {"alice", "gw", CHAP_ALGORITHM_BIT(CHAP_MD5)}},
+	 2,
+	 1,
+	 "no algorithm",
+	 false},
+	{"the policy's names are shown escaped",
+	 {{"a\nb", "gw", BITS}},
+	 1,
+	 1,
+	 "\"a\\x0ab\"",
+	 false},
+};
+
+static void run_usable(void **state)
+{
+	const struct usable *row = *state;
+	char why[256] = "";
+	struct accounts a;
+	struct account who;
+
+	assert_int_equal(setup(NULL), 0);
+	accounts_open(&a, dummies, &store);
+	assert_int_equal(accounts_set(&a, row->list, row->count, BITS), 0);
+	assert_int_equal(accounts_resolve(&a, &store, why, sizeof why), row->missing);
+	assert_non_null(strstr(why, row->says));
+	accounts_find(&a, row->list[0].user, &who);
+	assert_int_equal(who.known, row->first_known);
+	assert_true(who.secret->len > 0 && who.mutual->len > 0);
+	assert_int_equal(who.secret == &dummies[0], !row->first_known);
+	accounts_close(&a);
+	(void)teardown(NULL);
+}
+
+static void run_refused(void **state)
+{
+	static struct auth_account list[2] = {{"alice", "gw", BITS}, {"bob", "", BITS}};
+	struct auth_account endless = {.algorithms = BITS};
+	static struct auth_account unnamed;
+	struct accounts a;
+	struct account who;
+	char why[256];
+
+	(void)state;
+	memset(endless.user, 'a', sizeof endless.user);
+	accounts_open(&a, dummies, &store);
+	accounts_find(&a, list[0].user, &who); /* before any list: nobody */
+	assert_false(who.known);
+	assert_int_equal(accounts_set(&a, list, 2, BITS), 0);
+	assert_int_equal(accounts_set(&a, &endless, 1, BITS), -EINVAL);
+	assert_int_equal(accounts_set(&a, &unnamed, 1, BITS), -EINVAL);
+	assert_int_equal(accounts_set(&a, list, ACCOUNTS_MAX + 1, BITS), -EINVAL);
+	assert_int_equal(accounts_set(&a, list, 2, 1u << 9), -EINVAL);
+	assert_int_equal(accounts_resolve(&a, &store, why, sizeof why), 0);
+	accounts_find(&a, list[0].user, &who); /* the old list is in use */
+	assert_true(who.known);
+	assert_int_equal(accounts_set(&a, NULL, 0, 0), 0);
+	accounts_find(&a, list[0].user, &who);
+	assert_false(who.known);
+	accounts_close(&a);
+}
+
+static void run_many(void **state)
+{
+	enum { N = 1000 };
+	static struct auth_account list[N];
+	struct accounts a;
+	struct account who;
+
+	(void)state;
+	for (size_t i = 0; i < N; i++) {
+		list[i] = (struct auth_account){.user = "user-000", .algorithms = BITS};
+		for (size_t k = 0, n = i; k < 3; k++, n /= 10)
+			list[i].user[7 - k] = (char)('0' + n % 10);
+	}
+	(void)string_copy(list[N / 2].user, sizeof list[N / 2].user, "alice");
+	accounts_open(&a, dummies, &store);
+	assert_int_equal(accounts_set(&a, list, N, BITS), 0);
+	assert_int_equal(a.count, N);
+	assert_int_equal(accounts_resolve(&a, &store, (char[64]){0}, 64), N - 1);
+	for (size_t i = 0; i < N; i++) {
+		accounts_find(&a, list[i].user, &who);
+		assert_int_equal(who.known, i == N / 2);
+	}
+	accounts_close(&a);
+}
+
+int main(void)
+{
+	static struct tests t;
+
+	assert(sodium_init() >= 0);
+	TESTS_ADD_TABLE(&t, usables, run_usable);
+	tests_add(&t, "a list is taken whole or not at all", run_refused, NULL);
+	t.list[t.count - 1].setup_func = setup;
+	t.list[t.count - 1].teardown_func = teardown;
+	tests_add(&t, "one among a thousand is found, and nobody else", run_many, NULL);
+	t.list[t.count - 1].setup_func = setup;
+	t.list[t.count - 1].teardown_func = teardown;
+	return tests_run(&t, "chap_accounts");
+}
