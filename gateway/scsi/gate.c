@@ -98,7 +98,13 @@ static void admission_free(struct gate *g, struct admission *a)
 	g->free_count++;
 }
 
-static bool put_busy_count(struct scsi_nexus *n)
+/* For the record of one more command, beside the outcomes that may yet come. */
+static bool has_room(const struct scsi_nexus *n)
+{
+	return audit_ring_free(n->ring) >= slots_spoken_for(n->gate) + 2;
+}
+
+static void put_busy_count(struct scsi_nexus *n)
 {
 	struct audit_record r = {
 		.wall_ns = n->wall_ns,
@@ -109,12 +115,8 @@ static bool put_busy_count(struct scsi_nexus *n)
 		.status = SCSI_BUSY,
 	};
 
-	if (n->gate->busy == 0)
-		return true;
-	if (audit_ring_put(n->ring, &r, n->now_ms) < 0)
-		return false;
-	n->gate->busy = 0;
-	return true;
+	if (n->gate->busy != 0 && has_room(n) && audit_ring_put(n->ring, &r, n->now_ms) == 0)
+		n->gate->busy = 0;
 }
 
 void gate_catch_up(struct scsi_nexus *nexus)
@@ -132,7 +134,7 @@ void gate_catch_up(struct scsi_nexus *nexus)
 		g->late_count--;
 		admission_free(g, a);
 	}
-	(void)put_busy_count(nexus);
+	put_busy_count(nexus);
 }
 
 static bool answer_busy(struct scsi_task *task)
@@ -146,12 +148,10 @@ static bool answer_busy(struct scsi_task *task)
 	return false;
 }
 
-/* False: the ring does not take a record now, and one slot for each outcome stays free. */
 static bool may_record(struct scsi_nexus *n)
 {
 	gate_catch_up(n);
-	return n->gate->late == NULL && n->gate->busy == 0 &&
-	       audit_ring_free(n->ring) >= slots_spoken_for(n->gate) + 2;
+	return n->gate->late == NULL && n->gate->busy == 0 && has_room(n);
 }
 
 /* A command that ends at the gate: one record, with the reason. */

@@ -98,7 +98,7 @@ static void written(struct io *io, int result)
 {
 	struct scsi_task *task = CONTAINER_OF(io, struct scsi_task, io);
 
-	if (io->fua && is_no_space(result) && !task->cancelled) {
+	if (io->fua && is_no_space(result)) {
 		task->running = false;
 		task->stage = STAGE_PROBE;
 		io->fua = false;

@@ -73,7 +73,8 @@ struct scsi_task {
 	struct iovec *iov; /* set before scsi_data_arrived() and scsi_buffer_ready() */
 	unsigned iov_count;
 	size_t buffer_len; /* octets in iov: data-out that came, or room for data-in */
-	void (*done)(struct scsi_task *task); /* the task is SCSI_DONE now */
+	/* The task is SCSI_DONE now. May begin and cancel tasks; does not close the nexus. */
+	void (*done)(struct scsi_task *task);
 
 	/* the result */
 	size_t bytes; /* with SCSI_WANT_…: how many */
