@@ -1,0 +1,59 @@
+/* A device for tests/fuzz/cdb.c: one LUN to write and one to read, a ring that always takes
+ * records, and a disk in the place of backends/backend.c whose requests end when asked. */
+#pragma once
+
+#include "gateway/scsi/scsi.h"
+
+#define DISK_BYTES (8u << 20)
+
+static struct audit_ring_memory slots;
+static struct audit_ring_page page = {.state = AUDIT_WRITING, .durable = UINT64_MAX};
+static struct audit_ring ring = {.memory = &slots, .page = &page};
+static struct backend disk;
+static struct scsi_nexus nexus = {.now_ms = 1, .ring = &ring};
+static struct io *running;
+static uint8_t buffer[SCSI_TRANSFER_MAX];
+
+int backend_check(struct backend *b)
+{
+	assert(b == &disk);
+	return 0;
+}
+
+int backend_submit(struct backend *b, const struct admission *admission, struct io *io)
+{
+	assert(b == &disk && admission != NULL && running == NULL);
+	assert(io->op == IO_FLUSH || io->offset + io->length <= DISK_BYTES);
+	running = io;
+	return 0;
+}
+
+static inline void device_open(void)
+{
+	struct scsi_lun lun = {.present = true,
+			       .block_size = 512,
+			       .blocks = DISK_BYTES / 512,
+			       .serial = "0f5c9e4c",
+			       .backend = &disk};
+
+	if (nexus.gate != NULL)
+		return;
+	nexus.luns[3] = lun;
+	lun.writable = true;
+	nexus.luns[0] = lun;
+	assert(scsi_nexus_open(&nexus, 4) == 0);
+}
+
+static inline void device_settle(int result)
+{
+	while (running != NULL) {
+		struct io *io = running;
+
+		running = NULL;
+		io->done(io, result);
+	}
+	scsi_audit_moved(&nexus);
+	atomic_store(&page.consumed, ring.head);
+	for (size_t i = 0; i < ARRAY_LEN(nexus.luns); i++)
+		nexus.luns[i].failed = 0;
+}
