@@ -5,7 +5,7 @@
 
 /* A pure SYN is a new connection, whatever connection tracking believes; live sessions never send
  * one. IPv6 sources are compared by their /64, so that its set is a plain hash. The chain comes
- * before that of table `sallyport`: a banned source costs it no dynamic set's element. */
+ * before that of table `sallyport` (-10): a banned source costs it no dynamic set's element. */
 #define OURS  "inet sallyport-bans"
 #define RULE  "add rule " OURS " input tcp dport @ports tcp flags & (fin | syn | rst | ack) == syn "
 #define TIMED "flags timeout; size 65536; "
@@ -18,7 +18,7 @@ const char firewall_bans_script[] =
 	"add set " OURS " ports { type inet_service; size 1024; }\n"
 	"add set " OURS " v4 { type ipv4_addr; " TIMED "}\n"
 	"add set " OURS " v6 { type ipv6_addr; " TIMED "}\n"
-	"add chain " OURS " input { type filter hook input priority -10; policy accept; }\n"
+	"add chain " OURS " input { type filter hook input priority -20; policy accept; }\n"
 	"flush chain " OURS " input\n"
 	"flush set " OURS " ports\n" /* and filled by what follows, in the same transaction */
 	RULE "ip saddr @v4 counter drop\n" RULE
