@@ -1,0 +1,67 @@
+/* What may stand in a policy: one table of every key, with its type, range and default. The
+ * checks come from it; manual and completion can. */
+#pragma once
+
+#include "policy/yaml_tree.h"
+
+enum section {
+	SECTION_NONE,
+	SECTION_POLICY,
+	SECTION_PORTALS,
+	SECTION_PORTAL,
+	SECTION_DISKS,
+	SECTION_DISK,
+	SECTION_TARGETS,
+	SECTION_TARGET,
+	SECTION_LUNS,
+	SECTION_INITIATORS,
+	SECTION_INITIATOR,
+	SECTION_CHAP,
+	SECTION_ACCESS,
+	SECTION_AUTH,
+	SECTION_BANS,
+	SECTION_FIREWALL,
+	SECTION_AUDIT,
+	SECTION_GATEWAY,
+	SECTIONS
+};
+
+enum schema_type {
+	TYPE_INVALID,
+	TYPE_TEXT, /* least and most: its length */
+	TYPE_NUMBER,
+	TYPE_SIZE,     /* octets */
+	TYPE_DURATION, /* milliseconds */
+	TYPE_BOOL,
+	TYPE_CHOICE, /* of `choices`; the node's value counts from 1 */
+	TYPE_TEXTS,  /* a list; least and most: of entries */
+	TYPE_CHOICES,
+	TYPE_MAP,   /* of section `of` */
+	TYPE_LATER, /* not built yet: any value is a mistake */
+};
+
+struct schema_key {
+	enum section section;
+	const char *key; /* "*": any (names and numbers, which the compiler checks) */
+	enum schema_type type;
+	bool required;
+	enum section of;
+	uint64_t least, most;
+	const char *choices, *later; /* words with blanks between; `later` are not built yet */
+	const char *value;	     /* the default; NULL: none */
+	const char *example;
+	const char *help;
+};
+
+extern const struct schema_key schema_keys[];
+extern const size_t schema_key_count;
+
+/* Checks keys, kinds, types and ranges of the whole tree; what is wrong is told and marked bad,
+ * what is right gets its value. */
+void schema_check(struct node *root, struct diagnostics *d);
+
+/* The value of a key of this mapping (which may be missing), or else the default. */
+uint64_t schema_value(enum section section, const struct node *map, const char *key);
+const struct schema_key *schema_find(enum section section, const char *key);
+/* The number of a word among words with blanks between, from 1; 0: none of them. */
+uint64_t schema_choice(const char *choices, const char *word);
