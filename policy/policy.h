@@ -92,6 +92,10 @@ struct policy {
 	size_t operator_count;
 	uint32_t login_timeout_ms, logins_at_once, connections;
 	enum policy_io io;
+
+	size_t warnings;	       /* that its file was given; 0: it is as safe as it can be */
+	struct address_range *sources; /* every `from`, sorted and merged: policy/ranges.h */
+	size_t source_count;
 };
 
 /* Reads and compiles the file. Every mistake is printed to `messages` (or gathered as JSON by

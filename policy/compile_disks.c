@@ -1,0 +1,219 @@
+/* The disks of a policy: one backend each, below the roots, no two on one file. Runs in the
+ * monitor and the command line, on a tree that the schema has checked. */
+#include <sys/stat.h>
+#include "policy/compile.h"
+#include "policy/types.h"
+
+/* What a path leads to: two disks on one of these destroy each other. */
+struct disk_file {
+	const struct node *node;
+	const char *disk;
+	char *resolved;
+	bool exists;
+	dev_t device;
+	ino_t inode;
+};
+
+static const struct {
+	const char *key;
+	enum policy_disk_kind kind;
+} kinds[] = {{"file", POLICY_FILE}, {"device", POLICY_DEVICE}, {"memory", POLICY_MEMORY}};
+
+static const struct node *kind_find(struct compiler *c, const struct node *n,
+				    struct policy_disk *disk)
+{
+	const struct node *found = NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		const struct node *v = node_get(n, kinds[i].key);
+
+		if (v && found) {
+			diagnose_error(c->d, v->key->at,
+				       "a disk is one of file, device and memory, and \"%s\" has "
+				       "two",
+				       disk->name);
+			diagnose_hint(c->d, "take \"%s\" or \"%s\" out", found->key->text,
+				      v->key->text);
+		} else if (v) {
+			found = v;
+			disk->kind = kinds[i].kind;
+		}
+	}
+	if (!found && n->kind == NODE_MAP) {
+		diagnose_error(c->d, node_place(n), "the disk \"%s\" is on nothing",
+			       shown_text(n->key->text).text);
+		diagnose_hint(c->d, "add file: PATH, device: PATH or memory: SIZE");
+	}
+	return found;
+}
+
+static void size_compile(struct compiler *c, const struct node *n, const struct node *on,
+			 struct policy_disk *disk)
+{
+	const struct node *size = node_get(n, "size");
+
+	if (disk->kind == POLICY_MEMORY && !on->bad)
+		disk->size_bytes = on->value;
+	else if (disk->kind == POLICY_FILE && size && !size->bad)
+		disk->size_bytes = size->value;
+	if (!size || disk->kind == POLICY_FILE)
+		return;
+	diagnose_error(c->d, size->key->at, "\"size\" is for files: %s",
+		       disk->kind == POLICY_MEMORY ? "\"memory\" says it already"
+						   : "a device has its own");
+	diagnose_hint(c->d, "take it out");
+}
+
+/* What is at the path on this machine, when it can be seen. */
+static void file_look(struct compiler *c, const struct policy_disk *disk, struct disk_file *file)
+{
+	struct stat st;
+	char has[QUANTITY_TEXT], wanted[QUANTITY_TEXT];
+	bool want_file = disk->kind == POLICY_FILE;
+
+	if (stat(file->resolved, &st) < 0) {
+		if (errno != ENOENT || !want_file || disk->size_bytes > 0)
+			return;
+		diagnose_warning(c->d, file->node->at, "\"%s\" is not there, and has no size",
+				 shown_text(file->node->text).text);
+		diagnose_hint(c->d, "add size: 20GiB, and it is made");
+		return;
+	}
+	file->exists = true;
+	file->device = S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev;
+	file->inode = S_ISBLK(st.st_mode) ? 0 : st.st_ino;
+	if (want_file ? !S_ISREG(st.st_mode) : !S_ISBLK(st.st_mode)) {
+		diagnose_error(c->d, file->node->at, "\"%s\" is no %s",
+			       shown_text(file->node->text).text,
+			       want_file ? "regular file" : "block device");
+		diagnose_hint(c->d,
+			      "a regular file goes under file:, a block device under device:");
+	} else if (want_file && disk->size_bytes > 0 && (uint64_t)st.st_size != disk->size_bytes) {
+		diagnose_error(c->d, file->node->at, "\"%s\" has %s, and not the size %s",
+			       shown_text(file->node->text).text,
+			       size_format((uint64_t)st.st_size, has),
+			       size_format(disk->size_bytes, wanted));
+		diagnose_hint(c->d, "a disk is never resized by a policy: write its size, or leave "
+				    "it out");
+	}
+}
+
+static void path_compile(struct compiler *c, const struct node *on, struct policy_disk *disk,
+			 struct disk_file *file)
+{
+	char path[PATH_MAX], resolved[PATH_MAX];
+	bool below = false;
+
+	if (path_absolute(c->folder, on->text, path) < 0 || path_resolve(path, resolved) < 0) {
+		diagnose_error(c->d, on->at, "\"%s\" is no path for a disk",
+			       shown_text(on->text).text);
+		diagnose_hint(c->d, "write the path without \"..\"");
+		return;
+	}
+	disk->path = compile_copy(c, path);
+	*file = (struct disk_file){.node = on, .disk = disk->name};
+	file->resolved = compile_copy(c, resolved);
+	if (!file->resolved)
+		return;
+	for (size_t i = 0; i < c->policy->disk_root_count; i++)
+		below = below || path_is_below(resolved, c->policy->disk_roots[i]);
+	if (!below && c->policy->disk_root_count > 0) {
+		diagnose_error(c->d, on->at, "\"%s\" lies outside the folders for disks",
+			       shown_text(on->text).text);
+		diagnose_hint(c->d, "add its folder: gateway: {disk_roots: [...]}; left out, it is "
+				    "/srv, /dev and the policy's own folder");
+		return;
+	}
+	file_look(c, disk, file);
+}
+
+static int by_path(const void *a, const void *b)
+{
+	const struct disk_file *x = a, *y = b;
+	int r = strcmp(x->resolved, y->resolved);
+
+	if (r != 0)
+		return r;
+	return x->node->at.line < y->node->at.line ? -1 : 1;
+}
+
+static int by_inode(const void *a, const void *b)
+{
+	const struct disk_file *x = a, *y = b;
+
+	if (x->exists != y->exists)
+		return x->exists ? -1 : 1;
+	if (x->device != y->device)
+		return x->device < y->device ? -1 : 1;
+	if (x->inode != y->inode)
+		return x->inode < y->inode ? -1 : 1;
+	return x->node->at.line < y->node->at.line ? -1 : 1;
+}
+
+static bool same_inode(const struct disk_file *x, const struct disk_file *y)
+{
+	return x->exists && y->exists && x->device == y->device && x->inode == y->inode;
+}
+
+static void same_file(struct compiler *c, const struct disk_file *x, const struct disk_file *y)
+{
+	diagnose_error(c->d, y->node->at, "the disks \"%s\" and \"%s\" (line %u) are one file",
+		       shown_text(y->disk).text, shown_text(x->disk).text, x->node->at.line);
+	diagnose_hint(c->d, "give each disk a file of its own, or name one disk in both targets");
+}
+
+static void files_check(struct compiler *c, struct disk_file *files, size_t count)
+{
+	if (count < 2)
+		return;
+	qsort(files, count, sizeof *files, by_path);
+	for (size_t i = 1; i < count; i++)
+		if (strcmp(files[i - 1].resolved, files[i].resolved) == 0)
+			same_file(c, &files[i - 1], &files[i]);
+	qsort(files, count, sizeof *files, by_inode);
+	for (size_t i = 1; i < count; i++)
+		if (same_inode(&files[i - 1], &files[i]) &&
+		    strcmp(files[i - 1].resolved, files[i].resolved) != 0)
+			same_file(c, &files[i - 1], &files[i]);
+}
+
+static void disk_compile(struct compiler *c, const struct node *n, struct policy_disk *disk,
+			 struct disk_file *file)
+{
+	const struct node *on;
+
+	name_check(c, n, "disk", disk->name);
+	disk->line = node_place(n).line;
+	if (n->kind != NODE_MAP)
+		return;
+	disk->read_only = schema_value(SECTION_DISK, n, "read_only");
+	on = kind_find(c, n, disk);
+	if (!on)
+		return;
+	size_compile(c, n, on, disk);
+	if (disk->kind != POLICY_MEMORY && !on->bad && on->kind == NODE_TEXT)
+		path_compile(c, on, disk, file);
+}
+
+void compile_disks(struct compiler *c)
+{
+	const struct node *disks = node_map(c->root, "disks");
+	size_t count = node_count(disks), file_count = 0;
+	OWNED_FREE struct disk_file *files = compile_alloc(c, count, sizeof *files);
+
+	c->policy->disks = compile_alloc(c, count, sizeof *c->policy->disks);
+	if (!files || !c->policy->disks || !names_make(c, &c->disks, count))
+		return;
+	for (const struct node *n = node_first(disks); n; n = n->next) {
+		size_t index = c->policy->disk_count++;
+
+		c->disks.rows[c->disks.count++] =
+			(struct name_row){n->key->text, n, index, false, n->kind != NODE_MAP};
+		disk_compile(c, n, &c->policy->disks[index], &files[file_count]);
+		file_count += files[file_count].resolved != NULL;
+	}
+	files_check(c, files, file_count);
+	for (size_t i = 0; i < file_count; i++)
+		free(files[i].resolved);
+	names_sort(&c->disks);
+}

@@ -1,0 +1,96 @@
+/* Names within a policy: what they may look like, and tables to look them up in. Runs in the
+ * monitor and the command line. Tables are sorted, so that ten thousand names are no burden. */
+#include "policy/compile.h"
+#include "policy/nearest.h"
+
+#define NEAREST_AMONG 500 /* names: a hint is worth no more */
+
+static int row_compare(const void *a, const void *b)
+{
+	const struct name_row *x = a, *y = b;
+	int r = strcmp(x->name, y->name);
+	struct place p, q;
+
+	if (r != 0)
+		return r;
+	p = node_place(x->node);
+	q = node_place(y->node);
+	if (p.line != q.line)
+		return p.line < q.line ? -1 : 1;
+	return p.column < q.column ? -1 : p.column > q.column;
+}
+
+bool names_make(struct compiler *c, struct names *names, size_t space)
+{
+	names->count = 0;
+	names->rows = compile_alloc(c, space, sizeof *names->rows);
+	return names->rows != NULL;
+}
+
+void names_sort(struct names *names)
+{
+	if (names->count > 0)
+		qsort(names->rows, names->count, sizeof *names->rows, row_compare);
+}
+
+struct name_row *names_find(const struct names *names, const char *name)
+{
+	size_t low = 0, high = names->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int r = strcmp(name, names->rows[middle].name);
+
+		if (r == 0)
+			return &names->rows[middle];
+		if (r < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return NULL;
+}
+
+void names_unknown(struct compiler *c, const struct names *names, const char *what,
+		   const struct node *at)
+{
+	struct nearest n = nearest_to(at->text);
+
+	diagnose_error(c->d, at->at, "there is no %s \"%s\"", what, shown_text(at->text).text);
+	for (size_t i = 0; i < MIN(names->count, NEAREST_AMONG); i++)
+		nearest_offer(&n, names->rows[i].name);
+	if (nearest_found(&n))
+		diagnose_hint(c->d, "did you mean \"%s\"?", shown_text(nearest_found(&n)).text);
+	else
+		diagnose_hint(c->d, "add it under %ss:, or name one that is there", what);
+}
+
+void names_tell_duplicates(struct compiler *c, const struct names *names, const char *what)
+{
+	for (size_t i = 1; i < names->count; i++) {
+		const struct name_row *before = &names->rows[i - 1], *row = &names->rows[i];
+
+		if (strcmp(before->name, row->name) != 0)
+			continue;
+		diagnose_error(c->d, node_place(row->node),
+			       "the %s \"%s\" is here twice; the other is at line %u", what,
+			       row->name, node_place(before->node).line);
+		diagnose_hint(c->d, "iSCSI names are compared in lower case: take one out");
+	}
+}
+
+void name_check(struct compiler *c, const struct node *n, const char *what,
+		char ret_name[POLICY_NAME_SIZE])
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+	const char *name = n->key->text;
+	size_t len = strlen(name);
+
+	(void)string_copy(ret_name, POLICY_NAME_SIZE, name);
+	if (n->key->bad ||
+	    (len > 0 && len < POLICY_NAME_SIZE && name[0] != '-' && strspn(name, letters) == len))
+		return;
+	diagnose_error(c->d, n->key->at, "\"%s\" is no name for a %s", shown_text(name).text, what);
+	diagnose_hint(c->d, "a name has lower-case letters, digits and '-', at most %d of them",
+		      POLICY_NAME_SIZE - 1);
+}
