@@ -1,0 +1,366 @@
+/* May this initiator, from this address, through this portal, enter this target, and do that to a
+ * LUN? The one decision of the gateway: the monitor asks before it grants, discovery before it
+ * lists, `explain` for people. Runs in the monitor and the command line. The claim's names were
+ * normalised; who the user is, the authenticator said. */
+#include <stdarg.h>
+#include <stdio.h>
+#include "policy/policy.h"
+#include "policy/ranges.h"
+
+const char *layer_name(enum layer layer)
+{
+	static const char *const names[LAYERS] = {
+		[LAYER_FIREWALL] = "firewall",
+		[LAYER_PORTAL] = "portal",
+		[LAYER_INITIATOR] = "initiator",
+		[LAYER_ADDRESS] = "address",
+		[LAYER_CHAP] = "chap",
+		[LAYER_TARGET] = "target",
+		[LAYER_LUN] = "lun",
+		[LAYER_COMMAND] = "command",
+	};
+
+	return layer > LAYER_NONE && layer < LAYERS ? names[layer] : "none";
+}
+
+/* --- what one entry says ------------------------------------------------------------------ */
+
+static bool portal_serves(const struct policy_target *t, size_t portal)
+{
+	for (size_t i = 0; i < t->portal_count; i++)
+		if (t->portals[i] == portal)
+			return true;
+	return false;
+}
+
+/* The network of `from` that holds the address. An entry without `from` is on loopback portals
+ * only, and there it means loopback addresses. */
+static bool address_fits(const struct policy_initiator *i, const struct ip *ip)
+{
+	if (i->from_count == 0)
+		return ip_is_loopback(ip);
+	for (size_t k = 0; k < i->from_count; k++)
+		if (network_contains(&i->from[k], ip))
+			return true;
+	return false;
+}
+
+static bool user_fits(const struct policy_initiator *i, const char *user)
+{
+	return !user || strcmp(i->user, user) == 0;
+}
+
+static const struct policy_initiator *entry_find(const struct policy_target *t, const char *name)
+{
+	for (size_t i = 0; i < t->initiator_count; i++)
+		if (strcmp(t->initiators[i].name, name) == 0)
+			return &t->initiators[i];
+	return NULL;
+}
+
+static bool entry_fits(const struct policy_target *t, const struct policy_initiator *i,
+		       const struct claim *claim)
+{
+	return portal_serves(t, claim->portal) && address_fits(i, &claim->from) &&
+	       user_fits(i, claim->user);
+}
+
+/* --- what is asked ------------------------------------------------------------------------ */
+
+/* The entry that a claim is measured by: the target's own; else, of the initiator's entries, the
+ * first that fits, or the first. */
+struct subject {
+	const struct policy_target *asked; /* the target of the claim, when there is one */
+	const struct policy_target *target;
+	const struct policy_initiator *entry; /* of `target` */
+	bool fits;			      /* some entry of the initiator does */
+	const struct policy_initiator *user;  /* some entry of the CHAP user */
+	const struct policy_initiator *reach; /* some entry that opens the portal to the address */
+};
+
+/* An entry that makes the firewall let this address through to this portal. */
+static bool entry_opens(const struct policy *p, const struct policy_target *t,
+			const struct policy_initiator *i, const struct claim *claim)
+{
+	if (!portal_serves(t, claim->portal))
+		return false;
+	if (i->from_count == 0 && !p->portals[claim->portal].loopback)
+		return false;
+	return address_fits(i, &claim->from);
+}
+
+static void subject_look(const struct policy *p, const struct claim *claim,
+			 const struct policy_target *t, struct subject *s)
+{
+	for (size_t k = 0; k < t->initiator_count; k++) {
+		const struct policy_initiator *i = &t->initiators[k];
+		bool named = strcmp(i->name, claim->initiator) == 0;
+		bool fits = named && entry_fits(t, i, claim);
+
+		if (!s->reach && entry_opens(p, t, i, claim))
+			s->reach = i;
+		if (!s->user && claim->user && strcmp(i->user, claim->user) == 0)
+			s->user = i;
+		if (named &&
+		    (!s->entry || t == s->asked || (fits && !s->fits && s->target != s->asked))) {
+			s->target = t;
+			s->entry = i;
+		}
+		s->fits = s->fits || fits;
+	}
+}
+
+static struct subject subject_find(const struct policy *p, const struct claim *claim)
+{
+	struct subject s = {0};
+
+	for (size_t t = 0; t < p->target_count && claim->target; t++)
+		if (strcmp(p->targets[t].name, claim->target) == 0)
+			s.asked = &p->targets[t];
+	for (size_t t = 0; t < p->target_count; t++)
+		subject_look(p, claim, &p->targets[t], &s);
+	return s;
+}
+
+/* --- the layers --------------------------------------------------------------------------- */
+
+struct question {
+	const struct policy *policy;
+	const struct claim *claim;
+	struct subject s;
+};
+
+PRINTF_LIKE(4, 5)
+static void say(struct verdict *v, uint32_t line, const char *reason, const char *fmt, ...)
+{
+	va_list args;
+
+	v->asked = true;
+	v->allowed = reason == NULL;
+	v->line = line;
+	(void)string_copy(v->reason, sizeof v->reason, reason ? reason : "allowed");
+	va_start(args, fmt);
+	(void)vsnprintf(v->text, sizeof v->text, fmt, args);
+	va_end(args);
+}
+
+static void ask_firewall(const struct question *q, struct verdict *v)
+{
+	const struct policy_portal *portal = &q->policy->portals[q->claim->portal];
+	char from[ADDRESS_TEXT];
+
+	(void)ip_format(&q->claim->from, from);
+	if (q->s.reach)
+		say(v, q->s.reach->from_line ? q->s.reach->from_line : portal->line, NULL,
+		    "%s may reach the portal %s", from, portal->name);
+	else
+		say(v, portal->line, "wrong-address", "no target on the portal %s is open to %s",
+		    portal->name, from);
+}
+
+static void ask_portal(const struct question *q, struct verdict *v)
+{
+	const struct policy_portal *portal = &q->policy->portals[q->claim->portal];
+	const struct policy_target *t = q->s.asked;
+
+	if (!t)
+		return;
+	if (portal_serves(t, q->claim->portal))
+		say(v, t->line, NULL, "the target is on the portal %s", portal->name);
+	else
+		say(v, t->line, "wrong-portal", "the target is not on the portal %s", portal->name);
+}
+
+static void ask_initiator(const struct question *q, struct verdict *v)
+{
+	const struct policy_initiator *user = q->s.user;
+
+	if (!q->s.entry)
+		say(v, 0, "unknown-initiator", "no target names this initiator");
+	else if (user && strcmp(user->name, q->claim->initiator) != 0)
+		say(v, user->chap_line, "wrong-initiator", "the CHAP user is another initiator's");
+	else
+		say(v, q->s.entry->line, NULL, "the policy names this initiator");
+}
+
+static void ask_address(const struct question *q, struct verdict *v)
+{
+	const struct policy_initiator *i = q->s.entry;
+	char from[ADDRESS_TEXT];
+
+	if (!i)
+		return;
+	(void)ip_format(&q->claim->from, from);
+	if (address_fits(i, &q->claim->from))
+		say(v, i->from_line ? i->from_line : i->line, NULL, "%s is the initiator's", from);
+	else
+		say(v, i->from_line ? i->from_line : i->line, "wrong-address",
+		    "%s is not among the initiator's addresses", from);
+}
+
+static void ask_chap(const struct question *q, struct verdict *v)
+{
+	const struct policy_initiator *i = q->s.entry;
+
+	if (!i)
+		return;
+	if (!q->claim->user)
+		say(v, i->chap_line, NULL,
+		    "it has to prove that it is the user %.60s, and we prove that we are %.60s",
+		    i->user, i->mutual);
+	else if (user_fits(i, q->claim->user))
+		say(v, i->chap_line, NULL, "it proved that it is the user %.60s", i->user);
+	else
+		say(v, i->chap_line, "wrong-user", "its user is %.60s, and it proved another",
+		    i->user);
+}
+
+static void ask_target(const struct question *q, struct verdict *v)
+{
+	const struct policy_target *t = q->s.asked;
+
+	if (!q->claim->target)
+		return;
+	if (!t)
+		say(v, 0, "unknown-target", "the policy has no such target");
+	else if (!q->s.entry || q->s.target != t)
+		say(v, t->line, "not-for-initiator", "the target does not name this initiator");
+	else
+		say(v, q->s.entry->line, NULL, "the target names this initiator");
+}
+
+static const struct policy_access *access_find(const struct question *q)
+{
+	const struct policy_initiator *i = q->s.entry;
+
+	if (!i || q->s.target != q->s.asked)
+		return NULL;
+	for (size_t k = 0; k < i->access_count; k++)
+		if (i->access[k].lun == q->claim->lun)
+			return &i->access[k];
+	return NULL;
+}
+
+static void ask_lun(const struct question *q, struct verdict *v)
+{
+	const struct policy_access *a = access_find(q);
+
+	if (!q->s.asked || !q->s.entry || q->s.target != q->s.asked || q->claim->lun < 0)
+		return;
+	if (a)
+		say(v, a->line, NULL, "it may use LUN %d, %s", q->claim->lun,
+		    a->writable ? "read-write" : "read-only");
+	else
+		say(v, q->s.entry->line, "unknown-lun", "it has no LUN %d", q->claim->lun);
+}
+
+static void ask_command(const struct question *q, struct verdict *v)
+{
+	const struct policy_access *a = access_find(q);
+
+	if (!a)
+		return;
+	if (q->claim->write && !a->writable)
+		say(v, a->line, "read-only", "the command writes, and LUN %d is read-only",
+		    q->claim->lun);
+	else
+		say(v, a->line, NULL, "it may use commands that %s",
+		    q->claim->write ? "write" : "do not write");
+}
+
+static void (*const questions[LAYERS])(const struct question *, struct verdict *) = {
+	[LAYER_FIREWALL] = ask_firewall,
+	[LAYER_PORTAL] = ask_portal,
+	[LAYER_INITIATOR] = ask_initiator,
+	[LAYER_ADDRESS] = ask_address,
+	[LAYER_CHAP] = ask_chap,
+	[LAYER_TARGET] = ask_target,
+	[LAYER_LUN] = ask_lun,
+	[LAYER_COMMAND] = ask_command,
+};
+
+/* One portal's answer. Everything that is asked must say yes; a claim for which no entry fits as
+ * a whole is refused whatever its parts say. */
+static void decide_on_portal(const struct policy *p, const struct claim *claim, struct decision *d)
+{
+	struct question q = {.policy = p, .claim = claim, .s = subject_find(p, claim)};
+
+	*d = (struct decision){.identity = q.s.fits, .target = q.s.asked};
+	if (!claim->target || q.s.target == q.s.asked)
+		d->initiator = q.s.entry;
+	for (size_t layer = LAYER_NONE + 1; layer < LAYERS; layer++) {
+		questions[layer](&q, &d->verdicts[layer]);
+		if (d->layer == LAYER_NONE && d->verdicts[layer].asked &&
+		    !d->verdicts[layer].allowed)
+			d->layer = (enum layer)layer;
+	}
+	d->allowed = d->layer == LAYER_NONE && d->identity;
+	if (d->layer == LAYER_NONE && !d->allowed) {
+		d->layer = LAYER_PORTAL;
+		say(&d->verdicts[LAYER_PORTAL], q.s.entry->line, "wrong-portal",
+		    "no target of this initiator is on the portal");
+	}
+}
+
+static void decide_nothing(struct decision *d)
+{
+	*d = (struct decision){.layer = LAYER_PORTAL};
+	say(&d->verdicts[LAYER_PORTAL], 0, "wrong-portal", "the policy has no such portal");
+}
+
+void policy_decide(const struct policy *p, const struct claim *claim, struct decision *ret_decision)
+{
+	struct claim one = *claim;
+
+	decide_nothing(ret_decision);
+	if (claim->portal < p->portal_count) {
+		decide_on_portal(p, claim, ret_decision);
+		return;
+	}
+	if (claim->portal != SIZE_MAX)
+		return;
+	/* Any portal: the one that allows, or else the one where it gets furthest. */
+	for (size_t i = 0; i < p->portal_count && !ret_decision->allowed; i++) {
+		struct decision d;
+
+		one.portal = i;
+		decide_on_portal(p, &one, &d);
+		if (i == 0 || d.allowed || d.layer > ret_decision->layer)
+			*ret_decision = d;
+	}
+}
+
+void policy_each_target(const struct policy *p, const struct claim *claim,
+			void (*each)(void *arg, const struct policy_target *t), void *arg)
+{
+	for (size_t t = 0; t < p->target_count; t++) {
+		const struct policy_initiator *i = entry_find(&p->targets[t], claim->initiator);
+
+		if (i && entry_fits(&p->targets[t], i, claim))
+			each(arg, &p->targets[t]);
+	}
+}
+
+bool policy_names_address(const struct policy *p, const struct ip *ip)
+{
+	return ranges_contain(p->sources, p->source_count, ip);
+}
+
+size_t policy_portal_by_endpoint(const struct policy *p, const struct endpoint *local)
+{
+	size_t any = SIZE_MAX;
+
+	for (size_t i = 0; i < p->portal_count; i++) {
+		for (size_t k = 0; k < p->portals[i].listen_count; k++) {
+			const struct endpoint *e = &p->portals[i].listen[k];
+
+			if (e->port != local->port || e->ip.version != local->ip.version)
+				continue;
+			if (ip_equal(&e->ip, &local->ip))
+				return i;
+			if (ip_is_any(&e->ip) && any == SIZE_MAX)
+				any = i;
+		}
+	}
+	return any;
+}
