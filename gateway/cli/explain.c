@@ -1,0 +1,186 @@
+/* `sallyport explain POLICY`: would this be allowed, layer by layer, with the policy's line that
+ * decides. The decision is the gateway's own (policy_decide()). Reads the policy file and what was
+ * typed, and trusts neither. */
+#include <jansson.h>
+#include "gateway/base/bytes.h"
+#include "gateway/cli/cli.h"
+#include "gateway/scsi/command_names.h"
+#include "policy/policy.h"
+
+static const struct cli_option options[] = {
+	{"--from", "ADDRESS", "where the initiator comes from"},
+	{"--initiator", "IQN", "its name"},
+	{"--target", "IQN", "what it wants to enter"},
+	{"--lun", "N", "and use"},
+	{"--command", "NAME", "with this command: write-10, unmap, ..."},
+	{"--portal", "NAME", "through this portal; left out: any"},
+	{NULL, NULL, NULL},
+};
+
+/* The question as it was typed, once it makes sense. */
+struct question {
+	struct claim claim;
+	char initiator[ISCSI_NAME_SIZE], target[ISCSI_NAME_SIZE];
+	const struct command_name *command;
+};
+
+static int name_read(const struct cli *cli, const char *option, char ret[ISCSI_NAME_SIZE])
+{
+	const char *why;
+
+	if (iscsi_name_normalise(cli_option(cli, option), ret, &why) < 0)
+		return cli_usage(cli, "%s: %s", option, why);
+	return EXIT_DONE;
+}
+
+static int command_read(const struct cli *cli, struct question *q)
+{
+	const char *lun = cli_option(cli, "--lun"), *command = cli_option(cli, "--command");
+	uint64_t number;
+
+	q->claim.lun = -1;
+	if (lun && number_parse(lun, 0, POLICY_LUNS_MAX - 1, &number) < 0)
+		return cli_usage(cli, "--lun takes a number of 0 to %d", POLICY_LUNS_MAX - 1);
+	if (lun)
+		q->claim.lun = (int)number;
+	if (!command)
+		return EXIT_DONE;
+	if (!lun)
+		return cli_usage(cli, "--command needs --lun");
+	q->command = command_name_by_policy(command);
+	if (!q->command)
+		return cli_usage(cli,
+				 "there is no command \"%s\"; names are like read-10, "
+				 "write-16, unmap",
+				 command);
+	q->claim.write = (q->command->touches & (TOUCHES_WRITE | TOUCHES_DISCARD)) != 0;
+	return EXIT_DONE;
+}
+
+static int question_read(const struct cli *cli, struct question *q)
+{
+	static const char *const needed[] = {"--from", "--initiator", "--target"};
+	int r;
+
+	for (size_t i = 0; i < ARRAY_LEN(needed); i++)
+		if (!cli_option(cli, needed[i]))
+			return cli_usage(cli, "it needs %s", needed[i]);
+	if (ip_parse(cli_option(cli, "--from"), &q->claim.from) < 0)
+		return cli_usage(cli, "--from takes an IP address");
+	if ((r = name_read(cli, "--initiator", q->initiator)) != EXIT_DONE ||
+	    (r = name_read(cli, "--target", q->target)) != EXIT_DONE)
+		return r;
+	q->claim.initiator = q->initiator;
+	q->claim.target = q->target;
+	return command_read(cli, q);
+}
+
+static int portal_read(const struct cli *cli, const struct policy *p, struct question *q)
+{
+	const char *name = cli_option(cli, "--portal");
+
+	q->claim.portal = SIZE_MAX;
+	if (!name)
+		return EXIT_DONE;
+	for (size_t i = 0; i < p->portal_count; i++)
+		if (strcmp(p->portals[i].name, name) == 0)
+			q->claim.portal = i;
+	if (q->claim.portal == SIZE_MAX)
+		return cli_usage(cli, "the policy has no portal \"%s\"", name);
+	return EXIT_DONE;
+}
+
+static bool layer_shown(const struct question *q, enum layer layer, const struct verdict *v)
+{
+	return v->asked && (layer != LAYER_COMMAND || q->command);
+}
+
+static void answer_print(const char *path, const struct question *q, const struct decision *d)
+{
+	for (size_t layer = LAYER_NONE + 1; layer < LAYERS; layer++) {
+		const struct verdict *v = &d->verdicts[layer];
+
+		if (!layer_shown(q, (enum layer)layer, v))
+			continue;
+		printf("%-4s %-10s %s", v->allowed ? "yes" : "NO", layer_name((enum layer)layer),
+		       v->text);
+		if (v->line > 0)
+			printf(" (%s:%u)", path, v->line);
+		printf("\n");
+	}
+	if (d->allowed)
+		printf("allowed\n");
+	else
+		printf("refused: %s\n", layer_name(d->layer));
+}
+
+static int answer_json(const struct question *q, const struct decision *d)
+{
+	json_t *layers = json_array(), *all;
+	int r;
+
+	for (size_t layer = LAYER_NONE + 1; layer < LAYERS; layer++) {
+		const struct verdict *v = &d->verdicts[layer];
+
+		if (layer_shown(q, (enum layer)layer, v) &&
+		    json_array_append_new(layers,
+					  json_pack("{s:s, s:b, s:i, s:s, s:s}", "layer",
+						    layer_name((enum layer)layer), "allowed",
+						    v->allowed, "line", (int)v->line, "reason",
+						    v->reason, "text", v->text)) < 0)
+			return -ENOMEM;
+	}
+	all = json_pack("{s:b, s:o*, s:o}", "allowed", d->allowed, "layer",
+			d->allowed ? NULL : json_string(layer_name(d->layer)), "layers", layers);
+	r = all && json_dumpf(all, stdout, JSON_INDENT(2)) == 0 ? 0 : -ENOMEM;
+	printf("\n");
+	json_decref(all);
+	return r;
+}
+
+static int explain_policy(const struct cli *cli, const struct policy *p, struct question *q)
+{
+	struct decision d;
+	int r = portal_read(cli, p, q);
+
+	if (r != EXIT_DONE)
+		return r;
+	policy_decide(p, &q->claim, &d);
+	if (!cli->json)
+		answer_print(cli->arguments[0], q, &d);
+	else if (answer_json(q, &d) < 0)
+		return cli_cannot(cli, "the answer can't be told as JSON: no memory");
+	return d.allowed ? EXIT_DONE : EXIT_NO;
+}
+
+static int explain_run(const struct cli *cli)
+{
+	struct policy_options how = {.messages = stderr, .colour = cli_colour(stderr)};
+	struct question q = {0};
+	struct policy *p = NULL;
+	int r = question_read(cli, &q);
+
+	if (r != EXIT_DONE)
+		return r;
+	/* 1 would say "not allowed"; a policy that can't be asked is another matter. */
+	if (policy_load(cli->arguments[0], &how, &p) < 0)
+		return cli_cannot(cli, "%s can't be asked", cli->arguments[0]);
+	r = explain_policy(cli, p, &q);
+	policy_free(p);
+	return r;
+}
+
+const struct subcommand cli_explain = {
+	.name = "explain",
+	.arguments = "POLICY",
+	.least = 1,
+	.most = 1,
+	.summary = "allowed or not, layer by layer, with the policy's line",
+	.examples = "  sallyport explain policy.yaml --from 203.0.113.7 \\\n"
+		    "    --initiator iqn.1994-05.com.redhat:client \\\n"
+		    "    --target iqn.2026-11.net.example.gw:vault --lun 1 --command write-10\n",
+	.text = "Exit status: 0 allowed, 1 not allowed, 2 wrong usage, 3 the policy is not right.",
+	.options = options,
+	.json = true,
+	.run = explain_run,
+};
