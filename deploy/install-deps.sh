@@ -1,37 +1,74 @@
 #!/bin/sh
 # Installs what building (build) or testing (test) needs, when root; else names the command to type.
-# Makes the two users that a gateway started as root runs its processes as.
+# For Debian and Ubuntu; elsewhere it names what is needed. Makes the two users that a gateway started
+# as root runs its processes as.
 set -eu
+PATH=$PATH:/usr/sbin:/sbin
 
 build="gcc make libc6-dev libssl-dev libsodium-dev libyaml-dev libnftnl-dev libmnl-dev liburing-dev
 	libseccomp-dev libisal-dev libjansson-dev nftables"
 test="python3 libcmocka-dev libiscsi-bin qemu-utils qemu-block-extra iproute2 clang clang-format
-	clang-tidy cppcheck libclang-rt-14-dev git procps systemd"
+	clang-tidy mandoc shellcheck git procps systemd"
 
 what=${1:-build}
 case $what in
 build) packages=$build ;;
 test) packages="$build $test" ;;
-*) echo "install-deps.sh: build or test, not '$what'" >&2; exit 2 ;;
+*)
+	echo "install-deps.sh: build or test, not '$what'" >&2
+	exit 2
+	;;
 esac
 
+installed() { # a package, or a pattern of names
+	dpkg-query -W -f '${Status}\n' "$1" 2>/dev/null | grep -q 'install ok installed'
+}
+
+# The sanitizers' libraries: of clang itself up to 14 on Ubuntu, then in a package whose name changed.
+runtime() {
+	installed 'libclang-rt-*dev' && return
+	for p in libclang-rt-dev libclang-rt-14-dev; do
+		if [ -n "$(apt-cache show "$p" 2>/dev/null)" ]; then
+			echo "$p"
+			return
+		fi
+	done
+}
+
+fetch() {
+	# shellcheck disable=SC2086
+	apt-get install -qqy --no-install-recommends $missing >/dev/null
+}
+
+if ! command -v apt-get >/dev/null; then
+	echo "this is neither Debian nor Ubuntu; what is needed is what they call:" >&2
+	echo "$packages" >&2
+	exit 0
+fi
+
 missing=
+runtime=$(runtime)
 for p in $packages; do
-	dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' ||
-		missing="$missing $p"
+	installed "$p" || missing="$missing $p"
 done
+[ "$what" = build ] || missing="$missing${runtime:+ $runtime}"
+missing=${missing# }
 
 if [ -n "$missing" ]; then
 	if [ "$(id -u)" -ne 0 ]; then
-		echo "missing packages; type:  sudo apt-get install$missing" >&2
+		echo "packages are missing; type:  sudo apt-get install $missing" >&2
 		exit 3
 	fi
-	echo "installing:$missing"
+	echo "installing: $missing"
 	export DEBIAN_FRONTEND=noninteractive
-	# shellcheck disable=SC2086
-	apt-get install -qqy --no-install-recommends $missing >/dev/null 2>&1 || {
+	fetch 2>/dev/null || {
 		apt-get update -qq
-		apt-get install -qqy --no-install-recommends $missing >/dev/null
+		# only now does a fresh machine know which packages there are
+		[ "$what" = build ] || missing="$missing $(runtime)"
+		fetch
+	} || {
+		echo "the packages could not be installed; try:  apt-get install $missing" >&2
+		exit 3
 	}
 fi
 

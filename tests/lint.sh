@@ -49,7 +49,7 @@ shells() {
 }
 
 manuals() {
-	mandoc -T lint -W warning deploy/man/*.[1-9]
+	mandoc -T lint -W style deploy/man/*.[1-9]
 }
 
 if need clang-format "every C file has the format of .clang-format"; then

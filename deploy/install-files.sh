@@ -1,0 +1,35 @@
+#!/bin/sh
+# What `make install` puts beside the two programs: install-files.sh DESTDIR PREFIX
+set -eu
+root=$1$2
+prefix=$2
+cd "$(dirname "$0")/.."
+
+put() { # FILE FOLDER [NAME]: below DESTDIR and PREFIX
+	install -D -m 0644 "$1" "$root/$2/${3:-$(basename "$1")}"
+}
+
+for page in deploy/man/*.[1-9]; do
+	put "$page" "share/man/man${page##*.}"
+done
+put deploy/sysusers.conf lib/sysusers.d sallyport.conf
+put deploy/sallyport.bash share/bash-completion/completions sallyport
+put LICENSE share/doc/sallyport
+if [ -f README.md ]; then put README.md share/doc/sallyport; fi
+for example in deploy/examples/*; do
+	if [ -f "$example" ]; then put "$example" share/doc/sallyport/examples; fi
+done
+
+unit=$root/lib/systemd/system/sallyport.service
+install -d "${unit%/*}"
+sed "s|@PREFIX@|$prefix|g" deploy/sallyport.service >"$unit"
+chmod 0644 "$unit"
+
+[ -n "$1" ] || cat <<TEXT
+Installed below $prefix. To serve, as root:
+  systemd-sysusers                       # makes the users sallyport and sallyport-net
+  \$EDITOR /etc/sallyport/policy.yaml     # begin with one of $prefix/share/doc/sallyport/examples
+  sallyport secret generate NAME         # for each name that the policy has under chap:
+  sallyport check /etc/sallyport/policy.yaml
+  systemctl daemon-reload && systemctl enable --now sallyport
+TEXT

@@ -1,0 +1,38 @@
+# Completion for bash: subcommands, their options and words. Static; asks no gateway.
+_sallyport() {
+	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' word words
+	local commands='run check plan explain status sessions secret audit'
+
+	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+		case " $commands " in *" $word "*) command=$word && break ;; esac
+	done
+	case $previous in
+	--state)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -d -- "$current")
+		return
+		;;
+	--initiator | --target | --from | --lun | --command | --portal | --wait | --since | --until | --address | --op)
+		return
+		;;
+	esac
+	case $command in
+	'') words="$commands --version" ;;
+	run) words='' ;;
+	check) words='--json' ;;
+	plan) words='--firewall' ;;
+	explain) words='--from --initiator --target --portal --lun --command --json' ;;
+	status) words='--wait --json' ;;
+	sessions) words='kick --json' ;;
+	secret) words='generate set list remove --json' ;;
+	audit) words='show tail --since --until --initiator --address --target --lun --denied --op --json' ;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -W "$words --state --help" -- "$current")
+	case $command in
+	run | check | plan | explain)
+		compopt -o filenames
+		[[ $current == -* ]] || mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$current")
+		;;
+	esac
+}
+complete -F _sallyport sallyport

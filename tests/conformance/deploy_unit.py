@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""What is installed: the systemd unit and how exposed it is, the files and where they lie."""
+import os, pathlib, re, shutil, subprocess, sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+EXPOSURE = 2.6
+failed = False
+
+
+def tell(sentence, problem):
+    global failed
+    print(f"FAIL deploy: {sentence}\n    {problem}" if problem else f"ok deploy: {sentence}", flush=True)
+    failed = failed or bool(problem)
+
+
+def run(*command, **more):
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT, **more)
+
+
+def installed(prefix):
+    root = pathlib.Path("root" + prefix.replace("/", "-")).resolve()
+    done = run("sh", "deploy/install-files.sh", str(root), prefix)
+    return root, done.stdout if done.returncode else ""
+
+
+def check_files():
+    wanted = ("lib/systemd/system/sallyport.service", "lib/sysusers.d/sallyport.conf",
+              "share/man/man8/sallyport.8", "share/man/man5/policy.yaml.5", "share/man/man5/sallyport-audit.5",
+              "share/bash-completion/completions/sallyport", "share/doc/sallyport/LICENSE")
+    for prefix in ("/usr", "/usr/local"):
+        root, problem = installed(prefix)
+        for name in wanted:
+            if not (root / prefix[1:] / name).is_file():
+                problem += f"no {prefix}/{name}; "
+        unit = (root / prefix[1:] / wanted[0]).read_text() if not problem else ""
+        if unit and (f"ExecStart={prefix}/bin/sallyport run " not in unit or "@" in unit.replace("@system", "")
+                     .replace("@privileged", "").replace("@obsolete", "").replace("@resources", "")):
+            problem = "the unit does not have the prefix"
+        tell(f"everything is installed below DESTDIR and {prefix}", problem)
+
+
+def check_exposure():
+    sentence = f"the unit's exposure is at most {EXPOSURE}"
+    if not shutil.which("systemd-analyze"):
+        print(f"skip deploy: {sentence} (systemd-analyze is not installed)")
+        return
+    root, problem = installed("/opt/sallyport")
+    unit = root / "opt/sallyport/lib/systemd/system/sallyport.service"
+    done = run("systemd-analyze", "security", "--offline=true", "--no-pager", str(unit))
+    match = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
+    if not match:
+        print(f"skip deploy: {sentence} (this systemd-analyze does not tell: {done.stdout[:80].strip()})")
+        return
+    tell(sentence, problem or (f"it is {match[1]}" if float(match[1]) > EXPOSURE else ""))
+
+
+def check_unit():
+    unit = (ROOT / "deploy/sallyport.service").read_text()
+    lines = unit.splitlines()
+    wanted = ("Type=notify", "User=sallyport", "AmbientCapabilities=CAP_NET_ADMIN",
+              "CapabilityBoundingSet=CAP_NET_ADMIN", "StateDirectory=sallyport", "StateDirectoryMode=0700",
+              "NoNewPrivileges=yes", "ProtectSystem=strict", "MemoryDenyWriteExecute=yes", "UMask=0077")
+    missing = [line for line in wanted if line not in lines]
+    tell("the unit starts without root, with the firewall's capability alone", ", ".join(missing))
+
+
+def check_deps():
+    done = run("sh", "deploy/install-deps.sh", "nonsense")
+    tell("install-deps.sh says what it takes", "" if done.returncode == 2 and "build or test" in done.stdout
+         else done.stdout)
+
+
+check_files()
+check_exposure()
+check_unit()
+check_deps()
+sys.exit(failed)
