@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""A disk that shrinks or vanishes, a full file system: a clear error for people, the right sense for initiators."""
+import os, subprocess
+from harness import *
+from initiator import *
+
+AREA = "disk"
+
+
+def sense(data):
+    """Key and additional sense code of a CHECK CONDITION's data segment."""
+    return (data[4] & 0xf, data[14], data[15]) if len(data) >= 16 else data
+
+
+def is_check(answer):
+    return answer[0] == 2
+
+
+gw = Gateway().start()
+disk = gw.folder / "vault.img"
+with Initiator(gw.port).login() as i, Initiator(gw.port).login() as other:
+    assert i.write(8, b"x" * 512)[0] == 0
+    os.truncate(disk, 1 << 20)
+    size = disk.stat().st_size
+    answer = wait_for(lambda: (a := i.ready()) and is_check(a) and a)
+    check(AREA, "a disk that shrank answers TEST UNIT READY with an error", answer, answer)
+    answer = i.read(60 << 11, 1)
+    check(AREA, "reading beyond its end is an error, not zeroes", is_check(answer), answer)
+    answer = i.write(60 << 11, b"y" * 512)
+    check(AREA, "writing beyond its end is an error", is_check(answer), answer)
+    check(AREA, "the file is not grown by a session", disk.stat().st_size == size, disk.stat().st_size)
+    check(AREA, "the other LUN goes on", other.read(0, 1, lun=1)[0] == 0 and other.write(0, b"z" * 512, lun=1)[0] == 0)
+    check(AREA, "status names the disk and exits with 1", wait_for(lambda: gw.command("status").returncode == 1) and "vault" in gw.command("status").stdout.splitlines()[0], gw.command("status").stdout)
+    check(AREA, "the log says what happened and what to do", "disk vault is smaller" in gw.log(), gw.log())
+    check("audit", "it is in the audit log", any(e.get("reason") == "shrank" for e in gw.audit("--op", "disk")), gw.audit("--op", "disk"))
+gw.stop()
+
+gw = Gateway().start()
+with Initiator(gw.port).login() as i:
+    assert i.write(8, b"x" * 512)[0] == 0
+    os.unlink(gw.folder / "vault.img")
+    answer = wait_for(lambda: (a := i.ready()) and is_check(a) and a)
+    check(AREA, "a disk that was deleted answers TEST UNIT READY with NOT READY", answer and sense(answer[1])[0] == 2, answer)
+    answer = i.write(8, b"y" * 512)
+    check(AREA, "P4: a write to a deleted disk is not acknowledged", is_check(answer), answer)
+    check(AREA, "status names the deleted disk", wait_for(lambda: gw.command("status").returncode == 1), gw.command("status").stdout)
+gw.stop()
+
+# --- a second gateway, and disks that are somebody else's --------------------------------------------------------------
+gw = Gateway().start()
+second = Gateway()
+second.policy.write_text(gw.policy.read_text().replace(str(gw.port), str(second.port)))
+done = second.command("run", second.policy)
+check(AREA, "P1: a disk that another gateway serves is refused", done.returncode == 3 and "vault" in done.stderr, done.stderr)
+text = gw.policy.read_text()
+second.policy.write_text(text.replace("vault.img", "elsewhere.img").replace(str(gw.folder), "/etc"))
+done = second.command("run", second.policy)
+check(AREA, "P1: a disk outside of disk_roots is refused", done.returncode in (1, 3) and "disk_roots" in done.stderr, done.stderr)
+done = run(SALLYPORT, "run", gw.policy, "--state", gw.state)
+check(AREA, "a second gateway on the same state folder is refused", done.returncode == 3 and "another gateway" in done.stderr, done.stderr)
+check(AREA, "the first is not disturbed by any of this", gw.status()["well"])
+finish()
