@@ -11,7 +11,6 @@
 #include "gateway/base/fd.h"
 #include "gateway/base/log.h"
 #include "gateway/base/sandbox.h"
-#include "gateway/base/state.h"
 #include "gateway/monitor/monitor.h"
 #include "policy/firewall.h"
 
@@ -152,22 +151,16 @@ static int send_accounts(struct helper *h)
 
 static int authenticator_begin(struct helper *h)
 {
-	OWNED_FD
-	store = openat(h->m->state_fd, STORE_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	OWNED_FD
-	key = -1;
-	char path[4096];
+	char why[512];
+	OWNED_FD store = store_open(h->m->state_fd, why, sizeof why);
+	OWNED_FD key = -1;
 	int fds[2], r;
 
-	if (store < 0 && errno == ENOENT)
-		store = memfd_sealed("no-secrets", "", 0);
-	if (store < 0 || (r = state_key_path(h->m->state_path, path, sizeof path)) < 0)
-		return -EIO;
-	key = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (key < 0) {
-		r = -errno;
-		log_error("the key of the secrets, %s, can't be opened: %m", path);
-		return r;
+	if (store >= 0)
+		key = store_key_open(h->m->state_path, why, sizeof why);
+	if (store < 0 || key < 0) {
+		log_error("%s", why);
+		return store < 0 ? store : key;
 	}
 	fds[0] = store;
 	fds[1] = key;
