@@ -152,7 +152,6 @@ static void on_turn(void *arg)
 	if (s->iscsi == NULL)
 		return;
 	s->nexus.now_ms = loop_now_ms(s->loop);
-	s->nexus.wall_ns = clock_wall_ns();
 	do {
 		engine_flush(s->engine);
 	} while (engine_reap(s->engine) > 0);

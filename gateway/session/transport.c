@@ -3,6 +3,7 @@
  * peer does not keep completions and timers waiting. */
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include "gateway/base/clock.h"
 #include "gateway/session/session.h"
 
 #define READS_A_TURN 8
@@ -58,6 +59,8 @@ static void on_socket(struct watch *w, uint32_t ready)
 {
 	struct session *s = CONTAINER_OF(w, struct session, socket);
 
+	s->nexus.now_ms = loop_now_ms(s->loop);
+	s->nexus.wall_ns = clock_wall_ns(); /* for the records of all that is read now */
 	if (ready & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		transport_read(s);
 }
