@@ -119,7 +119,7 @@ static bool message_allowed(const struct channel *c, const struct msghdr *msg, u
 			  spec->name, size, (msg->msg_flags & MSG_TRUNC) ? " or more" : "",
 			  spec->size);
 	else if ((msg->msg_flags & MSG_CTRUNC) || fds != spec->fds)
-		log_error("channel: message %s with %zu descriptors%s instead of %u; "
+		log_error("channel: message %s with descriptors: %zu%s instead of %u; "
 			  "the channel is closed",
 			  spec->name, fds, (msg->msg_flags & MSG_CTRUNC) ? " or more" : "",
 			  spec->fds);
