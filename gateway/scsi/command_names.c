@@ -4,7 +4,7 @@
  * from the network and is only compared here. */
 #include "gateway/scsi/command_names.h"
 
-#define NO_ACTION	-1
+#define NO_ACTION	(-1)
 #define VARIABLE_LENGTH 0x7f /* its service action is in octets 8 and 9 */
 
 /* Sorted by opcode, then service action. */

@@ -4,7 +4,7 @@
 #include "gateway/scsi/commands.h"
 #include "gateway/scsi/sense.h"
 
-#define NO_ACTION -1
+#define NO_ACTION (-1)
 
 #define REPLY(function) .begin = reply_begin, .buffer_ready = reply_fill, .reply = (function)
 #define READS		.touches = TOUCHES_READ, .begin = read_begin, .buffer_ready = read_start

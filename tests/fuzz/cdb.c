@@ -11,7 +11,7 @@ static void ended(struct scsi_task *task)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct scsi_task task;
+	struct scsi_task task;
 	struct iovec iov = {buffer, 0};
 	enum scsi_step step;
 
