@@ -56,9 +56,13 @@ $(B)/%.o: %.c | $(B)/.deps-build
 	@mkdir -p $(@D)
 	@echo "  CC $<"; $(CC) $(CFLAGS) -c -o $@ $<
 
+# One archive of all rooms: a program takes from it what it needs. Two functions of one name would be
+# linked by chance, so that is an error.
 $(LIB): $(OBJECTS)
 	@rm -f $@
-	@$(AR) rcs $@ $^
+	@$(AR) qcs $@ $^
+	@nm -g --defined-only $@ | awk 'NF == 3 { print $$3 }' | sort | uniq -d | sed 's/^/defined twice: /' | \
+		{ ! grep . ; }
 
 $(B)/sallyport: $(B)/gateway/cli/main.o $(LIB)
 	@echo "  LD $@"; $(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
@@ -92,7 +96,7 @@ build-fuzz/objects/%.o: %.c | $(B)/.deps-test
 
 build-fuzz/libsallyport.a: $(SOURCES:%.c=build-fuzz/objects/%.o)
 	@rm -f $@
-	@$(AR) rcs $@ $^
+	@$(AR) qcs $@ $^
 
 build-fuzz/%: tests/fuzz/%.c build-fuzz/libsallyport.a
 	@echo "  FUZZ $@"

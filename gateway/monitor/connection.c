@@ -106,10 +106,10 @@ static void end_if_over(struct connection *c)
 
 	if (c->pid != 0 || c->lifeline.fd >= 0)
 		return;
-	login_release(c);
+	entry_release(c);
 	for (uint32_t k = 0; k < m->connection_max; k++) {
 		if (m->connections[k].state == CONN_ENTERING)
-			login_go_on(&m->connections[k]);
+			entry_go_on(&m->connections[k]);
 	}
 	if (c->attached)
 		ring_detach(c); /* freed when the auditor has all of it */
@@ -176,7 +176,7 @@ static void on_enter(struct connection *c, const struct message *msg)
 	if (c->state != CONN_PERMITTED)
 		return connection_kill(c, "enter-out-of-turn");
 	connection_become(c, CONN_ENTERING);
-	login_enter(c);
+	entry_enter(c);
 }
 
 static const char *const end_names[SESSION_ENDS] = {

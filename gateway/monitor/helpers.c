@@ -104,7 +104,7 @@ static void auditor_message(struct helper *h, const struct message *msg)
 		m->trail.written = flush.id;
 		for (uint32_t k = 0; k < m->connection_max; k++) {
 			if (m->connections[k].state == CONN_ENTERING)
-				login_go_on(&m->connections[k]);
+				entry_go_on(&m->connections[k]);
 		}
 		break;
 	case AUDITOR_FLUSHED:
@@ -189,7 +189,7 @@ static void authenticator_message(struct helper *h, const struct message *msg)
 	verdict.user[sizeof verdict.user - 1] = '\0';
 	c = connection_find(h->m, verdict.connection);
 	if (c != NULL)
-		login_verdict(c, verdict.reason, verdict.user, verdict.algorithm);
+		entry_verdict(c, verdict.reason, verdict.user, verdict.algorithm);
 }
 
 static int firewall_begin(struct helper *h)

@@ -1,5 +1,5 @@
 /* The monitor's life: what it opens before it serves, in which order things become
- * ready, and how it stops. Rooms beside it: listen, connection, login, helpers, rings,
+ * ready, and how it stops. Rooms beside it: listen, connection, entry, helpers, rings,
  * trail, disks, control. */
 #include <fcntl.h>
 #include <linux/capability.h>

@@ -198,12 +198,12 @@ void connection_send(struct connection *c, uint32_t type, const void *body, size
 void connection_timer(struct connection *c, uint64_t wait_ms, void (*run)(struct timer *t));
 struct connection *connection_find(struct monitor *m, uint32_t id);
 
-/* login.c */
-void login_verdict(struct connection *c, uint32_t reason, const char *user, uint32_t algorithm);
-void login_enter(struct connection *c);
-void login_go_on(struct connection *c); /* a lifeline closed, an event became durable */
-void login_refuse(struct connection *c, uint16_t status, const char *reason, const char *detail);
-void login_release(struct connection *c); /* its writers' places are free again */
+/* entry.c */
+void entry_verdict(struct connection *c, uint32_t reason, const char *user, uint32_t algorithm);
+void entry_enter(struct connection *c);
+void entry_go_on(struct connection *c); /* a lifeline closed, an event became durable */
+void entry_refuse(struct connection *c, uint16_t status, const char *reason, const char *detail);
+void entry_release(struct connection *c); /* its writers' places are free again */
 
 /* disks.c */
 int disks_open(struct monitor *m) MUST_CHECK;

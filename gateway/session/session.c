@@ -31,18 +31,18 @@ static const struct iscsi_limits limits = {
 };
 
 static const struct iscsi_host host_ops = {
-	.names = login_names,
-	.chap_offer = login_chap_offer,
-	.chap_proof = login_chap_proof,
-	.enter = login_enter,
-	.command = command_begin,
-	.data_arrived = command_data_arrived,
-	.buffer_ready = command_buffer_ready,
-	.cancel = command_cancel,
-	.finished = command_finished,
-	.lun_exists = command_lun_exists,
-	.room = command_room,
-	.send_targets = command_send_targets,
+	.names = host_names,
+	.chap_offer = host_chap_offer,
+	.chap_proof = host_chap_proof,
+	.enter = host_enter,
+	.command = host_command,
+	.data_arrived = host_data_arrived,
+	.buffer_ready = host_buffer_ready,
+	.cancel = host_cancel,
+	.finished = host_finished,
+	.lun_exists = host_lun_exists,
+	.room = host_room,
+	.send_targets = host_send_targets,
 };
 
 void session_tell(struct session *s, uint32_t type, const void *body, size_t size)
@@ -206,7 +206,7 @@ static int before_sandbox(struct session *s)
 	fd_close(&page);
 	if (r < 0)
 		return r;
-	if ((r = loop_open(&s->loop)) < 0 || (r = login_watch(s)) < 0)
+	if ((r = loop_open(&s->loop)) < 0 || (r = host_watch(s)) < 0)
 		return r;
 	r = loop_run(s->loop); /* until SESSION_START has come */
 	if (r < 0)

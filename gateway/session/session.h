@@ -52,22 +52,22 @@ struct session {
 void session_end(struct session *s, enum session_end end, const char *detail);
 void session_tell(struct session *s, uint32_t type, const void *body, size_t size);
 
-/* login.c: the host's side of the login, messages of monitor and authenticator */
-void login_names(void *host, const struct iscsi_names *names);
-void login_chap_offer(void *host, const uint32_t *algorithms, size_t count);
-void login_chap_proof(void *host, const struct iscsi_chap_proof *proof);
-void login_enter(void *host);
-int login_watch(struct session *s) MUST_CHECK; /* starts listening to both channels */
+/* host_login.c: the host's side of the login, messages of monitor and authenticator */
+void host_names(void *host, const struct iscsi_names *names);
+void host_chap_offer(void *host, const uint32_t *algorithms, size_t count);
+void host_chap_proof(void *host, const struct iscsi_chap_proof *proof);
+void host_enter(void *host);
+int host_watch(struct session *s) MUST_CHECK; /* starts listening to both channels */
 
-/* commands.c: the host's side of full-feature phase */
-void command_begin(void *host, struct iscsi_task *task);
-void command_data_arrived(void *host, struct iscsi_task *task);
-void command_buffer_ready(void *host, struct iscsi_task *task);
-bool command_cancel(void *host, struct iscsi_task *task);
-void command_finished(void *host, struct iscsi_task *task);
-bool command_lun_exists(void *host, const uint8_t lun[8]);
-uint32_t command_room(void *host);
-size_t command_send_targets(void *host, const char *which, const char **ret_text);
+/* host_commands.c: the host's side of full-feature phase */
+void host_command(void *host, struct iscsi_task *task);
+void host_data_arrived(void *host, struct iscsi_task *task);
+void host_buffer_ready(void *host, struct iscsi_task *task);
+bool host_cancel(void *host, struct iscsi_task *task);
+void host_finished(void *host, struct iscsi_task *task);
+bool host_lun_exists(void *host, const uint8_t lun[8]);
+uint32_t host_room(void *host);
+size_t host_send_targets(void *host, const char *which, const char **ret_text);
 
 /* transport.c: the socket */
 int transport_open(struct session *s, int fd) MUST_CHECK;

@@ -67,7 +67,7 @@ static void go_on(struct command *cmd, enum scsi_step step)
 		respond(cmd);
 }
 
-void command_begin(void *host, struct iscsi_task *task)
+void host_command(void *host, struct iscsi_task *task)
 {
 	struct session *s = host;
 	struct command *cmd = &s->commands[task->slot];
@@ -92,7 +92,7 @@ void command_begin(void *host, struct iscsi_task *task)
 	go_on(cmd, scsi_begin(&cmd->scsi));
 }
 
-void command_data_arrived(void *host, struct iscsi_task *task)
+void host_data_arrived(void *host, struct iscsi_task *task)
 {
 	struct command *cmd = &((struct session *)host)->commands[task->slot];
 
@@ -100,7 +100,7 @@ void command_data_arrived(void *host, struct iscsi_task *task)
 	go_on(cmd, scsi_data_arrived(&cmd->scsi));
 }
 
-void command_buffer_ready(void *host, struct iscsi_task *task)
+void host_buffer_ready(void *host, struct iscsi_task *task)
 {
 	struct command *cmd = &((struct session *)host)->commands[task->slot];
 
@@ -108,7 +108,7 @@ void command_buffer_ready(void *host, struct iscsi_task *task)
 	go_on(cmd, scsi_buffer_ready(&cmd->scsi));
 }
 
-bool command_cancel(void *host, struct iscsi_task *task)
+bool host_cancel(void *host, struct iscsi_task *task)
 {
 	struct command *cmd = &((struct session *)host)->commands[task->slot];
 
@@ -116,13 +116,13 @@ bool command_cancel(void *host, struct iscsi_task *task)
 	return scsi_cancel(&cmd->scsi);
 }
 
-void command_finished(void *host, struct iscsi_task *task)
+void host_finished(void *host, struct iscsi_task *task)
 {
 	(void)host;
 	(void)task; /* the device keeps nothing beyond its result */
 }
 
-bool command_lun_exists(void *host, const uint8_t lun[8])
+bool host_lun_exists(void *host, const uint8_t lun[8])
 {
 	struct session *s = host;
 	int number = scsi_lun_decode(lun);
@@ -130,7 +130,7 @@ bool command_lun_exists(void *host, const uint8_t lun[8])
 	return number >= 0 && s->nexus.luns[number].present;
 }
 
-uint32_t command_room(void *host)
+uint32_t host_room(void *host)
 {
 	struct session *s = host;
 
@@ -139,7 +139,7 @@ uint32_t command_room(void *host)
 
 /* "All" in discovery, "" (its own) in a normal session; else one target by name: the entry whose
  * TargetName is `which`, up to the next TargetName. */
-size_t command_send_targets(void *host, const char *which, const char **ret_text)
+size_t host_send_targets(void *host, const char *which, const char **ret_text)
 {
 	struct session *s = host;
 	size_t at = 0, start = 0;

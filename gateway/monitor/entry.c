@@ -18,7 +18,7 @@ enum login_status { /* RFC 7143 section 11.13.5 */
 		    STATUS_NO_RESOURCES = 0x0302,
 };
 
-void login_refuse(struct connection *c, uint16_t status, const char *reason, const char *detail)
+void entry_refuse(struct connection *c, uint16_t status, const char *reason, const char *detail)
 {
 	struct session_verdict verdict = {.status = status};
 
@@ -51,19 +51,19 @@ static bool names_normalise(struct connection *c)
 
 	if (iscsi_name_normalise(c->claim.initiator, c->initiator_name, &why) < 0) {
 		c->initiator_name[0] = '\0';
-		login_refuse(c, STATUS_AUTH_FAILED, "bad-initiator-name", why);
+		entry_refuse(c, STATUS_AUTH_FAILED, "bad-initiator-name", why);
 		return false;
 	}
 	if (!c->claim.discovery &&
 	    iscsi_name_normalise(c->claim.target, c->target_name, &why) < 0) {
 		c->target_name[0] = '\0';
-		login_refuse(c, STATUS_NOT_FOUND, "bad-target-name", why);
+		entry_refuse(c, STATUS_NOT_FOUND, "bad-target-name", why);
 		return false;
 	}
 	return true;
 }
 
-void login_verdict(struct connection *c, uint32_t reason, const char *user, uint32_t algorithm)
+void entry_verdict(struct connection *c, uint32_t reason, const char *user, uint32_t algorithm)
 {
 	struct session_verdict go_on = {.status = STATUS_GO_ON};
 	struct decision decision;
@@ -78,10 +78,10 @@ void login_verdict(struct connection *c, uint32_t reason, const char *user, uint
 	if (reason != AUTH_OK) {
 		const char *name = reason < AUTH_REASONS ? auth_reason_name(reason) : "broken";
 
-		return login_refuse(c, STATUS_AUTH_FAILED, name, "");
+		return entry_refuse(c, STATUS_AUTH_FAILED, name, "");
 	}
 	if (!c->claimed)
-		return login_refuse(c, STATUS_AUTH_FAILED, "no-names", "");
+		return entry_refuse(c, STATUS_AUTH_FAILED, "no-names", "");
 	if (!names_normalise(c))
 		return;
 	claim_of(c, &claim);
@@ -91,12 +91,12 @@ void login_verdict(struct connection *c, uint32_t reason, const char *user, uint
 		uint16_t status = decision.identity ? STATUS_NOT_FOUND : STATUS_AUTH_FAILED;
 
 		c->target_name[0] = '\0';
-		return login_refuse(c, status, v->reason, v->text);
+		return entry_refuse(c, status, v->reason, v->text);
 	}
 	c->target = decision.target;
 	c->initiator = decision.initiator;
 	if (c->claim.tsih != 0) /* one connection a session: there is none to join */
-		return login_refuse(c, STATUS_NO_SESSION, "no-such-session", "");
+		return entry_refuse(c, STATUS_NO_SESSION, "no-such-session", "");
 	connection_become(c, CONN_PERMITTED);
 	connection_send(c, SESSION_PERMIT, &go_on, sizeof go_on, -1);
 }
@@ -134,7 +134,7 @@ static void on_reinstate_too_long(struct timer *t)
 {
 	struct connection *c = CONTAINER_OF(t, struct connection, timer);
 
-	login_refuse(c, STATUS_UNAVAILABLE, "older-session-still-has-io", "");
+	entry_refuse(c, STATUS_UNAVAILABLE, "older-session-still-has-io", "");
 }
 
 /* --- the grant
@@ -201,7 +201,7 @@ static int grant_lun(struct connection *c, const struct policy_lun *lun,
 }
 
 /* Undoes what grant_lun() counted. */
-void login_release(struct connection *c)
+void entry_release(struct connection *c)
 {
 	struct policy_access access;
 
@@ -302,10 +302,10 @@ static void grant(struct connection *c)
 	if (c->target != NULL && c->target->alias != NULL)
 		(void)string_copy(body.alias, sizeof body.alias, c->target->alias);
 	if ((r = send_targets(c)) < 0)
-		return login_refuse(c, STATUS_NO_RESOURCES, "no-memory", "");
+		return entry_refuse(c, STATUS_NO_RESOURCES, "no-memory", "");
 	if (!c->claim.discovery) {
 		if (ring_attach(c, &audit) < 0)
-			return login_refuse(c, STATUS_UNAVAILABLE, "audit-away", "");
+			return entry_refuse(c, STATUS_UNAVAILABLE, "audit-away", "");
 		body.lun_count = grant_luns(c);
 	}
 	loop_timer_clear(c->m->loop, &c->timer);
@@ -341,25 +341,25 @@ static void put_event(struct connection *c)
 	say_login(c);
 }
 
-void login_go_on(struct connection *c)
+void entry_go_on(struct connection *c)
 {
 	if (c->refused || c->pid == 0 || older_lives(c))
 		return;
 	if (c->event_id == 0) {
 		loop_timer_clear(c->m->loop, &c->timer);
 		if (!trail_well(c->m))
-			return login_refuse(c, STATUS_UNAVAILABLE, "audit-away", "");
+			return entry_refuse(c, STATUS_UNAVAILABLE, "audit-away", "");
 		connection_timer(c, REINSTATE_WAIT_MS, on_reinstate_too_long);
 		put_event(c);
 		if (c->event_id == 0)
-			return login_refuse(c, STATUS_UNAVAILABLE, "audit-away", "");
+			return entry_refuse(c, STATUS_UNAVAILABLE, "audit-away", "");
 	}
 	if (c->m->trail.written >= c->event_id)
 		grant(c);
 }
 
-void login_enter(struct connection *c)
+void entry_enter(struct connection *c)
 {
 	connection_timer(c, REINSTATE_WAIT_MS, on_reinstate_too_long);
-	login_go_on(c);
+	entry_go_on(c);
 }

@@ -11,7 +11,7 @@
 /* --- what the core asks
  * --------------------------------------------------------------------------- */
 
-void login_names(void *host, const struct iscsi_names *names)
+void host_names(void *host, const struct iscsi_names *names)
 {
 	struct session *s = host;
 	struct session_claim claim = {
@@ -30,7 +30,7 @@ static void ask_authenticator(struct session *s, uint32_t type, const void *body
 		iscsi_login_refuse(s->iscsi, STATUS_UNAVAILABLE);
 }
 
-void login_chap_offer(void *host, const uint32_t *algorithms, size_t count)
+void host_chap_offer(void *host, const uint32_t *algorithms, size_t count)
 {
 	struct auth_offer offer = {0};
 
@@ -39,7 +39,7 @@ void login_chap_offer(void *host, const uint32_t *algorithms, size_t count)
 	ask_authenticator(host, AUTH_OFFER, &offer, sizeof offer);
 }
 
-void login_chap_proof(void *host, const struct iscsi_chap_proof *proof)
+void host_chap_proof(void *host, const struct iscsi_chap_proof *proof)
 {
 	struct auth_proof body = {
 		/* A response of a length that no digest has is wrong; its octets don't matter. */
@@ -55,7 +55,7 @@ void login_chap_proof(void *host, const struct iscsi_chap_proof *proof)
 	ask_authenticator(host, AUTH_PROOF, &body, sizeof body);
 }
 
-void login_enter(void *host)
+void host_enter(void *host)
 {
 	struct session *s = host;
 
@@ -262,7 +262,7 @@ static void on_monitor(struct watch *w, uint32_t ready)
 		_exit(0); /* the monitor is gone, and with it everything */
 }
 
-int login_watch(struct session *s)
+int host_watch(struct session *s)
 {
 	int r;
 
