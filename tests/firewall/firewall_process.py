@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from firewall.lib import hosts, peer, report
+from firewall.lib import hosts, peer, policy, report
 from firewall.lib.report import check
 
 PORT, OTHER = 3260, 2222
@@ -30,8 +30,9 @@ table inet sallyport-bans2 {
 
 def script(*allowed):
     """A main table as small as can be, behind the ban table's part."""
+    bans = policy.bans_part(policy.plan()[0])
     rules = "".join(f"tcp dport {PORT} {'ip6' if ':' in a else 'ip'} saddr {a} accept\n" for a in allowed)
-    return (f"{peer.bans_script()}add element inet sallyport-bans ports {{ {PORT} }}\n"
+    return (f"{bans}add element inet sallyport-bans ports {{ {PORT} }}\n"
             "add table inet sallyport\ndelete table inet sallyport\n"
             "table inet sallyport {\nchain input {\ntype filter hook input priority 0; policy accept;\n"
             f"{rules}tcp dport {PORT} drop\n}}\n}}\n")

@@ -17,18 +17,6 @@ STARTER = ("import os, sys\nfd = int(sys.argv[1])\nos.dup2(fd, 3)\n"
            "os.execve(sys.argv[2], sys.argv[2:], {})")
 
 
-def bans_script():
-    """The constant text that opens every script, out of the program's own source."""
-    import re
-    source = (ROOT / "policy/firewall_messages.c").read_text()
-    macros = dict(re.findall(r'#define (OURS|RULE|TIMED) +(".*)', source))
-    body = re.search(r"firewall_bans_script\[\] =(.*?);\n\n", source, re.S)[1]
-    body = re.sub(r"/\*.*?\*/", "", body, flags=re.S)
-    for _ in range(2):
-        body = re.sub(r'("(?:[^"\\]|\\.)*")|\b(OURS|RULE|TIMED)\b', lambda m: m[1] or macros[m[2]], body)
-    return "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', body)).replace("\\n", "\n")
-
-
 class Firewall:
     """`sallyport internal firewall` in a host's namespace, with our socket as its channel."""
 
