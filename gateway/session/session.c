@@ -145,6 +145,16 @@ static void set_tick(struct session *s)
 		loop_timer_set(s->loop, &s->tick_timer, at);
 }
 
+/* An auditor that only stands still closes nothing and tells nothing: whoever waits for it is looked
+ * at again after its patience. */
+static void on_audit_patience(struct timer *t)
+{
+	struct session *s = CONTAINER_OF(t, struct session, audit_timer);
+
+	s->nexus.now_ms = loop_now_ms(s->loop);
+	scsi_audit_moved(&s->nexus);
+}
+
 static void on_turn(void *arg)
 {
 	struct session *s = arg;
@@ -162,6 +172,8 @@ static void on_turn(void *arg)
 	}
 	transport_turn(s);
 	set_tick(s);
+	if (s->audit_timer.at_ms == 0 && iscsi_tasks_running(s->iscsi) > 0)
+		loop_timer_set(s->loop, &s->audit_timer, loop_now_ms(s->loop) + AUDIT_PATIENCE_MS);
 	stop_if_over(s);
 }
 
@@ -246,6 +258,7 @@ static int begin(struct session *s)
 	s->engine_watch = (struct watch){
 		.fd = engine_poll_fd(s->engine), .events = EPOLLIN, .run = on_engine};
 	s->tick_timer.run = on_tick;
+	s->audit_timer.run = on_audit_patience;
 	s->login_timer.run = on_login_too_long;
 	loop_timer_set(s->loop, &s->login_timer, clock_ms() + s->start.login_timeout_ms);
 	loop_each_turn(s->loop, on_turn, s);
