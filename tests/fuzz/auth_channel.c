@@ -1,7 +1,6 @@
 /* Arbitrary sequences of offers and proofs into CHAP exchanges: nobody gets in, nothing is
  * answered twice, and a refusal is always the same. */
 #include "auth/exchange.h"
-
 static struct accounts accounts;
 static struct exchange_common common;
 
