@@ -182,7 +182,8 @@ static ssize_t hex_decode(const char *text, uint8_t *ret_bytes, size_t size)
 	if (digits / 2 > size)
 		return -EMSGSIZE;
 	for (size_t i = 0; i < digits / 2; i++)
-		ret_bytes[i] = (uint8_t)(hex_digit(text[2 * i]) << 4 | hex_digit(text[2 * i + 1]));
+		ret_bytes[i] = (uint8_t)((unsigned)hex_digit(text[2 * i]) << 4 |
+					 (unsigned)hex_digit(text[2 * i + 1]));
 	return (ssize_t)(digits / 2);
 }
 
