@@ -49,7 +49,8 @@ shells() {
 }
 
 manuals() {
-	mandoc -T lint -W style deploy/man/*.[1-9]
+	# our own pages are not installed here
+	! mandoc -T lint -W style deploy/man/*.[1-9] | grep -v 'referenced manual not found'
 }
 
 if need clang-format "every C file has the format of .clang-format"; then

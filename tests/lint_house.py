@@ -44,7 +44,7 @@ def functions(lines):
         while first > 0 and lines[first - 1].strip() and lines[first - 1][0] not in "}#":
             first -= 1
         end = lines.index("}", at)
-        head = " ".join(lines[first:at])
+        head = re.sub(r"\bPRINTF_LIKE\([^)]*\)", "", " ".join(lines[first:at]))
         match = re.search(r"(\w+)\((.*)\)\s*$", head)
         depth, parameters = 0, 1
         for c in match[2] if match else "":
