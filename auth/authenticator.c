@@ -15,6 +15,7 @@
 
 #define CONNECTIONS_MAX 4096
 #define DESCRIPTORS_MAX (CONNECTIONS_MAX + 32)
+#define MEMORY_LIMIT	(256ull << 20)
 #define STORES		2 /* the one in use, and room to read the next */
 #define SLOTS_FIXED	3 /* the key while it is used, two dummies */
 #define SLAB_WANT	((SLOTS_FIXED + STORES * (size_t)STORE_ENTRIES_MAX) * sizeof(struct secret))
@@ -346,6 +347,7 @@ static int enter(void)
 	const struct sandbox sandbox = {
 		.profile = SANDBOX_AUTHENTICATOR,
 		.folder_fd = -1,
+		.memory_limit = MEMORY_LIMIT,
 		.files_limit = DESCRIPTORS_MAX,
 	};
 	int r = sandbox_enter(&sandbox);

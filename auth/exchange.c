@@ -80,7 +80,7 @@ static void take_offer(struct exchange *e, struct exchange_common *common, const
 		       struct exchange_answer *ret)
 {
 	const struct auth_offer *offer = body;
-	bool ready = offer->count > 0 && offer->count <= ARRAY_LEN(offer->algorithms) &&
+	bool ready = offer->count <= ARRAY_LEN(offer->algorithms) &&
 		     random_fill(e->challenge, sizeof e->challenge) &&
 		     random_fill(&e->id, sizeof e->id);
 

@@ -276,7 +276,7 @@ static const struct offers {
 	{"none in common", {2, {1, 40}}, ALL, CHAP_NONE, AUTH_NO_ALGORITHM},
 	{"no accounts, no algorithm", {4, {8, 7, 6, 5}}, 0, CHAP_NONE, AUTH_NO_ALGORITHM},
 	{"sixteen, the last is good", {16, {[15] = 7}}, ALL, CHAP_SHA256, 0},
-	{"an empty list is broken", {0, {7}}, ALL, CHAP_NONE, AUTH_BROKEN},
+	{"an empty list has none in common", {0, {7}}, ALL, CHAP_NONE, AUTH_NO_ALGORITHM},
 	{"more than there is room for is broken", {17, {7}}, ALL, CHAP_NONE, AUTH_BROKEN},
 };
 
