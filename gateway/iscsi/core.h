@@ -1,0 +1,358 @@
+/* The inside of one connection, shared by the rooms of this folder and by nobody
+ * else. Runs in the session process. Everything that a peer can make grow has its
+ * bound here: slots, frames, answers, text, chunks. Nothing is allocated after
+ * iscsi_open() but the list of targets.
+ */
+#pragma once
+
+#include "gateway/iscsi/iscsi.h"
+#include "gateway/iscsi/keys.h"
+#include "gateway/iscsi/pdu.h"
+#include "gateway/iscsi/text.h"
+
+#define LOGIN_SEGMENT_MAX 8192u /* before the full-feature phase, whatever was declared */
+#define LOGIN_PDUS_MAX	  128	/* of one login */
+#define TEXT_PDUS_MAX	  128	/* of one Text negotiation that the C bit spreads */
+#define TARGETS_TEXT_MAX  (1u << 20)
+#define SEGMENT_LIMIT	  262144u /* the largest data segment of ours, in both directions */
+#define STAGE_SIZE	  65536u
+#define R2T_MAX		  16
+#define EXTRA_CHUNKS	  (ISCSI_POOL_CHUNKS - ISCSI_TASKS_MAX)
+#define ABORTED_MAX	  ISCSI_TASKS_MAX
+#define HEAD_MAX	  (ISCSI_BHS_SIZE + AHS_MAX + 4)
+
+/* --- tasks ------------------------------------------------------------------------------- */
+
+enum slot_kind {
+	SLOT_INVALID,
+	SLOT_COMMAND,
+	SLOT_HELD_PDU, /* a Text, NOP-Out, … that waits for its CmdSN */
+	SLOT_TMF,      /* waits for tasks to end, then answers */
+	SLOT_LOGOUT,   /* the same */
+};
+
+enum slot_state {
+	SLOT_FREE,
+	SLOT_FILLING,	 /* its own PDU is still coming in */
+	SLOT_HELD,	 /* complete, but its CmdSN is not next */
+	SLOT_ACTIVE,	 /* in its turn: the host's, or waiting for the end of its data */
+	SLOT_CANCELLING, /* the host has still something running for it */
+	SLOT_ANSWERING,	 /* its response is queued, perhaps partly sent */
+};
+
+/* Why a command is ended by us with CHECK CONDITION: RFC 7143 section 11.4.7.2. */
+enum fault {
+	FAULT_NONE,
+	FAULT_UNEXPECTED_DATA,
+	FAULT_AMOUNT,
+	FAULT_CRC,
+	FAULT_BIDIRECTIONAL,
+};
+
+struct r2t {
+	uint32_t ttt, offset, length, got, datasn;
+};
+
+/* A place in the queue of what is to be sent. */
+enum job_kind { JOB_INVALID, JOB_MISC, JOB_ANSWER, JOB_R2T };
+struct job {
+	struct job *next;
+	enum job_kind kind;
+	bool queued;
+};
+
+#define SLOT_WORDS ((ISCSI_TASKS_MAX + 63) / 64)
+
+struct slot {
+	struct iscsi_task task; /* first: the host's view */
+	enum slot_kind kind;
+	enum slot_state state;
+	bool in_host; /* the host was told and did not yet forget it */
+	bool counted; /* takes a place of the window */
+	struct job answer, ask;
+
+	/* data-out: octets 0 to got are there, in order (DataPDUInOrder, DataSequenceInOrder) */
+	bool unsolicited; /* Data-Out without an R2T is still to come */
+	bool wanting;	  /* the host waits for `want` octets */
+	bool responded;	  /* the response waits for the end of the data */
+	uint32_t unsolicited_sn, r2tsn;
+	size_t got, want, asked;
+	struct r2t r2t[R2T_MAX]; /* r2t_open of them, the oldest first */
+	unsigned r2t_open;
+	enum fault fault;
+
+	/* its buffer: one chunk of its own and some of the shared ones */
+	uint16_t extra[ISCSI_TASK_CHUNKS - 1];
+	unsigned extra_count;
+	size_t reserve; /* octets that it waits for */
+	bool waits_for_chunks;
+	struct slot *next_waiting;
+
+	/* the answer */
+	uint8_t status, response, residual_flag;
+	uint32_t residual, datasn;
+	size_t data_len, data_sent, burst_left;
+	uint8_t sense[2 + ISCSI_SENSE_MAX];
+	size_t sense_len; /* with its two octets of length */
+
+	/* SLOT_HELD_PDU, SLOT_TMF, SLOT_LOGOUT */
+	struct pdu pdu;
+	uint8_t verdict;	    /* response code */
+	uint64_t waits[SLOT_WORDS]; /* bit of each slot that must end first */
+};
+
+/* --- sending ------------------------------------------------------------------------------ */
+
+#define TX_FRAMES	32
+#define TX_SPANS	6
+#define TX_MISC		64
+#define TX_MISC_RESERVE 8 /* kept for what we send of our own accord */
+#define TX_ARENA_SIZE	(2 * SEGMENT_LIMIT)
+
+enum misc_effect { EFFECT_NONE, EFFECT_PROOF_SENT, EFFECT_PING, EFFECT_WINDOW };
+
+/* An answer that no task carries: NOP-In, Reject, Login and Text Response, … */
+struct misc {
+	struct job job; /* first */
+	bool used, in_frame;
+	bool counts; /* takes a StatSN */
+	bool plain;  /* of the login phase: no digests */
+	enum misc_effect effect;
+	uint8_t bhs[ISCSI_BHS_SIZE];
+	uint8_t *data; /* in the arena */
+	size_t data_len;
+};
+
+/* One PDU on its way out, numbered and summed up. */
+struct tx_frame {
+	uint8_t head[ISCSI_BHS_SIZE + 4], tail[8];
+	size_t head_len, tail_len, data_len;
+	struct iovec data[TX_SPANS];
+	unsigned spans;
+	struct slot *last_of; /* freed when this has gone */
+	struct misc *misc;
+};
+
+struct tx {
+	struct job *first, **last;
+	struct misc misc[TX_MISC];
+	unsigned misc_used;
+	uint8_t *arena;
+	size_t arena_used;
+	struct tx_frame frames[TX_FRAMES]; /* a ring */
+	unsigned frame_first, frame_count;
+	size_t sent; /* octets of the first frame */
+	uint32_t statsn;
+	bool header_digest, data_digest;
+	bool ping_queued, window_queued;
+};
+
+/* --- receiving ---------------------------------------------------------------------------- */
+
+enum rx_state { RX_HEAD, RX_ROUTE, RX_DATA, RX_TAIL };
+
+struct rx {
+	enum rx_state state;
+	uint8_t head[HEAD_MAX];
+	size_t head_len;
+	struct pdu pdu;
+	const struct rule *rule; /* full-feature phase */
+	uint8_t *stage;		 /* octets that came and were not looked at yet */
+	size_t stage_at, stage_end;
+	uint8_t *segment;	   /* the data of a PDU that belongs to no task */
+	struct slot *into;	   /* or the task whose buffer gets it */
+	size_t into_at;		   /* next octet, in the segment or in the task's buffer */
+	bool discard;		   /* or nobody */
+	enum reject_reason reason; /* why it will be rejected when its data has gone by */
+	size_t data_left;
+	uint8_t tail[8];
+	size_t tail_len, tail_need;
+	uint32_t crc;
+	bool header_digest, data_digest;
+	bool running;
+	uint64_t last_ms; /* when octets came */
+};
+
+/* --- login -------------------------------------------------------------------------------- */
+
+enum login_ask { ASK_NOTHING, ASK_CHALLENGE, ASK_VERDICT, ASK_GRANT };
+enum chap_step { CHAP_STEP_INVALID, CHAP_START, CHAP_METHOD, CHAP_CHALLENGED, CHAP_PROVEN };
+
+struct login {
+	bool started, names_told, tag_told, declared;
+	bool transit; /* this request's T bit */
+	uint8_t csg, nsg;
+	uint8_t isid[6];
+	uint16_t tsih, cid;
+	uint32_t itt;
+	unsigned pdus;
+	enum login_ask ask;
+	enum chap_step step;
+	uint32_t chap_seen; /* bit of each key id of this request */
+	bool chap_bad;	    /* one of their values is none */
+	uint16_t refusal;   /* told by the host while no request was there to answer */
+	bool base64, proof;
+	struct iscsi_names names;
+	struct iscsi_chap_proof chap;
+	uint32_t algorithms[16];
+	size_t algorithm_count;
+	uint8_t out_bytes[KEYS_ANSWER_MAX];
+	struct wr out;
+};
+
+/* A Text negotiation of the full-feature phase. */
+struct text_exchange {
+	bool open;
+	bool answering; /* the request is whole, its answer is on the way */
+	bool final;	/* the initiator has nothing more to negotiate */
+	uint32_t itt, ttt;
+	unsigned pdus;
+	uint8_t *out; /* what is still to be sent; malloc'd */
+	size_t out_len, out_sent;
+};
+
+/* --- the connection ----------------------------------------------------------------------- */
+
+enum phase { PHASE_INVALID, PHASE_LOGIN, PHASE_FULL, PHASE_OVER };
+
+struct iscsi {
+	struct iscsi_limits limits;
+	const struct iscsi_host *ops;
+	void *host;
+	uint16_t portal_group;
+	enum phase phase;
+	enum iscsi_end end;
+	char detail[160];
+	bool proof_sent;
+	bool closing;  /* a Logout waits for tasks: nothing more is read */
+	bool lost;     /* nothing more is sent */
+	bool rejected; /* by the handler that runs: its CmdSN does not count as received */
+	uint64_t now_ms;
+
+	struct rx rx;
+	struct tx tx;
+	struct login login;
+	struct text text;
+	struct keys keys;
+	struct text_exchange exchange;
+
+	/* what was agreed */
+	bool discovery, immediate_data, initial_r2t;
+	uint32_t peer_segment, max_burst, first_burst, max_r2t, queue_depth;
+
+	/* CmdSN: RFC 7143 section 4.2.2.1 */
+	uint32_t expcmdsn, maxcmdsn;
+	unsigned window_used; /* tasks in their turn that take a place of the window */
+	unsigned immediate_used, held_count;
+	uint64_t plugged[4]; /* CmdSNs, modulo 256, that count as received */
+	unsigned plug_count;
+
+	struct slot slots[ISCSI_TASKS_MAX];
+	uint16_t free_slots[ISCSI_TASKS_MAX];
+	unsigned free_slot_count;
+	uint32_t itts[ISCSI_TASKS_MAX]; /* of the slots in `commands`, close together */
+	uint64_t commands[SLOT_WORDS];
+	uint32_t next_tag;
+	uint32_t aborted[ABORTED_MAX]; /* task tags whose late data is dropped in silence */
+	unsigned aborted_count, aborted_next;
+
+	uint8_t *memory; /* all of it, one mapping of memory_size octets */
+	size_t memory_size;
+	uint8_t *chunks;
+	uint16_t free_extra[EXTRA_CHUNKS];
+	unsigned free_extra_count;
+	struct slot *waiting_first, **waiting_last;
+
+	/* pings of ours */
+	uint32_t ping_ttt;
+	bool ping_open;
+	uint64_t ping_at_ms;
+	unsigned ping_missed;
+};
+
+/* connection.c */
+void connection_end(struct iscsi *i, enum iscsi_end end, const char *fmt, ...) PRINTF_LIKE(3, 4);
+uint32_t connection_tag(struct iscsi *i, unsigned slot); /* a Target Transfer Tag, never TAG_NONE */
+
+/* rx.c */
+void rx_run(struct iscsi *i);
+void rx_forget(struct iscsi *i, const struct slot *s);
+
+/* tx.c */
+void tx_start(struct iscsi *i);
+bool tx_has_room(const struct iscsi *i);
+struct misc *tx_misc(struct iscsi *i, enum opcode opcode, uint32_t itt); /* NULL: full */
+bool tx_misc_data(struct iscsi *i, struct misc *m, const void *bytes, size_t len) MUST_CHECK;
+void tx_queue(struct iscsi *i, struct job *job);
+void tx_unqueue(struct iscsi *i, struct job *job);
+void tx_drop_all(struct iscsi *i);
+
+/* window.c */
+enum order { ORDER_INVALID, ORDER_NOW, ORDER_LATER, ORDER_DROP };
+enum order window_order(struct iscsi *i, const struct pdu *pdu);
+uint32_t window_max(struct iscsi *i); /* MaxCmdSN to send now; never moves back */
+void window_announce(struct iscsi *i);
+void window_plug(struct iscsi *i, uint32_t cmdsn);
+bool window_expects(struct iscsi *i, uint32_t cmdsn); /* in the window, and not come yet */
+bool window_turn(struct iscsi *i); /* runs one held PDU or skips one plug, if it is next */
+
+/* slot.c */
+struct slot *slot_new(struct iscsi *i, enum slot_kind kind, const struct pdu *pdu);
+void slot_free(struct iscsi *i, struct slot *s);
+struct slot *slot_of(struct iscsi *i, struct iscsi_task *task);
+struct slot *slot_by_itt(struct iscsi *i, uint32_t itt); /* commands only */
+uint8_t *slot_at(struct iscsi *i, struct slot *s, size_t offset, size_t *ret_contiguous);
+bool slot_reserve(struct iscsi *i, struct slot *s, size_t bytes);
+void slot_set_buffer(struct iscsi *i, struct slot *s, size_t bytes);
+void slot_activate(struct iscsi *i, struct slot *s); /* takes its place of the window */
+void aborted_remember(struct iscsi *i, uint32_t itt);
+bool aborted_known(const struct iscsi *i, uint32_t itt);
+
+/* command.c, data_out.c, data_in.c */
+enum route { ROUTE_INVALID, ROUTE_GO, ROUTE_WAIT, ROUTE_END };
+enum route command_route(struct iscsi *i, struct pdu *pdu);
+void command_run(struct iscsi *i, struct pdu *pdu, bool digest_ok);
+void command_turn(struct iscsi *i, struct slot *s);
+void command_buffer_ready(struct iscsi *i, struct slot *s);
+void command_answer(struct iscsi *i, struct slot *s);
+void command_fail(struct iscsi *i, struct slot *s);
+enum route data_out_route(struct iscsi *i, struct pdu *pdu);
+void data_out_run(struct iscsi *i, struct pdu *pdu, bool digest_ok);
+void data_out_progress(struct iscsi *i, struct slot *s);
+bool data_out_frame(struct iscsi *i, struct slot *s, struct tx_frame *f); /* true: no more */
+bool data_in_frame(struct iscsi *i, struct slot *s, struct tx_frame *f);  /* true: the last */
+
+/* ffp.c */
+struct rule {
+	enum opcode opcode;
+	bool in_discovery;
+	bool numbered; /* CmdSN orders it; else the row looks at it itself */
+	enum route (*route)(struct iscsi *i, struct pdu *pdu); /* where its data goes; or NULL */
+	void (*run)(struct iscsi *i, struct pdu *pdu, bool digest_ok);
+};
+enum route ffp_route(struct iscsi *i, struct pdu *pdu);
+void ffp_done(struct iscsi *i, struct pdu *pdu, bool digest_ok);
+void ffp_turn(struct iscsi *i, struct slot *s);
+void ffp_start(struct iscsi *i);
+
+/* the handlers of the rows */
+void nop_run(struct iscsi *i, struct pdu *pdu, bool digest_ok);
+void text_run(struct iscsi *i, struct pdu *pdu, bool digest_ok);
+void logout_run(struct iscsi *i, struct pdu *pdu, bool digest_ok);
+void tmf_run(struct iscsi *i, struct pdu *pdu, bool digest_ok);
+void unsupported_run(struct iscsi *i, struct pdu *pdu, bool digest_ok);
+void text_close(struct iscsi *i);
+void reject(struct iscsi *i, const struct pdu *pdu, enum reject_reason reason);
+void tmf_task_over(struct iscsi *i, const struct slot *s);
+void tmf_frame(struct iscsi *i, struct slot *s, uint8_t bhs[ISCSI_BHS_SIZE]);
+/* Cancels the marked tasks; bits that stay set are tasks that still run. */
+void tmf_cancel(struct iscsi *i, uint64_t set[SLOT_WORDS]);
+
+/* login.c, chap_keys.c */
+bool login_check_header(struct iscsi *i, const struct pdu *pdu);
+void login_run(struct iscsi *i, struct pdu *pdu);
+void login_refuse(struct iscsi *i, uint16_t status, const char *why);
+enum chap_outcome { CHAP_OUTCOME_INVALID, CHAP_REPLY, CHAP_ASKED, CHAP_REFUSED };
+void chap_take(struct login *l, const struct key *key, const struct text_pair *pair);
+enum chap_outcome chap_act(struct iscsi *i);
+void login_advance(struct iscsi *i); /* the request is dealt with: answers it */

@@ -1,0 +1,129 @@
+/* The full-feature phase: which opcode is whose, from a table. Runs in the session
+ * process on PDUs of an initiator that has logged in, which is no reason to believe
+ * any of their fields. */
+#include "gateway/iscsi/core.h"
+
+/* clang-format off */
+static const struct rule rules[] = {
+	/* opcode          in discovery  numbered  where its data goes  handler       RFC 7143 */
+	{ OP_NOP_OUT,      true,         true,     NULL,                nop_run       }, /* 11.18 */
+	{ OP_SCSI_COMMAND, false,        false,    command_route,       command_run   }, /* 11.3 */
+	{ OP_TMF,          false,        true,     NULL,                tmf_run       }, /* 11.5 */
+	{ OP_TEXT,         true,         true,     NULL,                text_run      }, /* 11.10 */
+	{ OP_DATA_OUT,     false,        false,    data_out_route,      data_out_run  }, /* 11.7 */
+	{ OP_LOGOUT,       true,         true,     NULL,                logout_run    }, /* 11.14 */
+};
+static const struct rule unsupported = { OP_REJECT, true, false, NULL, unsupported_run };
+/* clang-format on */
+
+static const struct rule *rule_of(const struct iscsi *i, const struct pdu *pdu)
+{
+	for (size_t n = 0; n < ARRAY_LEN(rules); n++)
+		if (rules[n].opcode == pdu->opcode)
+			return i->discovery && !rules[n].in_discovery ? &unsupported : &rules[n];
+	return &unsupported;
+}
+
+void ffp_start(struct iscsi *i)
+{
+	const struct keys *k = &i->keys;
+
+	i->phase = PHASE_FULL;
+	i->peer_segment = k->result[KEY_MAX_RECV_SEGMENT];
+	i->max_burst = k->result[KEY_MAX_BURST];
+	i->first_burst = MIN(keys_first_burst(k), ISCSI_CHUNK_SIZE);
+	i->max_r2t = MIN(k->result[KEY_MAX_R2T], R2T_MAX);
+	i->initial_r2t = k->result[KEY_INITIAL_R2T] != 0;
+	i->immediate_data = k->result[KEY_IMMEDIATE_DATA] != 0;
+	i->rx.header_digest = k->result[KEY_HEADER_DIGEST] != 0;
+	i->rx.data_digest = k->result[KEY_DATA_DIGEST] != 0;
+	i->rx.last_ms = i->now_ms;
+	keys_restart(&i->keys);
+	i->text.len = 0;
+	tx_start(i);
+}
+
+/* A segment longer than we declared can't be taken, and what follows it can't be found: RFC 7143
+ * section 7.7 lets a format error end the connection. */
+enum route ffp_route(struct iscsi *i, struct pdu *pdu)
+{
+	struct rx *rx = &i->rx;
+
+	if (pdu->data_len > i->limits.max_recv_segment) {
+		connection_end(i, ISCSI_END_MALFORMED,
+			       "a data segment of %zu octets came, %u were declared", pdu->data_len,
+			       i->limits.max_recv_segment);
+		return ROUTE_END;
+	}
+	rx->rule = rule_of(i, pdu);
+	return rx->rule->route ? rx->rule->route(i, pdu) : ROUTE_GO;
+}
+
+/* A rejected PDU's CmdSN does not count as received: RFC 7143 section 7.3. */
+static void run_in_turn(struct iscsi *i, const struct rule *rule, struct pdu *pdu)
+{
+	uint32_t next = i->expcmdsn;
+
+	if (!pdu->immediate)
+		i->expcmdsn++;
+	i->rejected = false;
+	rule->run(i, pdu, true);
+	if (i->rejected)
+		i->expcmdsn = next;
+}
+
+/* Keeps a PDU that came before its turn, with its data in the slot's own chunk. */
+static void hold(struct iscsi *i, const struct pdu *pdu)
+{
+	size_t room;
+	struct slot *s;
+
+	if (pdu->data_len > ISCSI_CHUNK_SIZE || !(s = slot_new(i, SLOT_HELD_PDU, pdu))) {
+		reject(i, pdu, REJECT_RESOURCES);
+		return;
+	}
+	if (pdu->data_len > 0)
+		memcpy(slot_at(i, s, 0, &room), pdu->data, pdu->data_len);
+	s->state = SLOT_HELD;
+	i->held_count++;
+}
+
+void ffp_done(struct iscsi *i, struct pdu *pdu, bool digest_ok)
+{
+	const struct rule *rule = i->rx.rule;
+
+	if (!rule->numbered) {
+		rule->run(i, pdu, digest_ok);
+		return;
+	}
+	if (!digest_ok) {
+		reject(i, pdu, REJECT_DATA_DIGEST);
+		return;
+	}
+	if (pdu->ahs_len > 0) {
+		reject(i, pdu, REJECT_INVALID_FIELD);
+		return;
+	}
+	switch (window_order(i, pdu)) {
+	case ORDER_NOW:
+		run_in_turn(i, rule, pdu);
+		return;
+	case ORDER_LATER:
+		hold(i, pdu);
+		return;
+	default: /* RFC 7143 section 4.2.2.1: in silence */
+		return;
+	}
+}
+
+/* The turn of a PDU that was held; ExpCmdSN has just passed it. */
+void ffp_turn(struct iscsi *i, struct slot *s)
+{
+	struct pdu pdu = s->pdu;
+	size_t room;
+
+	pdu.data = slot_at(i, s, 0, &room);
+	i->expcmdsn--;
+	run_in_turn(i, rule_of(i, &pdu), &pdu);
+	slot_free(i, s);
+}

@@ -1,0 +1,370 @@
+/* The login phase, RFC 7143 sections 6.3, 11.12 and 11.13: stages, statuses, names.
+ * Everything here comes from a stranger: one PDU of at most 8192 octets at a time, 64
+ * KiB of text and 128 PDUs in all. CHAP is required, in discovery sessions too; the
+ * last response waits for the grant. Runs in the session process. */
+#include "gateway/iscsi/core.h"
+
+#define FLAG_TRANSIT 0x80
+
+enum { CSG_SECURITY = 0, CSG_OPERATIONAL = 1, CSG_FULL = 3 };
+
+enum login_status {
+	LOGIN_SUCCESS = 0x0000,
+	LOGIN_INITIATOR_ERROR = 0x0200,
+	LOGIN_AUTHENTICATION = 0x0201,
+	LOGIN_VERSION = 0x0205,
+	LOGIN_MISSING = 0x0207,
+	LOGIN_SESSION_TYPE = 0x0209,
+	LOGIN_NO_SESSION = 0x020a,
+	LOGIN_INVALID_REQUEST = 0x020b,
+	LOGIN_RESOURCES = 0x0302,
+};
+
+/* RFC 7143 section 6.3: what T may lead to. */
+static const struct transition {
+	uint8_t csg, nsg;
+} transitions[] = {
+	{CSG_SECURITY, CSG_OPERATIONAL},
+	{CSG_SECURITY, CSG_FULL},
+	{CSG_OPERATIONAL, CSG_FULL},
+};
+
+static bool transition_legal(uint8_t csg, uint8_t nsg)
+{
+	for (size_t n = 0; n < ARRAY_LEN(transitions); n++)
+		if (transitions[n].csg == csg && transitions[n].nsg == nsg)
+			return true;
+	return false;
+}
+
+/* Before anything is kept of the PDU. A stranger that sends no Login gets no answer. */
+bool login_check_header(struct iscsi *i, const struct pdu *pdu)
+{
+	if (pdu->data_len > LOGIN_SEGMENT_MAX || pdu->ahs_len > 0) {
+		connection_end(i, ISCSI_END_MALFORMED,
+			       "a PDU in the login phase claims %zu octets of data and %zu of "
+			       "additional headers",
+			       pdu->data_len, pdu->ahs_len);
+		return false;
+	}
+	if (pdu->opcode == OP_LOGIN)
+		return true;
+	if (i->login.started)
+		login_refuse(i, LOGIN_INVALID_REQUEST, "another PDU than Login came");
+	else
+		connection_end(i, ISCSI_END_MALFORMED,
+			       "the first PDU has opcode %02xh and is no Login", pdu->opcode);
+	return false;
+}
+
+/* --- answering ------------------------------------------------------------------------------ */
+
+static struct misc *response(struct iscsi *i, uint16_t status)
+{
+	struct login *l = &i->login;
+	struct misc *m = tx_misc(i, OP_LOGIN_RESPONSE, l->itt);
+
+	if (!m)
+		return NULL;
+	m->plain = true;
+	m->counts = true;
+	m->bhs[1] = (uint8_t)(l->csg << 2);
+	memcpy(m->bhs + BHS_ISID, l->isid, sizeof l->isid);
+	put_be(m->bhs + BHS_TSIH, 2, l->tsih);
+	put_be(m->bhs + BHS_LOGIN_STATUS, 2, status);
+	return m;
+}
+
+void login_refuse(struct iscsi *i, uint16_t status, const char *why)
+{
+	struct misc *m = response(i, status);
+
+	if (m)
+		tx_queue(i, &m->job);
+	connection_end(i, ISCSI_END_REFUSED, "login refused with status %04xh: %s", status, why);
+}
+
+static void reply(struct iscsi *i)
+{
+	struct login *l = &i->login;
+	struct misc *m;
+
+	if (l->refusal) {
+		login_refuse(i, l->refusal, "the gateway does not allow it");
+		return;
+	}
+	m = l->out.failed ? NULL : response(i, LOGIN_SUCCESS);
+	if (!m || !tx_misc_data(i, m, l->out_bytes, wr_len(&l->out))) {
+		login_refuse(i, LOGIN_RESOURCES, "the answer does not fit");
+		return;
+	}
+	if (l->transit) {
+		m->bhs[1] |= FLAG_TRANSIT | l->nsg;
+		l->csg = l->nsg;
+	}
+	if (l->proof)
+		m->effect = EFFECT_PROOF_SENT;
+	tx_queue(i, &m->job);
+}
+
+/* T is agreed to, but not out of the security stage before CHAP is done: RFC 7143 section 6.3. */
+void login_advance(struct iscsi *i)
+{
+	struct login *l = &i->login;
+
+	if (l->csg == CSG_SECURITY && l->step != CHAP_PROVEN)
+		l->transit = false;
+	if (!l->transit || l->nsg != CSG_FULL || l->refusal) {
+		reply(i);
+		return;
+	}
+	l->ask = ASK_GRANT;
+	i->ops->enter(i->host);
+}
+
+void iscsi_login_granted(struct iscsi *i, const struct iscsi_grant *grant)
+{
+	struct login *l = &i->login;
+
+	if (i->phase != PHASE_LOGIN || l->ask != ASK_GRANT)
+		return;
+	l->ask = ASK_NOTHING;
+	l->tsih = grant->tsih;
+	i->queue_depth = MIN(MAX(grant->queue_depth, 1u), i->limits.queue_depth);
+	if (grant->target_alias && !i->discovery)
+		text_put(&l->out, "TargetAlias", grant->target_alias);
+	reply(i);
+	if (i->phase == PHASE_LOGIN)
+		ffp_start(i);
+	rx_run(i);
+}
+
+void iscsi_login_refuse(struct iscsi *i, uint16_t status)
+{
+	struct login *l = &i->login;
+
+	if (i->phase != PHASE_LOGIN)
+		return;
+	l->refusal = status;
+	if (l->ask == ASK_NOTHING) /* the next answer will be this */
+		return;
+	l->ask = ASK_NOTHING;
+	reply(i);
+}
+
+/* --- requests ------------------------------------------------------------------------------- */
+
+/* Every request carries these; they may not change: RFC 7143 section 11.12. */
+static bool same_login(const struct login *l, const struct pdu *pdu)
+{
+	return memcmp(l->isid, pdu->bhs + BHS_ISID, sizeof l->isid) == 0 &&
+	       pdu_u16(pdu, BHS_CID) == l->cid && pdu_u16(pdu, BHS_TSIH) == l->tsih &&
+	       pdu->itt == l->itt;
+}
+
+static void start(struct iscsi *i, const struct pdu *pdu)
+{
+	struct login *l = &i->login;
+
+	l->started = true;
+	memcpy(l->isid, pdu->bhs + BHS_ISID, sizeof l->isid);
+	l->tsih = pdu_u16(pdu, BHS_TSIH);
+	l->cid = pdu_u16(pdu, BHS_CID);
+	l->itt = pdu->itt;
+	l->csg = pdu->flags >> 2 & 3;
+	i->expcmdsn = pdu->cmdsn;
+	i->maxcmdsn = pdu->cmdsn - 1; /* shut until the session is there */
+}
+
+/* The fixed part of a request; LOGIN_SUCCESS: well. */
+static enum login_status header_status(struct iscsi *i, const struct pdu *pdu, const char **ret_why)
+{
+	struct login *l = &i->login;
+	bool transit = (pdu->flags & FLAG_TRANSIT) != 0;
+	uint8_t csg = pdu->flags >> 2 & 3, nsg = pdu->flags & 3;
+
+	*ret_why = "another version than 0 is asked for";
+	if (pdu->bhs[3] > 0) /* Version-min */
+		return LOGIN_VERSION;
+	*ret_why = "the session that it names does not exist";
+	if (l->tsih != 0)
+		return LOGIN_NO_SESSION;
+	*ret_why = "ISID, TSIH, CID or task tag changed";
+	if (!same_login(l, pdu))
+		return LOGIN_INITIATOR_ERROR;
+	*ret_why = "the stage is not the one that was agreed on";
+	if (csg != l->csg || csg == 2 || csg == CSG_FULL)
+		return LOGIN_INITIATOR_ERROR;
+	*ret_why = "T and C are both set";
+	if (transit && (pdu->flags & FLAG_CONTINUE))
+		return LOGIN_INITIATOR_ERROR;
+	*ret_why = "no such transition of stages";
+	if (transit && !transition_legal(csg, nsg))
+		return LOGIN_INITIATOR_ERROR;
+	l->transit = transit;
+	l->nsg = nsg;
+	return LOGIN_SUCCESS;
+}
+
+/* A name is taken whole or not at all: a part of it would be another one's name. */
+static enum login_status take_name(struct login *l, char name[ISCSI_NAME_SIZE],
+				   const struct text_pair *pair)
+{
+	if (pair->value_len == 0 || pair->value_len > ISCSI_NAME_MAX)
+		return LOGIN_INITIATOR_ERROR;
+	if (l->names_told || name[0] != '\0')
+		return strcmp(name, pair->value) == 0 ? LOGIN_SUCCESS : LOGIN_INITIATOR_ERROR;
+	memcpy(name, pair->value, pair->value_len + 1);
+	return LOGIN_SUCCESS;
+}
+
+static enum login_status take_session_type(struct login *l, const char *value)
+{
+	bool discovery = strcmp(value, "Discovery") == 0;
+
+	if (!discovery && strcmp(value, "Normal") != 0)
+		return LOGIN_SESSION_TYPE;
+	if (l->names_told && discovery != l->names.discovery)
+		return LOGIN_INITIATOR_ERROR;
+	l->names.discovery = discovery;
+	return LOGIN_SUCCESS;
+}
+
+static enum login_status take_text_key(struct login *l, const struct key *key,
+				       const struct text_pair *pair)
+{
+	switch (key->id) {
+	case KEY_INITIATOR_NAME:
+		return take_name(l, l->names.initiator, pair);
+	case KEY_TARGET_NAME:
+		return take_name(l, l->names.target, pair);
+	case KEY_SESSION_TYPE:
+		return take_session_type(l, pair->value);
+	case KEY_INITIATOR_ALIAS:
+		return LOGIN_SUCCESS;
+	default:
+		chap_take(l, key, pair);
+		return LOGIN_SUCCESS;
+	}
+}
+
+static enum login_status take_pairs(struct iscsi *i)
+{
+	struct login *l = &i->login;
+	struct rd r = rd_over(i->text.bytes, i->text.len);
+	enum key_stage stage = l->csg == CSG_SECURITY ? STAGE_SECURITY : STAGE_OPERATIONAL;
+	enum login_status status = LOGIN_SUCCESS;
+	struct text_pair pair;
+	const struct key *key;
+	int more;
+
+	while ((more = text_next(&r, &pair)) > 0 && status == LOGIN_SUCCESS) {
+		int whose = keys_take(&i->keys, stage, &pair, &key);
+
+		if (whose < 0)
+			return LOGIN_INITIATOR_ERROR;
+		if (whose > 0)
+			status = take_text_key(l, key, &pair);
+	}
+	i->text.len = 0;
+	return more < 0 ? LOGIN_INITIATOR_ERROR : status;
+}
+
+/* The names are known from the first request on, or there is no login. */
+static enum login_status tell_names(struct iscsi *i)
+{
+	struct login *l = &i->login;
+
+	if (l->names_told)
+		return LOGIN_SUCCESS;
+	if (l->names.initiator[0] == '\0' || (!l->names.discovery && l->names.target[0] == '\0'))
+		return LOGIN_MISSING;
+	l->names_told = true;
+	i->discovery = i->keys.discovery = l->names.discovery;
+	l->names.cid = l->cid;
+	l->names.tsih = l->tsih;
+	memcpy(l->names.isid, l->isid, sizeof l->isid);
+	i->ops->names(i->host, &l->names);
+	return LOGIN_SUCCESS;
+}
+
+static void declare(struct iscsi *i)
+{
+	struct login *l = &i->login;
+
+	/* RFC 7143 section 13.9: in the first response that follows TargetName */
+	if (!l->tag_told && !i->discovery)
+		text_put_number(&l->out, "TargetPortalGroupTag", i->portal_group);
+	l->tag_told = true;
+	keys_answer(&i->keys, &l->out);
+	if (l->csg == CSG_OPERATIONAL && !l->declared) {
+		l->declared = true;
+		text_put_number(&l->out, "MaxRecvDataSegmentLength", i->limits.max_recv_segment);
+	}
+}
+
+/* A request is whole. */
+static void act(struct iscsi *i)
+{
+	struct login *l = &i->login;
+	enum login_status status = take_pairs(i);
+
+	if (status == LOGIN_SUCCESS)
+		status = tell_names(i);
+	if (status != LOGIN_SUCCESS) {
+		login_refuse(i, (uint16_t)status, "its text is not acceptable");
+		return;
+	}
+	/* The stage is left with a proof only, so who is here without one skipped it. */
+	if (l->csg == CSG_OPERATIONAL && l->step != CHAP_PROVEN) {
+		login_refuse(i, LOGIN_AUTHENTICATION, "it starts without authentication");
+		return;
+	}
+	l->out = wr_over(l->out_bytes, sizeof l->out_bytes);
+	l->proof = false;
+	declare(i);
+	if (l->csg == CSG_OPERATIONAL) {
+		login_advance(i);
+		return;
+	}
+	switch (chap_act(i)) {
+	case CHAP_REPLY:
+		login_advance(i);
+		return;
+	case CHAP_ASKED:
+		return;
+	default:
+		login_refuse(i, LOGIN_AUTHENTICATION, "CHAP was not offered or not kept to");
+		return;
+	}
+}
+
+void login_run(struct iscsi *i, struct pdu *pdu)
+{
+	struct login *l = &i->login;
+	enum login_status status;
+	const char *why;
+
+	if (!l->started)
+		start(i, pdu);
+	status = header_status(i, pdu, &why);
+	if (status == LOGIN_SUCCESS && ++l->pdus > LOGIN_PDUS_MAX) {
+		why = "it takes too many PDUs";
+		status = LOGIN_INITIATOR_ERROR;
+	}
+	if (status == LOGIN_SUCCESS && !text_append(&i->text, pdu->data, pdu->data_len)) {
+		why = "its text is too long";
+		status = LOGIN_INITIATOR_ERROR;
+	}
+	if (status != LOGIN_SUCCESS) {
+		login_refuse(i, (uint16_t)status, why);
+		return;
+	}
+	if (pdu->flags & FLAG_CONTINUE) { /* RFC 7143 section 6.2: answered with nothing */
+		l->out = wr_over(l->out_bytes, sizeof l->out_bytes);
+		l->proof = false;
+		reply(i);
+		return;
+	}
+	act(i);
+}

@@ -1,0 +1,283 @@
+/* Framing: octets from the network become PDUs. Headers and small things go through a
+ * staging buffer; the data of a PDU goes straight to where it belongs, into a task's
+ * chunks or the segment buffer, whose sizes were checked first. Runs in the session
+ * process; every length here is the peer's. */
+#include "gateway/iscsi/core.h"
+
+static size_t staged(const struct rx *rx)
+{
+	return rx->stage_end - rx->stage_at;
+}
+
+/* Takes up to len staged octets; their number. */
+static size_t stage_take(struct rx *rx, uint8_t *to, size_t len)
+{
+	size_t n = MIN(len, staged(rx));
+
+	if (n > 0 && to)
+		memcpy(to, rx->stage + rx->stage_at, n);
+	rx->stage_at += n;
+	if (rx->stage_at == rx->stage_end)
+		rx->stage_at = rx->stage_end = 0;
+	return n;
+}
+
+/* Where the next octets of data go; NULL: nowhere. */
+static uint8_t *data_place(struct iscsi *i, size_t *ret_len)
+{
+	struct rx *rx = &i->rx;
+	uint8_t *place;
+
+	*ret_len = rx->data_left;
+	if (rx->discard)
+		return NULL;
+	if (!rx->into)
+		return rx->segment + rx->into_at;
+	place = slot_at(i, rx->into, rx->into_at, ret_len);
+	*ret_len = MIN(*ret_len, rx->data_left);
+	return place;
+}
+
+static void data_advance(struct rx *rx, const uint8_t *bytes, size_t len)
+{
+	if (rx->data_digest)
+		rx->crc = crc_feed(rx->crc, bytes, len);
+	rx->into_at += len;
+	rx->data_left -= len;
+}
+
+static bool data_is_direct(const struct rx *rx)
+{
+	return rx->state == RX_DATA && !rx->discard && staged(rx) == 0;
+}
+
+/* Makes room behind what is staged. */
+static void stage_compact(struct rx *rx)
+{
+	if (rx->stage_at == 0 || rx->stage_end < STAGE_SIZE / 2)
+		return;
+	memmove(rx->stage, rx->stage + rx->stage_at, staged(rx));
+	rx->stage_end -= rx->stage_at;
+	rx->stage_at = 0;
+}
+
+size_t iscsi_rx_space(struct iscsi *i, struct iovec iov[], size_t max)
+{
+	struct rx *rx = &i->rx;
+	size_t count = 0, at = 0, left = data_is_direct(rx) ? rx->data_left : 0;
+
+	if (i->phase == PHASE_OVER || max == 0)
+		return 0;
+	for (; left > 0 && count < max; count++) {
+		size_t len = left;
+		uint8_t *to = rx->segment + rx->into_at + at;
+
+		if (rx->into)
+			to = slot_at(i, rx->into, rx->into_at + at, &len);
+		len = MIN(len, left);
+		iov[count] = (struct iovec){to, len};
+		at += len;
+		left -= len;
+	}
+	stage_compact(rx);
+	if (left == 0 && count < max && rx->stage_end < STAGE_SIZE)
+		iov[count++] =
+			(struct iovec){rx->stage + rx->stage_end, STAGE_SIZE - rx->stage_end};
+	return count;
+}
+
+void iscsi_received(struct iscsi *i, size_t len, uint64_t now_ms)
+{
+	struct rx *rx = &i->rx;
+
+	i->now_ms = now_ms;
+	if (i->phase == PHASE_OVER || len == 0)
+		return;
+	rx->last_ms = now_ms;
+	i->ping_open = false;
+	i->ping_missed = 0;
+	if (data_is_direct(rx)) {
+		while (len > 0 && rx->data_left > 0) {
+			size_t n;
+			uint8_t *at = data_place(i, &n);
+
+			n = MIN(n, len);
+			data_advance(rx, at, n);
+			len -= n;
+		}
+	}
+	assert(len <= STAGE_SIZE - rx->stage_end);
+	rx->stage_end += len;
+	rx_run(i);
+}
+
+/* A task that is over takes no data any more. */
+void rx_forget(struct iscsi *i, const struct slot *s)
+{
+	if (i->rx.into != s)
+		return;
+	i->rx.into = NULL;
+	i->rx.discard = true;
+}
+
+static bool may_start(struct iscsi *i)
+{
+	if (i->closing || !tx_has_room(i))
+		return false;
+	return i->phase != PHASE_LOGIN || i->login.ask == ASK_NOTHING;
+}
+
+static size_t head_need(const struct rx *rx)
+{
+	if (rx->head_len < ISCSI_BHS_SIZE)
+		return ISCSI_BHS_SIZE;
+	return ISCSI_BHS_SIZE + rx->head[4] * (size_t)4 + (rx->header_digest ? 4 : 0);
+}
+
+static bool header_intact(const struct rx *rx)
+{
+	size_t covered = rx->head_len - 4;
+	uint8_t want[4];
+
+	crc_wire(crc_feed(CRC_START, rx->head, covered), want);
+	return memcmp(want, rx->head + covered, 4) == 0;
+}
+
+/* RFC 7143 section 7.8: after a header digest error nothing in the stream can be believed, not
+ * even where the next PDU begins; at level 0 the connection ends. */
+static bool head_complete(struct iscsi *i)
+{
+	struct rx *rx = &i->rx;
+
+	if (rx->header_digest && !header_intact(rx)) {
+		connection_end(i, ISCSI_END_DIGEST, "a header digest is wrong");
+		return false;
+	}
+	pdu_decode(rx->head, &rx->pdu);
+	rx->pdu.ahs = rx->head + ISCSI_BHS_SIZE;
+	rx->pdu.data = rx->segment;
+	rx->state = RX_ROUTE;
+	return true;
+}
+
+static bool step_head(struct iscsi *i)
+{
+	struct rx *rx = &i->rx;
+	size_t need;
+
+	if (rx->head_len == 0) {
+		if (!may_start(i))
+			return false;
+		if (i->phase == PHASE_FULL && window_turn(i))
+			return true;
+	}
+	need = head_need(rx);
+	rx->head_len += stage_take(rx, rx->head + rx->head_len, need - rx->head_len);
+	if (rx->head_len < need)
+		return false;
+	if (need == ISCSI_BHS_SIZE && i->phase == PHASE_LOGIN) {
+		pdu_decode(rx->head, &rx->pdu);
+		if (!login_check_header(i, &rx->pdu))
+			return false;
+	}
+	return head_need(rx) > need || head_complete(i);
+}
+
+/* The data's place was decided: what is left of the PDU. */
+static void expect_data(struct rx *rx)
+{
+	size_t len = rx->pdu.data_len;
+
+	rx->data_left = len;
+	rx->crc = CRC_START;
+	rx->tail_len = 0;
+	rx->tail_need = pdu_padding(len) + (rx->data_digest && len > 0 ? 4 : 0);
+	rx->state = RX_DATA;
+}
+
+static bool step_route(struct iscsi *i)
+{
+	struct rx *rx = &i->rx;
+
+	rx->into = NULL;
+	rx->into_at = 0;
+	rx->discard = false;
+	rx->reason = REJECT_INVALID;
+	if (i->phase == PHASE_FULL && ffp_route(i, &rx->pdu) != ROUTE_GO)
+		return false;
+	expect_data(rx);
+	return true;
+}
+
+static bool step_data(struct iscsi *i)
+{
+	struct rx *rx = &i->rx;
+	const uint8_t *from = rx->stage + rx->stage_at;
+	uint8_t *to;
+	size_t len;
+
+	if (rx->data_left == 0) {
+		rx->state = RX_TAIL;
+		return true;
+	}
+	to = data_place(i, &len);
+	len = MIN(len, staged(rx));
+	if (len == 0)
+		return false;
+	data_advance(rx, from, len);
+	(void)stage_take(rx, to, len);
+	return true;
+}
+
+static bool data_intact(const struct rx *rx)
+{
+	size_t padding = pdu_padding(rx->pdu.data_len);
+	uint8_t want[4];
+
+	if (!rx->data_digest || rx->pdu.data_len == 0)
+		return true;
+	crc_wire(crc_feed(rx->crc, rx->tail, padding), want);
+	return memcmp(want, rx->tail + padding, 4) == 0;
+}
+
+static bool step_tail(struct iscsi *i)
+{
+	struct rx *rx = &i->rx;
+
+	rx->tail_len += stage_take(rx, rx->tail + rx->tail_len, rx->tail_need - rx->tail_len);
+	if (rx->tail_len < rx->tail_need)
+		return false;
+	rx->state = RX_HEAD;
+	rx->head_len = 0;
+	if (i->phase == PHASE_LOGIN)
+		login_run(i, &rx->pdu);
+	else
+		ffp_done(i, &rx->pdu, data_intact(rx));
+	rx->into = NULL;
+	return true;
+}
+
+static bool rx_step(struct iscsi *i)
+{
+	switch (i->rx.state) {
+	case RX_HEAD:
+		return step_head(i);
+	case RX_ROUTE:
+		return step_route(i);
+	case RX_DATA:
+		return step_data(i);
+	default:
+		return step_tail(i);
+	}
+}
+
+/* Runs what is staged, as far as it may. Not entered again from a handler's call to the host. */
+void rx_run(struct iscsi *i)
+{
+	if (i->rx.running)
+		return;
+	i->rx.running = true;
+	while (i->phase != PHASE_OVER && rx_step(i))
+		;
+	i->rx.running = false;
+}

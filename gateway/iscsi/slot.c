@@ -1,0 +1,184 @@
+/* Task slots and their buffers. Each slot has a chunk of its own, which takes all
+ * unsolicited data; larger transfers share the other chunks, first come first served.
+ * Runs in the session process; every index here is ours. */
+#include "gateway/iscsi/core.h"
+
+static bool is_command(const struct slot *s)
+{
+	return s->kind == SLOT_COMMAND;
+}
+
+struct slot *slot_new(struct iscsi *i, enum slot_kind kind, const struct pdu *pdu)
+{
+	struct slot *s;
+	unsigned n;
+
+	if (i->free_slot_count == 0 || (pdu->immediate && i->immediate_used == ISCSI_IMMEDIATE_MAX))
+		return NULL;
+	n = i->free_slots[--i->free_slot_count];
+	s = &i->slots[n];
+	memset(s, 0, sizeof *s);
+	s->kind = kind;
+	s->state = SLOT_FILLING;
+	s->answer.kind = JOB_ANSWER;
+	s->ask.kind = JOB_R2T;
+	s->pdu = *pdu;
+	s->task.slot = n;
+	s->task.itt = pdu->itt;
+	s->task.cmdsn = pdu->cmdsn;
+	s->task.immediate = pdu->immediate;
+	i->immediate_used += pdu->immediate;
+	i->itts[n] = pdu->itt;
+	if (is_command(s))
+		i->commands[n / 64] |= 1ull << n % 64;
+	return s;
+}
+
+void slot_activate(struct iscsi *i, struct slot *s)
+{
+	s->state = SLOT_ACTIVE;
+	s->counted = !s->task.immediate;
+	i->window_used += s->counted;
+}
+
+static void take_chunks(struct iscsi *i, struct slot *s, size_t bytes)
+{
+	size_t chunks = (bytes + ISCSI_CHUNK_SIZE - 1) / ISCSI_CHUNK_SIZE;
+
+	while (chunks > 0 && s->extra_count < chunks - 1)
+		s->extra[s->extra_count++] = i->free_extra[--i->free_extra_count];
+}
+
+static bool chunks_free(const struct iscsi *i, const struct slot *s, size_t bytes)
+{
+	size_t chunks = (bytes + ISCSI_CHUNK_SIZE - 1) / ISCSI_CHUNK_SIZE;
+
+	return chunks <= 1 + (size_t)s->extra_count + i->free_extra_count;
+}
+
+bool slot_reserve(struct iscsi *i, struct slot *s, size_t bytes)
+{
+	assert(bytes <= (size_t)ISCSI_TASK_CHUNKS * ISCSI_CHUNK_SIZE);
+	s->reserve = bytes;
+	if ((!i->waiting_first || bytes <= ISCSI_CHUNK_SIZE) && chunks_free(i, s, bytes)) {
+		take_chunks(i, s, bytes);
+		return true;
+	}
+	s->waits_for_chunks = true;
+	s->next_waiting = NULL;
+	*i->waiting_last = s;
+	i->waiting_last = &s->next_waiting;
+	return false;
+}
+
+static void stop_waiting(struct iscsi *i, struct slot *s)
+{
+	struct slot **at = &i->waiting_first;
+
+	while (*at && *at != s)
+		at = &(*at)->next_waiting;
+	if (!*at)
+		return;
+	*at = s->next_waiting;
+	if (!*at)
+		i->waiting_last = at;
+	s->waits_for_chunks = false;
+}
+
+static void serve_waiting(struct iscsi *i)
+{
+	while (i->waiting_first && chunks_free(i, i->waiting_first, i->waiting_first->reserve)) {
+		struct slot *s = i->waiting_first;
+
+		stop_waiting(i, s);
+		take_chunks(i, s, s->reserve);
+		command_buffer_ready(i, s);
+	}
+}
+
+void slot_free(struct iscsi *i, struct slot *s)
+{
+	unsigned n = s->task.slot;
+
+	assert(s->state != SLOT_FREE && !s->in_host);
+	rx_forget(i, s);
+	tx_unqueue(i, &s->answer);
+	tx_unqueue(i, &s->ask);
+	if (s->waits_for_chunks)
+		stop_waiting(i, s);
+	while (s->extra_count > 0)
+		i->free_extra[i->free_extra_count++] = s->extra[--s->extra_count];
+	i->commands[n / 64] &= ~(1ull << n % 64);
+	i->window_used -= s->counted;
+	i->immediate_used -= s->task.immediate;
+	s->state = SLOT_FREE;
+	i->free_slots[i->free_slot_count++] = (uint16_t)n;
+	if (i->lost)
+		return;
+	serve_waiting(i);
+	window_announce(i);
+}
+
+struct slot *slot_of(struct iscsi *i, struct iscsi_task *task)
+{
+	struct slot *s = CONTAINER_OF(task, struct slot, task);
+
+	assert(s == &i->slots[task->slot] && s->state != SLOT_FREE);
+	return s;
+}
+
+struct slot *slot_by_itt(struct iscsi *i, uint32_t itt)
+{
+	for (unsigned word = 0; word < SLOT_WORDS; word++)
+		for (uint64_t left = i->commands[word]; left; left &= left - 1) {
+			unsigned n = word * 64 + (unsigned)__builtin_ctzll(left);
+
+			if (i->itts[n] == itt)
+				return &i->slots[n];
+		}
+	return NULL;
+}
+
+static uint8_t *slot_chunk(struct iscsi *i, const struct slot *s, size_t n)
+{
+	assert(n <= s->extra_count);
+	return i->chunks +
+	       (n == 0 ? (size_t)s->task.slot : ISCSI_TASKS_MAX + (size_t)s->extra[n - 1]) *
+		       ISCSI_CHUNK_SIZE;
+}
+
+uint8_t *slot_at(struct iscsi *i, struct slot *s, size_t offset, size_t *ret_contiguous)
+{
+	size_t within = offset % ISCSI_CHUNK_SIZE;
+
+	*ret_contiguous = ISCSI_CHUNK_SIZE - within;
+	return slot_chunk(i, s, offset / ISCSI_CHUNK_SIZE) + within;
+}
+
+void slot_set_buffer(struct iscsi *i, struct slot *s, size_t bytes)
+{
+	struct iscsi_task *t = &s->task;
+
+	t->iov_count = 0;
+	t->buffer_len = bytes;
+	for (size_t at = 0; at < bytes; at += ISCSI_CHUNK_SIZE)
+		t->iov[t->iov_count++] = (struct iovec){
+			.iov_base = slot_chunk(i, s, at / ISCSI_CHUNK_SIZE),
+			.iov_len = MIN(bytes - at, ISCSI_CHUNK_SIZE),
+		};
+}
+
+void aborted_remember(struct iscsi *i, uint32_t itt)
+{
+	i->aborted[i->aborted_next] = itt;
+	i->aborted_next = (i->aborted_next + 1) % ABORTED_MAX;
+	i->aborted_count = MIN(i->aborted_count + 1, ABORTED_MAX);
+}
+
+bool aborted_known(const struct iscsi *i, uint32_t itt)
+{
+	for (unsigned n = 0; n < i->aborted_count; n++)
+		if (i->aborted[n] == itt)
+			return true;
+	return false;
+}

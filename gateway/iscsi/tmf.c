@@ -1,0 +1,244 @@
+/* Task management and Logout, RFC 7143 sections 11.5, 11.6, 11.14, 11.15: both end
+ * tasks, and both answer only when the last of these has ended. For the tasks of
+ * this session alone. Runs in the session process. */
+#include "gateway/iscsi/core.h"
+
+enum tmf_verdict {
+	TMF_COMPLETE = 0,
+	TMF_NO_TASK = 1,
+	TMF_NO_LUN = 2,
+	TMF_NO_REASSIGN = 4,
+	TMF_NOT_SUPPORTED = 5,
+};
+
+enum tmf_scope { SCOPE_NONE, SCOPE_TASK, SCOPE_LUN, SCOPE_TARGET };
+
+static const struct function {
+	uint8_t function;
+	enum tmf_scope scope;
+	enum tmf_verdict verdict;
+} functions[] = {
+	{TMF_ABORT_TASK, SCOPE_TASK, TMF_COMPLETE},
+	{TMF_ABORT_TASK_SET, SCOPE_LUN, TMF_COMPLETE},
+	{TMF_CLEAR_ACA, SCOPE_NONE, TMF_NOT_SUPPORTED}, /* NormACA is 0 */
+	{TMF_CLEAR_TASK_SET, SCOPE_LUN, TMF_COMPLETE},	/* one task set for each I_T nexus */
+	{TMF_LUN_RESET, SCOPE_LUN, TMF_COMPLETE},
+	{TMF_TARGET_WARM_RESET, SCOPE_TARGET, TMF_COMPLETE},
+	{TMF_TARGET_COLD_RESET, SCOPE_TARGET, TMF_COMPLETE},
+	{TMF_TASK_REASSIGN, SCOPE_NONE, TMF_NO_REASSIGN}, /* ErrorRecoveryLevel is 0 */
+};
+
+static bool set_is_empty(const uint64_t set[SLOT_WORDS])
+{
+	uint64_t any = 0;
+
+	for (unsigned n = 0; n < SLOT_WORDS; n++)
+		any |= set[n];
+	return any == 0;
+}
+
+static void set_add(uint64_t set[SLOT_WORDS], const struct slot *s)
+{
+	set[s->task.slot / 64] |= 1ull << s->task.slot % 64;
+}
+
+static void set_remove(uint64_t set[SLOT_WORDS], const struct slot *s)
+{
+	set[s->task.slot / 64] &= ~(1ull << s->task.slot % 64);
+}
+
+static bool can_end(const struct slot *s)
+{
+	return s->kind == SLOT_COMMAND &&
+	       (s->state == SLOT_HELD || s->state == SLOT_ACTIVE || s->state == SLOT_CANCELLING);
+}
+
+/* True: the task is over. False: something still runs for it. */
+static bool task_cancel(struct iscsi *i, struct slot *s)
+{
+	aborted_remember(i, s->task.itt);
+	if (s->state == SLOT_HELD) {
+		i->held_count--;
+		window_plug(i, s->task.cmdsn);
+	}
+	if (s->state == SLOT_CANCELLING || (s->in_host && !i->ops->cancel(i->host, &s->task))) {
+		s->state = SLOT_CANCELLING;
+		s->fault = FAULT_NONE; /* no response any more */
+		tx_unqueue(i, &s->ask);
+		return false;
+	}
+	s->in_host = false;
+	slot_free(i, s);
+	return true;
+}
+
+void tmf_cancel(struct iscsi *i, uint64_t set[SLOT_WORDS])
+{
+	for (unsigned n = 0; n < ISCSI_TASKS_MAX; n++) {
+		struct slot *s = &i->slots[n];
+
+		if ((set[n / 64] & 1ull << n % 64) && (!can_end(s) || task_cancel(i, s)))
+			set_remove(set, s);
+	}
+}
+
+/* Answers when nothing is left to wait for. */
+static void answer_if_done(struct iscsi *i, struct slot *s)
+{
+	uint8_t function = s->pdu.flags & 0x7f;
+
+	if (!set_is_empty(s->waits))
+		return;
+	s->state = SLOT_ANSWERING;
+	tx_queue(i, &s->answer);
+	if (s->kind == SLOT_LOGOUT && s->verdict == 0)
+		connection_end(i, ISCSI_END_LOGOUT, "the initiator logged out");
+	if (s->kind == SLOT_TMF && function == TMF_TARGET_COLD_RESET)
+		connection_end(i, ISCSI_END_LOGOUT, "the initiator asked for a target cold reset");
+}
+
+void tmf_task_over(struct iscsi *i, const struct slot *over)
+{
+	for (unsigned n = 0; n < ISCSI_TASKS_MAX; n++) {
+		struct slot *s = &i->slots[n];
+
+		if (s->state != SLOT_ACTIVE || (s->kind != SLOT_TMF && s->kind != SLOT_LOGOUT))
+			continue;
+		set_remove(s->waits, over);
+		answer_if_done(i, s);
+	}
+}
+
+static enum tmf_verdict abort_task(struct iscsi *i, const struct pdu *pdu, uint64_t set[])
+{
+	uint32_t ref = pdu_u32(pdu, BHS_REFCMDSN);
+	struct slot *s = slot_by_itt(i, pdu_u32(pdu, BHS_RTT));
+
+	if (s && can_end(s) && memcmp(s->task.lun, pdu->bhs + BHS_LUN, 8) == 0) {
+		set_add(set, s);
+		return TMF_COMPLETE;
+	}
+	/* RFC 7143 section 11.6.1: a command that has not come yet counts as received */
+	if (!s && serial_before(ref, pdu->cmdsn) && window_expects(i, ref)) {
+		window_plug(i, ref);
+		return TMF_COMPLETE;
+	}
+	return TMF_NO_TASK;
+}
+
+/* All tasks that were sent before this request: on its LUN, or on all. */
+static void collect(struct iscsi *i, const struct pdu *pdu, bool all_luns, uint64_t set[])
+{
+	for (unsigned n = 0; n < ISCSI_TASKS_MAX; n++) {
+		const struct slot *s = &i->slots[n];
+
+		if (!can_end(s) || (!all_luns && memcmp(s->task.lun, pdu->bhs + BHS_LUN, 8) != 0))
+			continue;
+		if (s->task.immediate || serial_before(s->task.cmdsn, pdu->cmdsn))
+			set_add(set, s);
+	}
+}
+
+static enum tmf_verdict choose(struct iscsi *i, const struct pdu *pdu, uint64_t set[])
+{
+	const struct function *f = NULL;
+
+	for (size_t n = 0; n < ARRAY_LEN(functions) && !f; n++)
+		if (functions[n].function == (pdu->flags & 0x7f))
+			f = &functions[n];
+	if (!f)
+		return TMF_NOT_SUPPORTED;
+	if (f->scope == SCOPE_TASK)
+		return abort_task(i, pdu, set);
+	if (f->scope == SCOPE_LUN && !i->ops->lun_exists(i->host, pdu->bhs + BHS_LUN))
+		return TMF_NO_LUN;
+	if (f->scope != SCOPE_NONE)
+		collect(i, pdu, f->scope == SCOPE_TARGET, set);
+	return f->verdict;
+}
+
+/* A slot that waits for tasks; NULL: rejected. */
+static struct slot *waiter_new(struct iscsi *i, enum slot_kind kind, const struct pdu *pdu)
+{
+	struct slot *s = slot_new(i, kind, pdu);
+
+	if (!s) {
+		reject(i, pdu, pdu->immediate ? REJECT_IMMEDIATE : REJECT_RESOURCES);
+		return NULL;
+	}
+	slot_activate(i, s);
+	return s;
+}
+
+void tmf_run(struct iscsi *i, struct pdu *pdu, bool digest_ok)
+{
+	struct slot *s;
+
+	(void)digest_ok;
+	if (!pdu->final || pdu->data_len > 0 || pdu->itt == TAG_NONE) {
+		reject(i, pdu, REJECT_INVALID_FIELD);
+		return;
+	}
+	s = waiter_new(i, SLOT_TMF, pdu);
+	if (!s)
+		return;
+	s->verdict = (uint8_t)choose(i, pdu, s->waits);
+	tmf_cancel(i, s->waits);
+	answer_if_done(i, s);
+}
+
+enum { LOGOUT_SESSION, LOGOUT_CONNECTION, LOGOUT_FOR_RECOVERY };
+enum { LOGOUT_DONE = 0, LOGOUT_NO_CID = 1, LOGOUT_NO_RECOVERY = 2 };
+
+void logout_run(struct iscsi *i, struct pdu *pdu, bool digest_ok)
+{
+	uint8_t reason = pdu->flags & 0x7f;
+	struct slot *s;
+
+	(void)digest_ok;
+	if (!pdu->final || pdu->data_len > 0 || pdu->itt == TAG_NONE ||
+	    reason > LOGOUT_FOR_RECOVERY) {
+		reject(i, pdu, REJECT_INVALID_FIELD);
+		return;
+	}
+	s = waiter_new(i, SLOT_LOGOUT, pdu);
+	if (!s)
+		return;
+	if (reason == LOGOUT_FOR_RECOVERY)
+		s->verdict = LOGOUT_NO_RECOVERY;
+	else if (reason == LOGOUT_CONNECTION && pdu_u16(pdu, BHS_CID) != i->login.cid)
+		s->verdict = LOGOUT_NO_CID;
+	if (s->verdict == LOGOUT_DONE) {
+		i->closing = true;
+		for (unsigned n = 0; n < ISCSI_TASKS_MAX; n++)
+			if (can_end(&i->slots[n]))
+				set_add(s->waits, &i->slots[n]);
+		tmf_cancel(i, s->waits);
+	}
+	answer_if_done(i, s);
+}
+
+void tmf_frame(struct iscsi *i, struct slot *s, uint8_t bhs[ISCSI_BHS_SIZE])
+{
+	bool logout = s->kind == SLOT_LOGOUT;
+
+	bhs_start(bhs, logout ? OP_LOGOUT_RESPONSE : OP_TMF_RESPONSE, FLAG_FINAL, s->task.itt);
+	bhs[2] = s->verdict;
+	if (!logout)
+		return;
+	put_be(bhs + 40, 2, i->keys.result[KEY_TIME2WAIT]);
+	put_be(bhs + 42, 2, 0); /* Time2Retain: at level 0 nothing is kept */
+}
+
+void iscsi_task_end(struct iscsi *i, struct iscsi_task *task)
+{
+	struct slot *s = slot_of(i, task);
+
+	assert(s->state == SLOT_CANCELLING);
+	s->in_host = false;
+	tmf_task_over(i, s);
+	if (s->fault != FAULT_NONE && !i->lost)
+		command_fail(i, s);
+	else
+		slot_free(i, s);
+}

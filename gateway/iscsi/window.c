@@ -1,0 +1,113 @@
+/* Command numbering, RFC 7143 section 4.2.2.1: which PDU is next, which waits, which
+ * is dropped in silence, and how far the window is open. Runs in the session
+ * process; CmdSNs are the peer's and are only compared. */
+#include "gateway/iscsi/core.h"
+
+static bool plugged(const struct iscsi *i, uint32_t cmdsn)
+{
+	return (i->plugged[cmdsn / 64 % 4] & 1ull << cmdsn % 64) != 0;
+}
+
+static struct slot *held_at(struct iscsi *i, uint32_t cmdsn)
+{
+	for (unsigned n = 0; i->held_count > 0 && n < ISCSI_TASKS_MAX; n++)
+		if (i->slots[n].state == SLOT_HELD && i->slots[n].task.cmdsn == cmdsn)
+			return &i->slots[n];
+	return NULL;
+}
+
+enum order window_order(struct iscsi *i, const struct pdu *pdu)
+{
+	uint32_t cmdsn = pdu->cmdsn;
+
+	if (pdu->immediate)
+		return ORDER_NOW;
+	if (serial_before(cmdsn, i->expcmdsn) || !serial_at_most(cmdsn, i->maxcmdsn))
+		return ORDER_DROP;
+	if (cmdsn == i->expcmdsn)
+		return ORDER_NOW;
+	return held_at(i, cmdsn) || plugged(i, cmdsn) ? ORDER_DROP : ORDER_LATER;
+}
+
+/* How many commands may come, from ExpCmdSN on. */
+static uint32_t window_open(struct iscsi *i)
+{
+	uint32_t depth = MIN(i->queue_depth, ISCSI_WINDOW_MAX),
+		 unused = depth > i->window_used ? depth - i->window_used : 0;
+
+	if (i->discovery || unused == 0)
+		return unused;
+	return MIN(unused, i->ops->room(i->host));
+}
+
+uint32_t window_max(struct iscsi *i)
+{
+	uint32_t max;
+
+	if (i->phase == PHASE_FULL) {
+		max = i->expcmdsn + window_open(i) - 1;
+		if (serial_before(i->maxcmdsn, max))
+			i->maxcmdsn = max;
+	}
+	return i->maxcmdsn;
+}
+
+/* An initiator that was told of a shut window learns from nothing else that it is open again. */
+void window_announce(struct iscsi *i)
+{
+	struct misc *m;
+
+	if (i->phase != PHASE_FULL || i->maxcmdsn != i->expcmdsn - 1 || i->tx.first ||
+	    i->tx.window_queued || window_open(i) == 0)
+		return;
+	m = tx_misc(i, OP_NOP_IN, TAG_NONE);
+	if (!m)
+		return;
+	bhs_u32(m->bhs, BHS_TTT, TAG_NONE);
+	m->effect = EFFECT_WINDOW;
+	i->tx.window_queued = true;
+	tx_queue(i, &m->job);
+}
+
+void iscsi_room_changed(struct iscsi *i)
+{
+	window_announce(i);
+	rx_run(i);
+}
+
+bool window_expects(struct iscsi *i, uint32_t cmdsn)
+{
+	return !serial_before(cmdsn, i->expcmdsn) && serial_at_most(cmdsn, i->maxcmdsn) &&
+	       !held_at(i, cmdsn) && !plugged(i, cmdsn);
+}
+
+void window_plug(struct iscsi *i, uint32_t cmdsn)
+{
+	if (plugged(i, cmdsn))
+		return;
+	i->plugged[cmdsn / 64 % 4] |= 1ull << cmdsn % 64;
+	i->plug_count++;
+}
+
+bool window_turn(struct iscsi *i)
+{
+	uint32_t next = i->expcmdsn;
+	struct slot *s;
+
+	if (i->plug_count > 0 && plugged(i, next)) {
+		i->plugged[next / 64 % 4] &= ~(1ull << next % 64);
+		i->plug_count--;
+		i->expcmdsn++;
+		return true;
+	}
+	s = held_at(i, next);
+	if (!s)
+		return false;
+	i->held_count--;
+	i->expcmdsn++;
+	if (s->kind == SLOT_COMMAND)
+		command_turn(i, s);
+	else
+		ffp_turn(i, s);
+	return true;
+}
