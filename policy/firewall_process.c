@@ -40,8 +40,10 @@ struct firewall {
 	struct firewall_netlink netlink;
 	const char *nft; /* NULL: there is none */
 	int unload_fd;	 /* unload_script */
-	struct firewall_status ready;
-	int result; /* of firewall_main() */
+	struct firewall_status ready, owed;
+	uint32_t owed_type; /* FIREWALL_INVALID: none */
+	bool over;	    /* ends when nothing is owed */
+	int result;	    /* of firewall_main() */
 };
 
 /* --- nft ---------------------------------------------------------------------------------- */
@@ -142,17 +144,31 @@ static int nft_run(const char *nft, int script_fd, char *ret_why, size_t size)
 
 /* --- requests ----------------------------------------------------------------------------- */
 
-/* The monitor reads its channel; when it does not, it is to start a new process. */
-static void answer(struct firewall *f, uint32_t type, const struct firewall_status *status)
+/* One answer may be owed: while the monitor does not read, neither do we, so that it finds its own
+ * side of the channel full and nothing queues without bound. */
+static void answer_send(struct firewall *f)
 {
-	int r = CHANNEL_SEND(&f->channel, type, status);
+	int r = CHANNEL_SEND(&f->channel, f->owed_type, &f->owed);
 
+	if (r == 0)
+		f->owed_type = FIREWALL_INVALID;
+	if (r == 0 || r == -EAGAIN)
+		r = loop_change(f->loop, &f->watch, r == 0 ? EPOLLIN : EPOLLOUT);
 	if (r < 0) {
 		log_error("the monitor takes no answer: %s; this process ends, the tables stay",
 			  strerror(-r));
 		f->result = 1;
-		loop_stop(f->loop);
 	}
+	if (r < 0 || (f->over && !f->owed_type))
+		loop_stop(f->loop);
+}
+
+static void answer(struct firewall *f, uint32_t type, const struct firewall_status *status)
+{
+	assert(!f->owed_type);
+	f->owed_type = type;
+	f->owed = *status;
+	answer_send(f);
 }
 
 static int script_check(int fd, char *ret_why, size_t size)
@@ -200,7 +216,6 @@ static void request_unload(struct firewall *f, struct message *m)
 		f->result = 1;
 	}
 	answer(f, FIREWALL_LOADED, &status);
-	loop_stop(f->loop);
 }
 
 static void ban_explain(int error, bool set, char *ret_why, size_t size)
@@ -269,12 +284,11 @@ static void request_run(struct firewall *f, struct message *m)
 	for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
 		if (requests[i].type != m->type)
 			continue;
+		f->over = m->type == FIREWALL_UNLOAD;
 		if (f->ready.ok)
 			requests[i].run(f, m);
 		else
 			answer(f, requests[i].answer, &f->ready);
-		if (!f->ready.ok && m->type == FIREWALL_UNLOAD)
-			loop_stop(f->loop);
 		return;
 	}
 }
@@ -283,9 +297,14 @@ static void channel_ready(struct watch *w, uint32_t ready)
 {
 	struct firewall *f = CONTAINER_OF(w, struct firewall, watch);
 	static struct message m; /* 4 KiB: not on the stack */
-	int r = channel_receive(&f->channel, &m);
+	int r;
 
 	(void)ready;
+	if (f->owed_type) {
+		answer_send(f);
+		return;
+	}
+	r = channel_receive(&f->channel, &m);
 	if (r > 0) {
 		request_run(f, &m);
 		message_close_fds(&m);

@@ -152,6 +152,21 @@ def test_ban_refused(firewall):
         check(not firewall.ban("192.0.2.9", seconds)[0], f"a ban for {seconds} s is refused")
 
 
+def test_flood(firewall):
+    """The monitor sends all bans of before a restart at once, and reads the answers later."""
+    firewall.channel.setblocking(False)
+    sent = 0
+    try:
+        while sent < 4000:
+            firewall.channel.send(peer.change_packet(peer.BAN, f"198.18.{sent // 256}.{sent % 256}", 600))
+            sent += 1
+    except BlockingIOError:
+        pass
+    firewall.channel.settimeout(20)
+    good = sum(firewall.answer(peer.BANNED)[0] for _ in range(sent))
+    check(good == sent and firewall.ban("198.18.0.0")[0], "many bans at once are all answered", f"{good} of {sent}")
+
+
 def test_full(net, firewall):
     many = ",".join(f"172.{16 + n // 65536}.{n // 256 % 256}.{n % 256} timeout 1h" for n in range(65536))
     net.gateway.run("nft", "flush", "set", "inet", "sallyport-bans", "v4")
@@ -217,6 +232,7 @@ def run(net):
         test_ban_v6(net, firewall)
         test_ban_times(net, firewall)
         test_ban_refused(firewall)
+        test_flood(firewall)
         test_full(net, firewall)
     test_lifetime(net, listeners, foreign)
     test_rights(net)

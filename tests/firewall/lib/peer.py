@@ -17,6 +17,15 @@ STARTER = ("import os, sys\nfd = int(sys.argv[1])\nos.dup2(fd, 3)\n"
            "os.execve(sys.argv[2], sys.argv[2:], {})")
 
 
+def change_packet(kind, block, seconds):
+    """BAN or UNBAN of a block; an address alone is its own /32 or /64."""
+    address, _, prefix = block.partition("/")
+    six = ":" in address
+    octets = socket.inet_pton(socket.AF_INET6 if six else socket.AF_INET, address).ljust(16, b"\0")
+    return struct.pack("=IB16s3xIB3xII", kind, 6 if six else 4, octets, 0, int(prefix or (64 if six else 32)),
+                       seconds, 0)
+
+
 class Firewall:
     """`sallyport internal firewall` in a host's namespace, with our socket as its channel."""
 
@@ -66,11 +75,7 @@ class Firewall:
         return self.answer(LOADED)[:2]
 
     def change(self, kind, block, seconds=0):
-        address, _, prefix = block.partition("/")
-        six = ":" in address
-        octets = socket.inet_pton(socket.AF_INET6 if six else socket.AF_INET, address).ljust(16, b"\0")
-        self.channel.send(struct.pack("=IB16s3xIB3xII", kind, 6 if six else 4, octets, 0,
-                                      int(prefix or (64 if six else 32)), seconds, 0))
+        self.channel.send(change_packet(kind, block, seconds))
         return self.answer(BANNED)[:2]
 
     def ban(self, block, seconds=600):
