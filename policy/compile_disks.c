@@ -107,7 +107,7 @@ static void path_compile(struct compiler *c, const struct node *on, struct polic
 	if (path_absolute(c->folder, on->text, path) < 0 || path_resolve(path, resolved) < 0) {
 		diagnose_error(c->d, on->at, "\"%s\" is no path for a disk",
 			       shown_text(on->text).text);
-		diagnose_hint(c->d, "write the path without \"..\"");
+		diagnose_hint(c->d, "write the path without \"..\" and links that lead nowhere");
 		return;
 	}
 	disk->path = compile_copy(c, path);
@@ -132,9 +132,7 @@ static int by_path(const void *a, const void *b)
 	const struct disk_file *x = a, *y = b;
 	int r = strcmp(x->resolved, y->resolved);
 
-	if (r != 0)
-		return r;
-	return x->node->at.line < y->node->at.line ? -1 : 1;
+	return r ? r : place_compare(x->node->at, y->node->at);
 }
 
 static int by_inode(const void *a, const void *b)
@@ -147,7 +145,7 @@ static int by_inode(const void *a, const void *b)
 		return x->device < y->device ? -1 : 1;
 	if (x->inode != y->inode)
 		return x->inode < y->inode ? -1 : 1;
-	return x->node->at.line < y->node->at.line ? -1 : 1;
+	return place_compare(x->node->at, y->node->at);
 }
 
 static bool same_inode(const struct disk_file *x, const struct disk_file *y)

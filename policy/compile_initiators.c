@@ -74,7 +74,7 @@ static int from_compare(const void *a, const void *b)
 		return r;
 	if (x->prefix != y->prefix)
 		return x->prefix < y->prefix ? -1 : 1;
-	return x->node->at.column < y->node->at.column ? -1 : 1;
+	return place_compare(x->node->at, y->node->at);
 }
 
 /* Two networks are apart, or one lies within the other. */

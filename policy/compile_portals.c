@@ -88,9 +88,7 @@ static int listen_compare(const void *a, const void *b)
 		return r;
 	if (e->ip.scope != f->ip.scope)
 		return e->ip.scope < f->ip.scope ? -1 : 1;
-	if (x->node->at.line != y->node->at.line)
-		return x->node->at.line < y->node->at.line ? -1 : 1;
-	return x->node->at.column < y->node->at.column ? -1 : 1;
+	return place_compare(x->node->at, y->node->at);
 }
 
 static void listen_rows_check(struct compiler *c, const struct listen_row *rows, size_t count)

@@ -3,19 +3,12 @@
  * is in the store. Runs in the monitor and the command line. Everything is sorted first. */
 #include "policy/compile.h"
 
-static int place_compare(const struct node *a, const struct node *b)
-{
-	if (a->at.line != b->at.line)
-		return a->at.line < b->at.line ? -1 : 1;
-	return a->at.column < b->at.column ? -1 : a->at.column > b->at.column;
-}
-
 static int by_user(const void *a, const void *b)
 {
 	const struct user_row *x = a, *y = b;
 	int r = strcmp(x->user, y->user);
 
-	return r ? r : place_compare(x->user_node, y->user_node);
+	return r ? r : place_compare(x->user_node->at, y->user_node->at);
 }
 
 static int by_initiator(const void *a, const void *b)
@@ -23,7 +16,7 @@ static int by_initiator(const void *a, const void *b)
 	const struct user_row *x = a, *y = b;
 	int r = strcmp(x->initiator, y->initiator);
 
-	return r ? r : place_compare(x->user_node, y->user_node);
+	return r ? r : place_compare(x->user_node->at, y->user_node->at);
 }
 
 /* Rows without a mutual name come last. */
@@ -35,7 +28,7 @@ static int by_mutual(const void *a, const void *b)
 	if (!x->mutual || !y->mutual)
 		return (x->mutual == NULL) - (y->mutual == NULL);
 	r = strcmp(x->mutual, y->mutual);
-	return r ? r : place_compare(x->mutual_node, y->mutual_node);
+	return r ? r : place_compare(x->mutual_node->at, y->mutual_node->at);
 }
 
 static void secret_check(struct compiler *c, const char *name, const struct node *n)

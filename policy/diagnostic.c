@@ -33,6 +33,13 @@ struct diagnostics {
 	bool sorted;
 };
 
+int place_compare(struct place a, struct place b)
+{
+	if (a.line != b.line)
+		return a.line < b.line ? -1 : 1;
+	return a.column < b.column ? -1 : a.column > b.column;
+}
+
 static int lines_find(struct diagnostics *d)
 {
 	size_t n = 1;
@@ -256,11 +263,9 @@ static int mistake_compare(const void *a, const void *b)
 {
 	const struct mistake *x = a, *y = b;
 
-	if (x->at.line != y->at.line)
-		return x->at.line < y->at.line ? -1 : 1;
-	if (x->at.column != y->at.column)
-		return x->at.column < y->at.column ? -1 : 1;
-	return x->order < y->order ? -1 : x->order > y->order;
+	int r = place_compare(x->at, y->at);
+
+	return r ? r : x->order < y->order ? -1 : x->order > y->order;
 }
 
 static void mistakes_sort(struct diagnostics *d)

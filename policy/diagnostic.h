@@ -12,6 +12,8 @@ struct place {
 	uint32_t line, column, end_line, end_column;
 };
 
+int place_compare(struct place a, struct place b); /* by where they begin */
+
 enum severity { SEVERITY_INVALID, SEVERITY_ERROR, SEVERITY_WARNING };
 
 struct diagnostics;

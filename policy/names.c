@@ -9,15 +9,8 @@ static int row_compare(const void *a, const void *b)
 {
 	const struct name_row *x = a, *y = b;
 	int r = strcmp(x->name, y->name);
-	struct place p, q;
 
-	if (r != 0)
-		return r;
-	p = node_place(x->node);
-	q = node_place(y->node);
-	if (p.line != q.line)
-		return p.line < q.line ? -1 : 1;
-	return p.column < q.column ? -1 : p.column > q.column;
+	return r ? r : place_compare(node_place(x->node), node_place(y->node));
 }
 
 bool names_make(struct compiler *c, struct names *names, size_t space)

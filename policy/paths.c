@@ -2,6 +2,7 @@
  * words; what the file system answers is for early mistakes only: the monitor decides again, on
  * open descriptors, when it claims a disk. */
 #include <stdio.h>
+#include <sys/stat.h>
 #include "policy/compile.h"
 
 /* Appends "/part" to a path. */
@@ -42,11 +43,14 @@ int path_resolve(const char *path, char ret_path[PATH_MAX])
 {
 	char head[PATH_MAX], found[PATH_MAX];
 	size_t cut = strlen(path);
+	struct stat st;
 
 	if (!string_copy(head, sizeof head, path))
 		return -ENAMETOOLONG;
 	/* The longest part that exists, then the rest as it is written. */
 	while (!realpath(cut > 0 ? head : "/", found)) {
+		if (lstat(head, &st) == 0 && S_ISLNK(st.st_mode))
+			return -ELOOP; /* to nowhere: what is made there is somewhere else */
 		while (cut > 0 && head[--cut] != '/')
 			;
 		head[cut] = '\0';

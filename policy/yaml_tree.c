@@ -110,11 +110,7 @@ static int value_compare(const void *a, const void *b)
 	const struct node *x = *(struct node *const *)a, *y = *(struct node *const *)b;
 	int r = strcmp(x->key->text, y->key->text);
 
-	if (r != 0)
-		return r;
-	if (x->key->at.line != y->key->at.line)
-		return x->key->at.line < y->key->at.line ? -1 : 1;
-	return x->key->at.column < y->key->at.column ? -1 : 1;
+	return r ? r : place_compare(x->key->at, y->key->at);
 }
 
 static void map_remove_duplicates(struct node *map)

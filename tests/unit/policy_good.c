@@ -1,0 +1,389 @@
+/* What a right policy becomes: every key, every default, paths and files as they are found, and
+ * sizes that a large site has. */
+#include "tests/unit/test.h"
+
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include "gateway/base/clock.h"
+#include "gateway/base/fd.h"
+#include "policy/firewall.h"
+#include "policy/types.h"
+
+static struct tests t;
+
+#define TARGET "iqn.2026-11.net.example.gw:vault"
+#define CLIENT "iqn.1994-05.com.redhat:client"
+#define HERE   "portals: {here: {listen: ['127.0.0.1:3260'], transport: plain}}\n"
+#define CHAP   "chap: {user: alice, mutual: gw-a}"
+#define ENTRY  "initiators: {" CLIENT ": {" CHAP "}}"
+
+/* Compiles; *ret_said is what was said. */
+static int parse(const char *text, struct policy **ret_policy, char **ret_said)
+{
+	size_t len = 0;
+	FILE *f = open_memstream(ret_said, &len);
+	struct policy_options options = {.messages = f};
+	int r;
+
+	*ret_policy = NULL;
+	r = policy_parse("policy.yaml", text, strlen(text), &options, ret_policy);
+	assert_int_equal(fclose(f), 0);
+	return r;
+}
+
+static struct policy *taken(const char *text)
+{
+	char *said = NULL;
+	struct policy *p;
+
+	if (parse(text, &p, &said) < 0)
+		fail_msg("%s", said);
+	free(said);
+	return p;
+}
+
+static void test_everything(void **state)
+{
+	struct policy *p =
+		taken("version: 1\n"
+		      "portals:\n"
+		      "  wan: {listen: ['0.0.0.0:3261', '[::]:3261'], transport: plain, "
+		      "accept_risk: true}\n"
+		      "  here: {listen: [127.0.0.1:3260], transport: plain}\n"
+		      "disks:\n"
+		      "  vault: {file: disks/vault.img, size: 20GiB}\n"
+		      "  archive: {device: /dev/vg0/no-such-archive, read_only: true}\n"
+		      "  scratch: {memory: 256MiB}\n"
+		      "targets:\n"
+		      "  IQN.2026-11.net.example.GW:vault:\n"
+		      "    alias: Vault\n"
+		      "    portals: [here, wan]\n"
+		      "    luns: {1: archive, 0: vault, 2: scratch}\n"
+		      "    initiators:\n"
+		      "      " CLIENT ":\n"
+		      "        from: [203.0.113.7, '2001:db8:7::/64']\n"
+		      "        chap: {user: alice, mutual: gw-a, algorithms: [md5]}\n"
+		      "        luns: {1: read-only, 0: read-write}\n"
+		      "auth: {algorithms: [sha256], bans: {after: 3, within: 1m, for: 2h}}\n"
+		      "firewall: {manage: false}\n"
+		      "audit: {commands: writes, durability: handed-over}\n"
+		      "gateway: {disk_roots: [disks, /dev], operators: [bob], login_timeout: 5s,\n"
+		      "  logins_at_once: 8, connections: 100, io: threads}\n");
+	const struct policy_target *v = &p->targets[0];
+	const struct policy_initiator *i = &v->initiators[0];
+
+	(void)state;
+	assert_int_equal(p->portal_count, 2);
+	assert_string_equal(p->portals[0].name, "wan");
+	assert_int_equal(p->portals[0].listen_count, 2);
+	assert_true(p->portals[0].accept_risk && !p->portals[0].loopback);
+	assert_true(p->portals[1].loopback);
+	assert_int_equal(p->disks[0].kind, POLICY_FILE);
+	assert_int_equal(p->disks[0].size_bytes, UINT64_C(20) << 30);
+	assert_int_equal(p->disks[0].path[0], '/');
+	assert_non_null(strstr(p->disks[0].path, "/disks/vault.img"));
+	assert_true(p->disks[1].read_only);
+	assert_int_equal(p->disks[2].size_bytes, 256 << 20);
+	assert_string_equal(v->name, TARGET);
+	assert_string_equal(v->alias, "Vault");
+	assert_int_equal(v->portals[0], 1);
+	assert_int_equal(v->luns[1].lun, 1);
+	assert_int_equal(v->luns[1].disk, 1);
+	assert_int_equal(i->from_count, 2);
+	assert_int_equal(i->line, 15);
+	assert_int_equal(i->from_line, 16);
+	assert_int_equal(i->chap_line, 17);
+	assert_int_equal(i->algorithms, 1U << 5);
+	assert_int_equal(i->access_count, 2);
+	assert_true(i->access[0].lun == 0 && i->access[0].writable);
+	assert_true(i->access[1].lun == 1 && !i->access[1].writable);
+	assert_int_equal(p->algorithms, 1U << 7);
+	assert_int_equal(p->ban_after, 3);
+	assert_int_equal(p->ban_within_s, 60);
+	assert_int_equal(p->ban_for_s, 7200);
+	assert_true(!p->manage_firewall && p->audit_writes_only);
+	assert_int_equal(p->disk_root_count, 2);
+	assert_string_equal(p->operators[0], "bob");
+	assert_int_equal(p->login_timeout_ms, 5000);
+	assert_int_equal(p->logins_at_once, 8);
+	assert_int_equal(p->connections, 100);
+	assert_int_equal(p->io, POLICY_IO_THREADS);
+	assert_int_equal(p->warnings, 3); /* plain on a network, md5, no firewall */
+	policy_free(p);
+}
+
+static void test_defaults(void **state)
+{
+	struct policy *p = taken("version: 1\n" HERE "disks: {a: {memory: 1MiB, read_only: true}}\n"
+				 "targets: {" TARGET ": {portals: [here], luns: {0: a}, " ENTRY
+				 "}}\n");
+	const struct policy_initiator *i = &p->targets[0].initiators[0];
+
+	(void)state;
+	assert_int_equal(p->algorithms, 1U << 7 | 1U << 8);
+	assert_int_equal(i->algorithms, p->algorithms);
+	assert_int_equal(p->ban_after, 5);
+	assert_int_equal(p->ban_within_s, 600);
+	assert_int_equal(p->ban_for_s, 600);
+	assert_true(p->manage_firewall && !p->audit_writes_only);
+	assert_int_equal(p->login_timeout_ms, 10000);
+	assert_int_equal(p->logins_at_once, 64);
+	assert_int_equal(p->connections, 2048);
+	assert_int_equal(p->io, POLICY_IO_AUTO);
+	assert_int_equal(p->disk_root_count, 3);
+	assert_string_equal(p->disk_roots[1], "/dev");
+	assert_true(i->access_count == 1 && !i->access[0].writable);
+	assert_int_equal(p->warnings, 0);
+	policy_free(p);
+}
+
+static void test_hash(void **state)
+{
+	static const char text[] = "version: 1\n" HERE;
+	struct policy *p = taken(text), *q = taken("version: 1 \n" HERE);
+	/* sha256sum of the text */
+	static const uint8_t first[4] = {0x6b, 0xa1, 0x1f, 0xb4};
+
+	(void)state;
+	assert_memory_not_equal(p->hash, q->hash, sizeof p->hash);
+	assert_memory_equal(p->hash, first, sizeof first);
+	policy_free(p);
+	policy_free(q);
+}
+
+/* --- files -------------------------------------------------------------------------------- */
+
+static void file_make(const char *path, off_t size)
+{
+	OWNED_FD fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, size), 0);
+}
+
+static void links_make(void)
+{
+	static const char *const links[][2] = {{"a.img", "soft.img"},
+					       {"folder", "way"},
+					       {"/etc/sallyport-none.img", "out.img"},
+					       {"/etc", "away"}};
+
+	assert_true(mkdir("folder", 0700) == 0 || errno == EEXIST);
+	assert_true(link("a.img", "hard.img") == 0 || errno == EEXIST);
+	for (size_t i = 0; i < ARRAY_LEN(links); i++)
+		assert_true(symlink(links[i][0], links[i][1]) == 0 || errno == EEXIST);
+}
+
+static const struct file_row {
+	const char *why, *disks, *says; /* NULL: nothing */
+} file_rows[] = {
+	{"a file that is there needs no size", "a: {file: a.img}", NULL},
+	{"a file with the size that it has", "a: {file: a.img, size: 1MiB}", NULL},
+	{"a file with another size", "a: {file: a.img, size: 2MiB}",
+	 "\"a.img\" has 1MiB, and not the size 2MiB"},
+	{"a folder is no disk", "a: {file: folder}", "\"folder\" is no regular file"},
+	{"a file is no device", "a: {device: a.img}", "\"a.img\" is no block device"},
+	{"two names of one file", "a: {file: a.img}, b: {file: hard.img}",
+	 "the disks \"b\" and \"a\" (line 3) are one file"},
+	{"a link to the file of another disk", "a: {file: a.img}, b: {file: soft.img}",
+	 "the disks \"b\" and \"a\" (line 3) are one file"},
+	{"a link to a folder, and a file that is not there yet",
+	 "a: {file: folder/new.img, size: 1MiB}, b: {file: way/new.img, size: 1MiB}",
+	 "the disks \"b\" and \"a\" (line 3) are one file"},
+	{"P3: a link that leads out of the roots", "a: {file: out.img, size: 1MiB}",
+	 "\"out.img\" is no path for a disk"},
+	{"P3: a folder that leads out of the roots", "a: {file: away/x.img, size: 1MiB}",
+	 "\"away/x.img\" lies outside the folders for disks"},
+	{"a name that begins like a root is not below it", "a: {file: /srvx/x.img, size: 1MiB}",
+	 "\"/srvx/x.img\" lies outside the folders for disks"},
+};
+
+static void test_file(void **state)
+{
+	const struct file_row *row = *state;
+	char text[512], *said = NULL;
+	struct policy *p;
+	int r;
+
+	file_make("a.img", 1 << 20);
+	links_make();
+	(void)snprintf(text, sizeof text, "version: 1\n" HERE "disks: {%s}\n", row->disks);
+	r = parse(text, &p, &said);
+	assert_int_equal(r, row->says ? -EINVAL : 0);
+	if (row->says && !strstr(said, row->says))
+		fail_msg("%s", said);
+	free(said);
+	policy_free(p);
+}
+
+static void test_unreadable(void **state)
+{
+	char *said = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&said, &len);
+	struct policy_options options = {.messages = f};
+	struct policy *p = NULL;
+
+	(void)state;
+	file_make("large.yaml", (1 << 20) + 1);
+	assert_int_equal(policy_load("none.yaml", &options, &p), -ENOENT);
+	assert_int_equal(policy_load("large.yaml", &options, &p), -EFBIG);
+	assert_true(policy_load("/", &options, &p) < 0);
+	assert_null(p);
+	assert_int_equal(fclose(f), 0);
+	assert_non_null(strstr(said, "none.yaml: error: the policy can't be read: No such file"));
+	assert_non_null(strstr(said, "larger than 1 MiB"));
+	free(said);
+}
+
+static void test_json(void **state)
+{
+	static const char text[] = "version: 1\n" HERE "auth: {bans: {after: 0, password: pw1}}\n";
+	char *said = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&said, &len);
+	struct policy_options options = {.messages = f, .json = true};
+	struct policy *p = NULL;
+	json_t *all, *first;
+
+	(void)state;
+	assert_int_equal(policy_parse("p.yaml", text, strlen(text), &options, &p), -EINVAL);
+	assert_int_equal(fclose(f), 0);
+	all = json_loads(said, 0, NULL);
+	assert_int_equal(json_array_size(all), 2);
+	first = json_array_get(all, 0);
+	assert_string_equal(json_string_value(json_object_get(first, "severity")), "error");
+	assert_string_equal(json_string_value(json_object_get(first, "file")), "p.yaml");
+	assert_int_equal(json_integer_value(json_object_get(first, "line")), 3);
+	assert_int_equal(json_integer_value(json_object_get(first, "column")), 22);
+	assert_int_equal(json_integer_value(json_object_get(first, "end_column")), 23);
+	assert_non_null(strstr(json_string_value(json_object_get(first, "message")), "\"after\""));
+	assert_string_equal(json_string_value(json_object_get(first, "hint")), "write after: 5");
+	assert_null(strstr(said, "pw1"));
+	json_decref(all);
+	free(said);
+}
+
+/* --- quantities --------------------------------------------------------------------------- */
+
+static void test_quantities(void **state)
+{
+	static const struct {
+		const char *text;
+		int size, duration; /* the results */
+		uint64_t value;
+	} cases[] = {
+		{"1B", 0, -EDOM, 1},
+		{"0B", 0, -EDOM, 0},
+		{"64TiB", 0, -EDOM, UINT64_C(64) << 40},
+		{"10m", -EDOM, 0, 600000},
+		{"1500ms", -EDOM, 0, 1500},
+		{"2d", -EDOM, 0, 172800000},
+		{"10", -EDOM, -EDOM, 0},
+		{"", -EINVAL, -EINVAL, 0},
+		{"m", -EINVAL, -EINVAL, 0},
+		{"010B", -EINVAL, -EINVAL, 0},
+		{"+1B", -EINVAL, -EINVAL, 0},
+		{" 1B", -EINVAL, -EINVAL, 0},
+		{"1 B", -EDOM, -EDOM, 0},
+		{"0x10", -EDOM, -EDOM, 0},
+		{"1mib", -EDOM, -EDOM, 0},
+		{"16777216TiB", -ERANGE, -EDOM, 0},
+		{"18446744073709551616B", -ERANGE, -ERANGE, 0},
+		{"99999999999999999999999999B", -ERANGE, -ERANGE, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		uint64_t value = 0;
+
+		if (size_parse(cases[i].text, &value) != cases[i].size ||
+		    duration_parse(cases[i].text, &value) != cases[i].duration ||
+		    value != cases[i].value)
+			fail_msg("%s", cases[i].text);
+	}
+}
+
+/* --- a large site ------------------------------------------------------------------------- */
+
+static char *large_text(size_t initiators)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	fputs("version: 1\n"
+	      "portals: {w: {listen: ['0.0.0.0:3260'], transport: plain, accept_risk: true}}\n"
+	      "disks: {a: {memory: 1MiB}}\n"
+	      "targets:\n " TARGET ":\n  portals: [w]\n  luns: {0: a}\n  initiators:\n",
+	      f);
+	for (size_t i = 0; i < initiators; i++)
+		fprintf(f,
+			"   iqn.2026-11.e:%zu: {from: [10.%zu.%zu.1], "
+			"chap: {user: u%zu, mutual: m%zu}}\n",
+			i, i / 256, i % 256, i, i);
+	(void)fclose(f);
+	return text;
+}
+
+static void test_large(void **state)
+{
+	char *text = large_text(10000), *script;
+	uint64_t start = clock_ms(), compiled;
+	struct policy *p = taken(text);
+
+	(void)state;
+	compiled = clock_ms();
+	script = firewall_script(p);
+	assert_int_equal(p->targets[0].initiator_count, 10000);
+	assert_in_range(compiled - start, 0, 1000);
+	assert_in_range(clock_ms() - compiled, 0, 2000);
+	assert_non_null(strstr(script, "10.39.15.1"));
+	free(script);
+	free(text);
+	policy_free(p);
+}
+
+/* --- the examples ------------------------------------------------------------------------- */
+
+static const struct example_row {
+	const char *why, *file;
+	size_t warnings;
+} examples[] = {
+	{"the example first.yaml is right and safe", "first.yaml", 0},
+	{"the example two-hosts.yaml is right", "two-hosts.yaml", 1},
+	{"the example old-initiator.yaml is right", "old-initiator.yaml", 1},
+};
+
+static void test_example(void **state)
+{
+	const struct example_row *row = *state;
+	const char *build = getenv("SALLYPORT_BUILD");
+	struct policy_options options = {.messages = stderr};
+	struct policy *p = NULL;
+	char path[4096];
+
+	(void)snprintf(path, sizeof path, "%s%sdeploy/examples/%s", build ? build : "",
+		       build ? "/../" : "", row->file);
+	options.messages = fopen("/dev/null", "we");
+	assert_int_equal(policy_load(path, &options, &p), 0);
+	assert_int_equal(p->warnings, row->warnings);
+	assert_int_equal(fclose(options.messages), 0);
+	policy_free(p);
+}
+
+int main(void)
+{
+	tests_add(&t, "every key arrives", test_everything, NULL);
+	tests_add(&t, "every default is the safe one", test_defaults, NULL);
+	tests_add(&t, "P5: the hash is of the file's octets", test_hash, NULL);
+	TESTS_ADD_TABLE(&t, examples, test_example);
+	TESTS_ADD_TABLE(&t, file_rows, test_file);
+	tests_add(&t, "a file that can't be read is told", test_unreadable, NULL);
+	tests_add(&t, "mistakes as JSON, without secrets", test_json, NULL);
+	tests_add(&t, "sizes and durations", test_quantities, NULL);
+	tests_add(&t, "P6: ten thousand initiators load in a second", test_large, NULL);
+	return tests_run(&t, "policy_good");
+}
