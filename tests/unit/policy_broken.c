@@ -109,8 +109,11 @@ int main(void)
 	else
 		(void)string_copy(folder, sizeof folder, "tests/policy/broken");
 	n = scandir(folder, &entries, is_yaml, alphasort);
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
 		file_add(entries[i]->d_name, strlen(entries[i]->d_name) - 5);
+		free(entries[i]);
+	}
+	free(entries);
 	tests_add(&t, "the catalogue of broken policies has 60 files and more", test_count, NULL);
 	return tests_run(&t, "policy_broken");
 }
