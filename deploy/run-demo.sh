@@ -51,7 +51,7 @@ Sallyport serves run/vault.img (1 GiB) on 127.0.0.1 and ::1, port 3260. Closed b
 mutual CHAP required, every command audited. Paste into another terminal:
 
   export LIBISCSI_CHAP_TARGET_USERNAME=gateway LIBISCSI_CHAP_TARGET_PASSWORD=$gateway_secret
-  iscsi-ls -i $client -s 'iscsi://client%$user_secret@127.0.0.1'
+  iscsi-ls -i $client 'iscsi://client%$user_secret@127.0.0.1'
   iscsi-inq -i $client 'iscsi://client%$user_secret@127.0.0.1/$target/0'
 
   iscsiadm -m node -o new -T $target -p 127.0.0.1

@@ -117,7 +117,16 @@ static void auditor_message(struct helper *h, const struct message *msg)
 	monitor_progress(m);
 }
 
-/* Every CHAP user of the policy, once, with its floor and its mutual name. */
+/* What a policy names for a user is a floor: what is stronger, and named for anybody, is taken too.
+ * CHAP's numbers stand in order of strength. */
+static uint32_t with_stronger(uint32_t named, uint32_t by_anybody)
+{
+	uint32_t weakest = named & (0u - named);
+
+	return named | (by_anybody & ~(weakest - 1));
+}
+
+/* Every CHAP user of the policy with its floor and its mutual name. */
 static int send_accounts(struct helper *h)
 {
 	const struct policy *p = h->m->policy;
@@ -143,6 +152,8 @@ static int send_accounts(struct helper *h)
 			count.algorithms |= i->algorithms;
 		}
 	}
+	for (uint32_t k = 0; k < count.count; k++)
+		list[k].algorithms = with_stronger(list[k].algorithms, count.algorithms);
 	fd = memfd_sealed("accounts", list, count.count * sizeof *list);
 	if (fd < 0)
 		return fd;
