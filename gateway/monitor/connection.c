@@ -137,7 +137,8 @@ static void on_lifeline(struct watch *w, uint32_t ready)
 {
 	struct connection *c = CONTAINER_OF(w, struct connection, lifeline);
 
-	(void)ready; /* nothing is ever written to it: readable means closed */
+	if (!(ready & EPOLLHUP)) /* octets in it prove nothing: a session may write them */
+		return;
 	watch_end(c, &c->lifeline);
 	end_if_over(c);
 }

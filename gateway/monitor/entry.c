@@ -334,7 +334,7 @@ static void put_event(struct connection *c)
 	(void)string_copy(e.reason, sizeof e.reason, "granted");
 	if (c->initiator != NULL)
 		e.policy_line = c->initiator->line;
-	if (c->target != NULL)
+	if (c->target != NULL && c->initiator != NULL)
 		(void)snprintf(e.detail, sizeof e.detail, "LUNs %zu of target %s",
 			       c->initiator->access_count, c->target->name);
 	c->event_id = trail_put(c->m, &e);

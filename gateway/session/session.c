@@ -83,8 +83,6 @@ void session_end(struct session *s, enum session_end end, const char *detail)
 	s->end = end;
 	(void)string_copy(s->end_detail, sizeof s->end_detail, detail);
 	loop_timer_clear(s->loop, &s->login_timer);
-	if (s->iscsi != NULL)
-		iscsi_cancel_all(s->iscsi);
 	s->end_timer.run = on_last_words_over;
 	loop_timer_set(s->loop, &s->end_timer, clock_ms() + LAST_WORDS_MS);
 }
@@ -114,11 +112,13 @@ static void stop_if_over(struct session *s)
 {
 	if (!s->ending || (!s->closed && iscsi_tx_waiting(s->iscsi)))
 		return;
-	if (!s->closed)
-		(void)shutdown(s->socket.fd, SHUT_RDWR);
 	s->closed = true;
-	loop_unwatch(s->loop, &s->socket);
-	fd_close(&s->socket.fd);
+	if (s->socket.fd >= 0) {
+		loop_unwatch(s->loop, &s->socket);
+		(void)shutdown(s->socket.fd, SHUT_RDWR);
+		fd_close(&s->socket.fd);
+		iscsi_cancel_all(s->iscsi);
+	}
 	if (iscsi_tasks_running(s->iscsi) == 0 && engine_in_flight(s->engine) == 0)
 		loop_stop(s->loop);
 }
@@ -145,8 +145,8 @@ static void set_tick(struct session *s)
 		loop_timer_set(s->loop, &s->tick_timer, at);
 }
 
-/* An auditor that only stands still closes nothing and tells nothing: whoever waits for it is looked
- * at again after its patience. */
+/* An auditor that only stands still closes nothing and tells nothing: whoever waits for it is
+ * looked at again after its patience. */
 static void on_audit_patience(struct timer *t)
 {
 	struct session *s = CONTAINER_OF(t, struct session, audit_timer);

@@ -7,9 +7,11 @@
 
 struct iscsi_context;
 
-int iscsi_set_initiator_username_pwd(struct iscsi_context *iscsi, const char *user, const char *secret);
+int iscsi_set_initiator_username_pwd(struct iscsi_context *iscsi, const char *user,
+				     const char *secret);
 
-int iscsi_set_initiator_username_pwd(struct iscsi_context *iscsi, const char *user, const char *secret)
+int iscsi_set_initiator_username_pwd(struct iscsi_context *iscsi, const char *user,
+				     const char *secret)
 {
 	int (*own)(struct iscsi_context *, const char *, const char *);
 	int (*target)(struct iscsi_context *, const char *, const char *);
