@@ -18,7 +18,7 @@
 _Static_assert((AUDIT_RING_SLOTS & (AUDIT_RING_SLOTS - 1)) == 0, "a power of 2");
 
 /* Mapped memory whose file could shrink is memory that could vanish: SIGBUS. */
-static int map_sealed(int fd, size_t size, int protection, void **ret_memory)
+int audit_ring_map(int fd, size_t size, int protection, void **ret_memory)
 {
 	const int need = F_SEAL_SHRINK | F_SEAL_GROW;
 	struct stat st;
@@ -44,10 +44,11 @@ int audit_ring_attach(struct audit_ring *r, int ring_fd, int page_fd, int wake_f
 	void *memory, *page;
 	int e;
 
-	e = map_sealed(ring_fd, sizeof(struct audit_ring_memory), PROT_READ | PROT_WRITE, &memory);
+	e = audit_ring_map(ring_fd, sizeof(struct audit_ring_memory), PROT_READ | PROT_WRITE,
+			   &memory);
 	if (e < 0)
 		return e;
-	e = map_sealed(page_fd, sizeof(struct audit_ring_page), PROT_READ, &page);
+	e = audit_ring_map(page_fd, sizeof(struct audit_ring_page), PROT_READ, &page);
 	if (e < 0) {
 		(void)munmap(memory, sizeof(struct audit_ring_memory));
 		return e;

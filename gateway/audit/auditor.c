@@ -1,0 +1,304 @@
+/* The auditor process: its channel with the monitor, and its end. Holds the audit
+ * folder; no network. Trusts the monitor and nothing else: rings are written by sessions,
+ * files may be damaged. It outlives its monitor until what the sessions did is on the disk. */
+#include "gateway/audit/auditor.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include "gateway/audit/commit.h"
+#include "gateway/base/clock.h"
+#include "gateway/base/log.h"
+#include "gateway/base/loop.h"
+#include "gateway/base/process.h"
+#include "gateway/base/sandbox.h"
+
+#define CHANNEL_FD PROCESS_FD_FIRST
+#define FOLDER_FD  (PROCESS_FD_FIRST + 1)
+#define LOCK_FD	   (PROCESS_FD_FIRST + 2)
+
+#define END_PATIENCE_MS 5000u
+#define STATUS_MS	1000u
+#define MESSAGES_A_TURN 64
+#define FILES_MAX	(DRAIN_RINGS_MAX + 64)
+#define FILE_SIZE_MAX	(UINT64_C(256) << 20) /* segments are begun at 64 MiB */
+
+struct auditor {
+	struct loop *loop;
+	struct channel channel;
+	struct watch monitor;
+	struct timer deadline, status;
+	struct syncer syncer;
+	struct commit commit;
+	struct resume resume;
+	enum segment_end ending;
+	bool ready_told;
+	uint64_t event_told;   /* the monitor knows that it is durable */
+	uint64_t records_told; /* in the last status */
+	int layers;
+};
+
+static void end_begin(struct auditor *a, enum segment_end how)
+{
+	if (a->ending == SEGMENT_END_INVALID)
+		loop_timer_set(a->loop, &a->deadline, clock_ms() + END_PATIENCE_MS);
+	a->ending = how;
+}
+
+static void handle_attach(struct auditor *a, struct message *m)
+{
+	const struct auditor_ring_info *info = (const struct auditor_ring_info *)(void *)m->body;
+	const struct resume_ring *known = resume_find(&a->resume, info->connection);
+	struct drain_ring *ring;
+	int e = drain_attach(&a->commit.drain, info, m->fds, known ? known->next_index : 0, &ring);
+
+	if (e < 0)
+		log_error("can't attach the ring of connection %u: %s; the session will get no "
+			  "command through",
+			  info->connection, strerror(-e));
+	else
+		commit_session(&a->commit, ring, known || ring->taken > 0);
+}
+
+static void handle_detach(struct auditor *a, struct message *m)
+{
+	const struct auditor_ring_info *info = (const struct auditor_ring_info *)(void *)m->body;
+
+	drain_leave(&a->commit.drain, info->connection);
+}
+
+/* The monitor sends again what was not acknowledged when the last auditor died. */
+static void handle_event(struct auditor *a, struct message *m)
+{
+	const struct audit_event *event = (const struct audit_event *)(void *)m->body;
+
+	if (event->id > a->commit.writer.last_event)
+		commit_event(&a->commit, event);
+	else
+		a->event_told = 0;
+}
+
+static void handle_flush(struct auditor *a, struct message *m)
+{
+	const struct auditor_flush *flush = (const struct auditor_flush *)(void *)m->body;
+
+	if (!commit_flush(&a->commit, flush->id))
+		log_error("flush %llu is one too many at once", (unsigned long long)flush->id);
+}
+
+static void handle_stop(struct auditor *a, struct message *m)
+{
+	(void)m;
+	end_begin(a, SEGMENT_END_STOP);
+}
+
+static void (*const handlers[])(struct auditor *a, struct message *m) = {
+	[AUDITOR_ATTACH] = handle_attach, [AUDITOR_DETACH] = handle_detach,
+	[AUDITOR_EVENT] = handle_event,	  [AUDITOR_FLUSH] = handle_flush,
+	[AUDITOR_STOP] = handle_stop,
+};
+
+static void monitor_gone(struct auditor *a)
+{
+	loop_unwatch(a->loop, &a->monitor);
+	channel_close(&a->channel);
+	end_begin(a, a->ending ? a->ending : SEGMENT_END_ORPHANED);
+}
+
+static void monitor_ready(struct watch *w, uint32_t ready)
+{
+	struct auditor *a = CONTAINER_OF(w, struct auditor, monitor);
+	struct message m;
+	int got = 1;
+
+	(void)ready;
+	for (int i = 0; i < MESSAGES_A_TURN && commit_has_room(&a->commit); i++) {
+		got = channel_receive(&a->channel, &m);
+		if (got <= 0)
+			break;
+		handlers[m.type](a, &m);
+		message_close_fds(&m);
+	}
+	if (got < 0)
+		monitor_gone(a);
+}
+
+/* What can't be sent now is tried again the next turn. */
+static bool tell(struct auditor *a, uint32_t type, const void *body, size_t size)
+{
+	return channel_send(&a->channel, type, body, size, NULL, 0) == 0;
+}
+
+static struct auditor_status status_now(const struct auditor *a)
+{
+	struct auditor_status status = {.state = a->commit.state,
+					.sandbox_layers = (uint32_t)a->layers,
+					.records = a->commit.drain.records,
+					.segment = a->commit.writer.header.number};
+
+	string_copy(status.why, sizeof status.why, a->commit.why);
+	return status;
+}
+
+static void tell_status(struct auditor *a)
+{
+	struct auditor_status status = status_now(a);
+
+	if (!a->ready_told && status.state == AUDIT_WRITING)
+		a->ready_told = tell(a, AUDITOR_READY, &status, sizeof status);
+	if (tell(a, AUDITOR_STATUS, &status, sizeof status)) {
+		a->commit.state_changed = false;
+		a->records_told = status.records;
+	}
+}
+
+static void tell_flushed(struct auditor *a)
+{
+	struct commit *c = &a->commit;
+
+	while (c->flushes_done > 0) {
+		struct auditor_flush flush = {c->flushes[0]};
+
+		if (!tell(a, AUDITOR_FLUSHED, &flush, sizeof flush))
+			return;
+		c->flushes_done--;
+		c->flushes_goal--;
+		c->flushes_count--;
+		memmove(c->flushes, c->flushes + 1, c->flushes_count * sizeof c->flushes[0]);
+	}
+}
+
+static void tell_all(struct auditor *a)
+{
+	struct auditor_flush durable = {a->commit.writer.tail_event};
+
+	if (a->channel.fd < 0)
+		return;
+	if (a->commit.state_changed || (!a->ready_told && a->commit.state == AUDIT_WRITING))
+		tell_status(a);
+	if (durable.id > a->event_told && tell(a, AUDITOR_WRITTEN, &durable, sizeof durable))
+		a->event_told = durable.id;
+	tell_flushed(a);
+	(void)!loop_change(a->loop, &a->monitor, commit_has_room(&a->commit) ? EPOLLIN : 0);
+}
+
+static void turn(void *arg)
+{
+	struct auditor *a = arg;
+
+	commit_turn(&a->commit);
+	tell_all(a);
+	if (a->ending && drain_over(&a->commit.drain))
+		loop_stop(a->loop);
+}
+
+static void deadline_over(struct timer *t)
+{
+	struct auditor *a = CONTAINER_OF(t, struct auditor, deadline);
+
+	log_warning("sessions still hold their rings %u ms after the end; the trail is closed "
+		    "without them",
+		    END_PATIENCE_MS);
+	loop_stop(a->loop);
+}
+
+static void status_again(struct timer *t)
+{
+	struct auditor *a = CONTAINER_OF(t, struct auditor, status);
+
+	if (a->channel.fd >= 0 && a->records_told != a->commit.drain.records)
+		tell_status(a);
+	loop_timer_set(a->loop, t, clock_ms() + STATUS_MS);
+}
+
+/* Whoever stops the gateway stops the monitor; what the terminal sends to all is not ours. */
+static void signals_ignore(void)
+{
+	static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGXFSZ};
+
+	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
+		(void)signal(ignored[i], SIG_IGN);
+}
+
+static int lock_down(void)
+{
+	struct sandbox sandbox = {.profile = SANDBOX_AUDITOR,
+				  .folder_fd = FOLDER_FD,
+				  .file_size_limit = FILE_SIZE_MAX,
+				  .files_limit = FILES_MAX};
+	struct rlimit now;
+
+	/* Limits that the administrator set lower stay: they are found out by writing. */
+	if (getrlimit(RLIMIT_FSIZE, &now) == 0)
+		sandbox.file_size_limit = MIN(sandbox.file_size_limit, (uint64_t)now.rlim_max);
+	if (getrlimit(RLIMIT_NOFILE, &now) == 0)
+		sandbox.files_limit = (uint32_t)MIN((uint64_t)FILES_MAX, (uint64_t)now.rlim_max);
+	return sandbox_enter(&sandbox);
+}
+
+static int auditor_open(struct auditor *a, uint64_t run)
+{
+	int e;
+
+	if ((e = loop_open(&a->loop)) < 0 || (e = resume_read(&a->resume, FOLDER_FD, run)) < 0 ||
+	    (e = commit_open(&a->commit, a->loop, FOLDER_FD, &a->syncer, &a->resume)) < 0)
+		return e;
+	a->deadline.run = deadline_over;
+	a->status.run = status_again;
+	channel_open(&a->channel, CHANNEL_FD, auditor_inbox, auditor_inbox_len);
+	a->monitor = (struct watch){.fd = CHANNEL_FD, .events = EPOLLIN, .run = monitor_ready};
+	if ((e = loop_watch(a->loop, &a->monitor)) < 0)
+		return e;
+	commit_run(&a->commit, run);
+	if (a->resume.note[0])
+		commit_note(&a->commit, 0, "trail-damaged", a->resume.note);
+	loop_each_turn(a->loop, turn, a);
+	loop_timer_set(a->loop, &a->status, clock_ms() + STATUS_MS);
+	return 0;
+}
+
+static int auditor_end(struct auditor *a)
+{
+	int e = commit_end(&a->commit, a->ending);
+
+	if (e < 0)
+		log_error("the end of the trail could not be written: %s", a->commit.why);
+	else
+		tell_all(a);
+	syncer_stop(&a->syncer);
+	commit_close(&a->commit);
+	resume_free(&a->resume);
+	channel_close(&a->channel);
+	loop_close(a->loop);
+	return e < 0 ? 3 : 0;
+}
+
+int auditor_main(void)
+{
+	struct auditor a = {0};
+	uint64_t run;
+	int e;
+
+	log_start("auditor");
+	if (!process_fds_are(3) || (e = process_harden()) < 0) {
+		log_error("not started as the monitor starts it; it is no command for people");
+		return 3;
+	}
+	signals_ignore();
+	run = resume_run(LOCK_FD);
+	e = syncer_start(&a.syncer);
+	a.layers = e < 0 ? e : lock_down();
+	if (a.layers < 0) {
+		log_error("can't lock itself down: %s; no log is written without that",
+			  strerror(-a.layers));
+		return 3;
+	}
+	e = auditor_open(&a, run);
+	if (e == 0)
+		e = loop_run(a.loop);
+	if (e < 0) {
+		log_error("can't work: %s", strerror(-e));
+		return 3;
+	}
+	return auditor_end(&a);
+}
