@@ -292,7 +292,6 @@ static void grant(struct connection *c)
 	};
 	OWNED_FD
 	audit = -1;
-	int r;
 
 	if (++c->m->next_tsih == 0)
 		c->m->next_tsih = 1;
@@ -301,17 +300,13 @@ static void grant(struct connection *c)
 	(void)string_copy(body.initiator, sizeof body.initiator, c->initiator_name);
 	if (c->target != NULL && c->target->alias != NULL)
 		(void)string_copy(body.alias, sizeof body.alias, c->target->alias);
-	if ((r = send_targets(c)) < 0)
+	if (send_targets(c) < 0)
 		return entry_refuse(c, STATUS_NO_RESOURCES, "no-memory", "");
-	if (!c->claim.discovery) {
-		if (ring_attach(c, &audit) < 0)
-			return entry_refuse(c, STATUS_UNAVAILABLE, "audit-away", "");
+	if (!c->claim.discovery)
 		body.lun_count = grant_luns(c);
-	}
 	loop_timer_clear(c->m->loop, &c->timer);
 	connection_become(c, CONN_GRANTED);
-	connection_send(c, c->claim.discovery ? SESSION_GRANT_DISCOVERY : SESSION_GRANT, &body,
-			sizeof body, audit);
+	connection_send(c, SESSION_GRANT, &body, sizeof body, -1);
 	listen_admit(c->m);
 }
 
@@ -325,7 +320,8 @@ static void say_login(const struct connection *c)
 		   c->claim.discovery ? "" : c->target_name);
 }
 
-/* The event comes first: the login is durable in the audit before its effect. */
+/* The event comes first: the login is durable in the audit before its effect. The auditor has the
+ * ring by then, since it takes its messages in order. */
 static void put_event(struct connection *c)
 {
 	struct audit_event e;
@@ -347,7 +343,7 @@ void entry_go_on(struct connection *c)
 		return;
 	if (c->event_id == 0) {
 		loop_timer_clear(c->m->loop, &c->timer);
-		if (!trail_well(c->m))
+		if (!trail_well(c->m) || (!c->claim.discovery && ring_attach(c) < 0))
 			return entry_refuse(c, STATUS_UNAVAILABLE, "audit-away", "");
 		connection_timer(c, REINSTATE_WAIT_MS, on_reinstate_too_long);
 		put_event(c);

@@ -177,7 +177,7 @@ bool trail_well(const struct monitor *m); /* may logins be granted? */
 
 /* rings.c: the audit rings of sessions, and the auditor that drains them */
 int ring_make(struct connection *c) MUST_CHECK;
-int ring_attach(struct connection *c, int *ret_session_fd) MUST_CHECK;
+int ring_attach(struct connection *c) MUST_CHECK;
 void ring_detach(struct connection *c);
 void rings_away(struct monitor *m); /* the auditor died: every session is told */
 void rings_reattach(struct monitor *m);

@@ -36,8 +36,8 @@ static void ring_info(const struct connection *c, struct auditor_ring_info *ret_
 	(void)string_copy(ret_info->target, sizeof ret_info->target, c->target_name);
 }
 
-/* Hands the ring to the auditor; the session's end of the new socket pair goes to the caller. */
-int ring_attach(struct connection *c, int *ret_session_fd)
+/* Hands the ring to the auditor, and each its end of a new socket pair. */
+int ring_attach(struct connection *c)
 {
 	struct helper *auditor = &c->m->helpers[HELPER_AUDITOR];
 	struct auditor_ring_info info;
@@ -53,13 +53,12 @@ int ring_attach(struct connection *c, int *ret_session_fd)
 					  fds, ARRAY_LEN(fds))
 			   : -EPIPE;
 	fd_close(&pair[1]);
-	if (r < 0) {
-		fd_close(&pair[0]);
-		return r;
+	if (r == 0) {
+		c->attached = true;
+		connection_send(c, SESSION_AUDIT, NULL, 0, pair[0]);
 	}
-	c->attached = true;
-	*ret_session_fd = pair[0];
-	return 0;
+	fd_close(&pair[0]);
+	return r;
 }
 
 /* The session is over: the auditor drains what it left, and says so through the flush. */
@@ -91,20 +90,16 @@ void rings_reattach(struct monitor *m)
 {
 	for (uint32_t k = 0; k < m->connection_max; k++) {
 		struct connection *c = &m->connections[k];
-		int fd = -1;
 
 		if (c->state == CONN_FREE || !c->attached)
 			continue;
-		if (ring_attach(c, &fd) < 0) {
+		if (ring_attach(c) < 0) {
 			log_error("connection %u could not be handed to the new auditor", c->id);
 			connection_kill(c, "audit-lost");
 			continue;
 		}
 		if (c->flush_id != 0)
 			ring_detach(c);
-		else
-			connection_send(c, SESSION_AUDIT, NULL, 0, fd);
-		fd_close(&fd);
 	}
 }
 

@@ -216,8 +216,6 @@ static void on_grant(struct session *s, struct message *m)
 	s->nexus.portal_group = (uint16_t)s->start.portal_group;
 	s->nexus.relative_port = body.relative_port;
 	s->nexus.audit_writes_only = body.audit_writes_only;
-	if (m->type == SESSION_GRANT)
-		audit_socket_take(s, m);
 	grant.tsih = body.tsih;
 	grant.queue_depth = body.queue_depth;
 	grant.target_alias = body.alias[0] ? body.alias : NULL;
@@ -241,7 +239,6 @@ static void (*const handlers[])(struct session *s, struct message *m) = {
 	[SESSION_TARGETS] = on_targets,
 	[SESSION_LUN] = on_lun,
 	[SESSION_GRANT] = on_grant,
-	[SESSION_GRANT_DISCOVERY] = on_grant,
 	[SESSION_AUDIT] = audit_socket_take,
 	[SESSION_LOGOUT] = on_logout,
 };

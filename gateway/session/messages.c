@@ -8,8 +8,7 @@ const struct message_spec session_inbox[] = {
 	{SESSION_REFUSE, "refuse", sizeof(struct session_verdict), 0, true},
 	{SESSION_TARGETS, "targets", 0, 1, true},
 	{SESSION_LUN, "lun", sizeof(struct session_lun), 1, false},
-	{SESSION_GRANT, "grant", sizeof(struct session_grant), 1, true},
-	{SESSION_GRANT_DISCOVERY, "grant-discovery", sizeof(struct session_grant), 0, true},
+	{SESSION_GRANT, "grant", sizeof(struct session_grant), 0, true},
 	{SESSION_AUDIT, "audit", 0, 1, false},
 	{SESSION_LOGOUT, "logout", sizeof(struct session_logout), 0, false},
 };

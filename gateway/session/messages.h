@@ -15,10 +15,10 @@ enum session_message {
 	SESSION_REFUSE,	 /* struct session_verdict: answer this status and close */
 	SESSION_TARGETS, /* fd: sealed memfd, the text of SendTargets for this initiator */
 	SESSION_LUN,	 /* struct session_lun; fd: the disk. After PERMIT, before GRANT */
-	SESSION_GRANT,	 /* struct session_grant; fd: the audit socket */
-	SESSION_GRANT_DISCOVERY, /* struct session_grant, without descriptors */
-	SESSION_AUDIT,		 /* fd: audit socket, of a new auditor */
-	SESSION_LOGOUT,		 /* struct session_logout: ask the initiator to log out, then end */
+	SESSION_AUDIT,	 /* fd: socket to the auditor; before the grant, and when a new one has
+			    started */
+	SESSION_GRANT,	 /* struct session_grant: after PERMIT, TARGETS, AUDIT and LUNs */
+	SESSION_LOGOUT,	 /* struct session_logout: ask the initiator to log out, then end */
 	/* session to monitor */
 	SESSION_CLAIM,	    /* struct session_claim, once: the names, before CHAP is answered */
 	SESSION_ENTER,	    /* once: CHAP and negotiation are done, the grant is needed */
