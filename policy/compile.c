@@ -155,7 +155,7 @@ int policy_parse(const char *path, const char *text, size_t len,
 		r = tree_compile(path, tree.root, d, options, &p);
 	if (r == 0)
 		r = mistakes_tell(d, options);
-	if (r == 0 && diagnostics_errors(d) > 0)
+	if (r == 0 && (!p || diagnostics_errors(d) > 0))
 		r = -EINVAL;
 	if (r == 0) {
 		p->warnings = diagnostics_warnings(d);

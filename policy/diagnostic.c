@@ -30,6 +30,7 @@ struct diagnostics {
 	size_t count, space;
 	struct mistake *last; /* whom a hint is for; NULL: it was only counted */
 	size_t errors, warnings;
+	size_t masks;
 	bool sorted;
 };
 
@@ -201,6 +202,11 @@ static void mask(struct diagnostics *d, size_t from, size_t to)
 
 void diagnostics_mask(struct diagnostics *d, struct place place)
 {
+	if (++d->masks > MISTAKES_MAX) { /* such a file has nothing worth showing */
+		if (d->masks == MISTAKES_MAX + 1)
+			mask(d, 0, d->len);
+		return;
+	}
 	mask(d, place_offset(d, place.line, place.column),
 	     place_offset(d, place.end_line, place.end_column));
 }

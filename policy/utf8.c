@@ -35,7 +35,9 @@ static bool form_fits(const struct form *form, const uint8_t *p, size_t len)
 
 size_t utf8_length(const char *text, size_t len)
 {
-	for (size_t i = 0; i < ARRAY_LEN(forms); i++)
+	if ((uint8_t)*text < 0x80)
+		return 1;
+	for (size_t i = 1; i < ARRAY_LEN(forms); i++)
 		if (form_fits(&forms[i], (const uint8_t *)text, len))
 			return forms[i].length;
 	return 0;
