@@ -396,13 +396,13 @@ int firewall_main(void)
 		return 1;
 	}
 	r = firewall_open(&f);
+	firewall_examine(&f); /* the sandbox lets nobody ask for capabilities */
 	if (r == 0)
 		r = firewall_lock(&f);
 	if (r < 0) {
 		log_error("the firewall process could not be set up: %s", strerror(-r));
 		return 1;
 	}
-	firewall_examine(&f);
 	answer(&f, FIREWALL_READY, &f.ready);
 	if (f.result == 0 && (r = loop_run(f.loop)) < 0) {
 		log_error("the event loop failed: %s", strerror(-r));
