@@ -34,6 +34,11 @@ struct sandbox {
 	uint32_t files_limit;	     /* RLIMIT_NOFILE */
 };
 
+/* The half of sandbox_enter() that the kernel does for the calling thread alone (capabilities,
+ * Landlock, no new privileges): a process with threads calls it before it makes the first one, and
+ * all have it. No path can be opened afterwards but those of `s`. 0 or -errno. */
+int sandbox_confine(const struct sandbox *s) MUST_CHECK;
+
 /* Closes the door, and proves it: a process that was root shows that it can't be again. Returns the
  * layers that are in force (>= 0) or -errno; on an error the caller exits. SANDBOX_HAS_SECCOMP and
  * SANDBOX_HAS_NO_NEW_PRIVS are mandatory. */

@@ -1,0 +1,271 @@
+/* What each kind of process may ask of the kernel after it closed its door: one table
+ * a process, each row with its reason. Whoever adds a row answers: what could a process
+ * that was taken over do with it? Everything else kills the process. */
+#include "gateway/base/sandbox_profiles.h"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/falloc.h>
+#include <linux/io_uring.h>
+#include <linux/landlock.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#define EQUAL(n, value)                      \
+	{                                    \
+		(n), SCMP_CMP_EQ, (value), 0 \
+	}
+#define NOT(n, value)                        \
+	{                                    \
+		(n), SCMP_CMP_NE, (value), 0 \
+	}
+#define BITS(n, mask, value)                             \
+	{                                                \
+		(n), SCMP_CMP_MASKED_EQ, (mask), (value) \
+	}
+#define TABLE(rows)                     \
+	{                               \
+		(rows), ARRAY_LEN(rows) \
+	}
+#define PRIVATE_MEMORY (MAP_PRIVATE | MAP_ANONYMOUS)
+#define NEW_NAMESPACES                                                                 \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | \
+	 CLONE_NEWPID | CLONE_NEWNET)
+
+/* Every process of ours. */
+static const struct sandbox_call common[] = {
+	{.name = "read", .why = "what it was given"},
+	{.name = "readv", .why = "what it was given"},
+	{.name = "pread64", .why = "what it was given"},
+	{.name = "lseek", .why = "no offset is shared with anybody"},
+	{.name = "write", .why = "the log"},
+	{.name = "writev", .why = "libc's last words"},
+	{.name = "close", .why = "what is over"},
+	{.name = "fstat", .why = "size and kind of what it was given"},
+	{.name = "recvmsg", .why = "channels; descriptors come as their table says"},
+	{.name = "sendmsg", .why = "channels"},
+	{.name = "recvfrom", .why = "sockets that it holds"},
+	{.name = "sendto", .why = "connected sockets alone: no address", .checks = {EQUAL(4, 0)}},
+	{.name = "shutdown", .why = "sockets that it holds"},
+	{.name = "fcntl", .why = "flags are read, never set", .checks = {EQUAL(1, F_GETFL)}},
+	{.name = "fcntl", .why = "close-on-exec is read", .checks = {EQUAL(1, F_GETFD)}},
+	{.name = "fcntl", .why = "is it sealed?", .checks = {EQUAL(1, F_GET_SEALS)}},
+	{.name = "epoll_wait", .why = "the loop"},
+	{.name = "epoll_pwait", .why = "the loop"},
+	{.name = "epoll_ctl", .why = "the loop"},
+	{.name = "futex", .why = "locks between its threads"},
+	{.name = "sched_yield", .why = "locks between its threads"},
+	{.name = "clock_gettime", .why = "where the vDSO has no clock"},
+	{.name = "gettimeofday", .why = "where the vDSO has no clock"},
+	{.name = "time", .why = "where the vDSO has no clock"},
+	{.name = "getrandom", .why = "salts, challenges, identifiers"},
+	{.name = "brk", .why = "malloc"},
+	{.name = "mmap",
+	 .why = "malloc: memory of its own, never code, never a file",
+	 .checks = {BITS(2, PROT_EXEC, 0), BITS(3, MAP_SHARED | PRIVATE_MEMORY, PRIVATE_MEMORY)}},
+	{.name = "mprotect", .why = "malloc: never code", .checks = {BITS(2, PROT_EXEC, 0)}},
+	{.name = "munmap", .why = "malloc"},
+	{.name = "mremap", .why = "malloc"},
+	{.name = "madvise", .why = "malloc, stacks of threads that end"},
+	{.name = "sysinfo", .why = "qsort asks how much memory there is"},
+	{.name = "getpid", .why = "abort"},
+	{.name = "gettid", .why = "abort"},
+	{.name = "tgkill", .why = "abort: itself alone", .checks = {EQUAL(0, SANDBOX_OWN_PID)}},
+	{.name = "rt_sigaction", .why = "abort"},
+	{.name = "rt_sigprocmask", .why = "abort, threads that end"},
+	{.name = "rt_sigreturn", .why = "the end of a signal handler"},
+	{.name = "restart_syscall", .why = "going on after SIGSTOP and SIGCONT"},
+	{.name = "exit", .why = "a thread ends"},
+	{.name = "exit_group", .why = "the process ends"},
+};
+
+static const struct sandbox_call session[] = {
+	{.name = "pwrite64", .why = "disks, opened with the access that was granted"},
+	{.name = "preadv", .why = "disks"},
+	{.name = "pwritev", .why = "disks"},
+	{.name = "preadv2", .why = "disks"},
+	{.name = "pwritev2", .why = "disks; RLIMIT_FSIZE keeps them from growing"},
+	{.name = "fsync", .why = "disks"},
+	{.name = "fdatasync", .why = "disks"},
+	{.name = "fallocate",
+	 .why = "UNMAP; the size stays",
+	 .checks = {EQUAL(1, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)}},
+	{.name = "fallocate",
+	 .why = "WRITE SAME of zeroes; the size stays",
+	 .checks = {EQUAL(1, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE)}},
+	{.name = "io_uring_enter", .why = "disks; the ring is restricted to reads, writes, syncs"},
+	{.name = "io_uring_register",
+	 .why = "disks that are granted later join the ring",
+	 .checks = {EQUAL(1, IORING_REGISTER_FILES_UPDATE)}},
+	{.name = "setsockopt",
+	 .why = "its connection: what is sent in one piece",
+	 .checks = {EQUAL(1, IPPROTO_TCP), EQUAL(2, TCP_NODELAY)}},
+	{.name = "setsockopt",
+	 .why = "its connection: what is sent in one piece",
+	 .checks = {EQUAL(1, IPPROTO_TCP), EQUAL(2, TCP_CORK)}},
+	{.name = "getsockopt",
+	 .why = "its connection: what went wrong",
+	 .checks = {EQUAL(1, SOL_SOCKET), EQUAL(2, SO_ERROR)}},
+};
+
+static const struct sandbox_call own_loop[] = {
+	{.name = "epoll_create1", .why = "its loop is made after the door is closed"},
+	{.name = "eventfd2", .why = "its loop is made after the door is closed"},
+};
+
+static const struct sandbox_call authenticator[] = {
+	{.name = "mlock", .why = "secrets never reach the swap"},
+	{.name = "munlock", .why = "wiped memory is given back"},
+};
+
+static const struct sandbox_call auditor[] = {
+	{.name = "openat", .why = "segments; Landlock: below the audit folder alone"},
+	{.name = "newfstatat", .why = "segments"},
+	{.name = "getdents64", .why = "which segments there are"},
+	{.name = "renameat", .why = "a segment appears whole or not at all"},
+	{.name = "renameat2", .why = "a segment appears whole or not at all"},
+	{.name = "unlinkat", .why = "what a crash left half made"},
+	{.name = "pwrite64", .why = "segments"},
+	{.name = "pwritev", .why = "segments"},
+	{.name = "ftruncate", .why = "a segment's torn end"},
+	{.name = "fallocate", .why = "room for records before they come"},
+	{.name = "fsync", .why = "the folder"},
+	{.name = "fdatasync", .why = "segments"},
+	{.name = "sync_file_range", .why = "segments"},
+	{.name = "fstatfs", .why = "is there room?"},
+	{.name = "mmap",
+	 .why = "rings, which the monitor sealed; never code",
+	 .checks = {BITS(2, PROT_EXEC, 0)}},
+};
+
+/* The firewall process, and nft, which inherits the filter through its exec. */
+static const struct sandbox_call firewall[] = {
+	{.name = "execve", .why = "nft; Landlock: nothing else"},
+	{.name = "clone", .why = "fork, in our namespaces", .checks = {BITS(0, NEW_NAMESPACES, 0)}},
+	{.name = "clone3", .why = "its flags can't be seen; libc takes clone", .refuse = ENOSYS},
+	{.name = "fork", .why = "fork"},
+	{.name = "vfork", .why = "fork"},
+	{.name = "wait4", .why = "the end of nft"},
+	{.name = "waitid", .why = "the end of nft"},
+	{.name = "kill",
+	 .why = "nft that hangs; Landlock: nobody outside",
+	 .checks = {EQUAL(1, SIGKILL)}},
+	{.name = "pipe2", .why = "nft's words"},
+	{.name = "dup", .why = "nft's input and output"},
+	{.name = "dup2", .why = "nft's input and output"},
+	{.name = "dup3", .why = "nft's input and output"},
+	{.name = "poll", .why = "nft's words"},
+	{.name = "ppoll", .why = "nft's words"},
+	{.name = "select", .why = "nft waits for the kernel's answer"},
+	{.name = "pselect6", .why = "nft waits for the kernel's answer"},
+	{.name = "socket", .why = "netlink", .checks = {EQUAL(0, AF_NETLINK)}},
+	{.name = "socket",
+	 .why = "nft asks for names of services",
+	 .checks = {NOT(0, AF_NETLINK)},
+	 .refuse = EACCES},
+	{.name = "sendto", .why = "netlink", .checks = {NOT(4, 0)}},
+	{.name = "bind", .why = "netlink"},
+	{.name = "getsockname", .why = "netlink"},
+	{.name = "setsockopt", .why = "netlink's buffers"},
+	{.name = "getsockopt", .why = "netlink's buffers"},
+	{.name = "openat", .why = "nft's libraries and tables; Landlock: nothing else"},
+	{.name = "open", .why = "nft's libraries and tables; Landlock: nothing else"},
+	{.name = "newfstatat", .why = "nft"},
+	{.name = "stat", .why = "nft"},
+	{.name = "statx", .why = "nft"},
+	{.name = "access", .why = "the dynamic linker"},
+	{.name = "faccessat", .why = "the dynamic linker"},
+	{.name = "faccessat2", .why = "the dynamic linker"},
+	{.name = "readlink", .why = "the dynamic linker"},
+	{.name = "readlinkat", .why = "the dynamic linker"},
+	{.name = "getcwd", .why = "the dynamic linker"},
+	{.name = "getdents64", .why = "nft's folders of tables"},
+	{.name = "mmap", .why = "the dynamic linker: code"},
+	{.name = "mprotect", .why = "the dynamic linker"},
+	{.name = "arch_prctl", .why = "a process starts"},
+	{.name = "set_tid_address", .why = "a process starts"},
+	{.name = "set_robust_list", .why = "a process starts"},
+	{.name = "rseq", .why = "a process starts"},
+	{.name = "sigaltstack", .why = "a process starts"},
+	{.name = "prlimit64", .why = "limits are read, never set", .checks = {EQUAL(2, 0)}},
+	{.name = "getrlimit", .why = "a process starts"},
+	{.name = "uname", .why = "nft: which kernel?"},
+	{.name = "getuid", .why = "nft: may it?"},
+	{.name = "geteuid", .why = "nft: may it?"},
+	{.name = "getgid", .why = "nft: may it?"},
+	{.name = "getegid", .why = "nft: may it?"},
+	{.name = "getppid", .why = "nft"},
+	{.name = "fcntl", .why = "nft, libc"},
+	{.name = "ioctl", .why = "is it a terminal?", .checks = {EQUAL(1, TCGETS)}},
+	{.name = "ioctl", .why = "terminals", .checks = {NOT(1, TCGETS)}, .refuse = ENOTTY},
+	{.name = "clock_nanosleep", .why = "nft waits for the kernel's answer"},
+	{.name = "nanosleep", .why = "nft waits for the kernel's answer"},
+};
+
+static const struct sandbox_call reviewer[] = {
+	{.name = "openat",
+	 .why = "audit files are read; Landlock: below their folder",
+	 .checks = {BITS(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)}},
+	{.name = "newfstatat", .why = "audit files"},
+	{.name = "getdents64", .why = "which segments there are"},
+	{.name = "clock_nanosleep", .why = "following a log that grows"},
+	{.name = "poll", .why = "following a log that grows"},
+	{.name = "ppoll", .why = "following a log that grows"},
+	{.name = "ioctl", .why = "is it a terminal?", .checks = {EQUAL(1, TCGETS)}},
+	{.name = "ioctl", .why = "how wide is it?", .checks = {EQUAL(1, TIOCGWINSZ)}},
+};
+
+static const char *const firewall_reads[] = {
+	"/lib",
+	"/lib64",
+	"/usr/lib",
+	"/usr/lib64",
+	"/etc/ld.so.cache",
+	"/etc/iproute2",
+	"/usr/share/iproute2",
+	"/etc/nsswitch.conf",
+	"/etc/protocols",
+	"/etc/services",
+	NULL,
+};
+
+/* What the kernel starts nft with. */
+static const char *const linkers[] = {
+	"/lib64/ld-linux-x86-64.so.2",
+	"/lib/ld-linux-aarch64.so.1",
+	NULL,
+};
+
+static const char *const reviewer_reads[] = {"/etc/localtime", "/usr/share/zoneinfo", NULL};
+
+#define READ_BELOW (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+
+static const struct sandbox_rules rules[] = {
+	[SANDBOX_AUTHENTICATOR] = {.tables = {TABLE(common), TABLE(own_loop),
+					      TABLE(authenticator)}},
+	[SANDBOX_AUDITOR] = {.tables = {TABLE(common), TABLE(own_loop), TABLE(auditor)},
+			     .folder_rights = READ_BELOW | LANDLOCK_ACCESS_FS_WRITE_FILE |
+					      LANDLOCK_ACCESS_FS_REMOVE_FILE |
+					      LANDLOCK_ACCESS_FS_MAKE_REG |
+					      SANDBOX_ACCESS_FS_TRUNCATE},
+	[SANDBOX_FIREWALL] = {.tables = {TABLE(common), TABLE(own_loop), TABLE(firewall)},
+			      .keep_caps = 1ull << CAP_NET_ADMIN,
+			      .read = firewall_reads,
+			      .execute = linkers},
+	[SANDBOX_SESSION] = {.tables = {TABLE(common), TABLE(session)}, .holds_disks = true},
+	[SANDBOX_REVIEWER] = {.tables = {TABLE(common), TABLE(reviewer)},
+			      .folder_rights = READ_BELOW,
+			      .read = reviewer_reads},
+};
+
+const struct sandbox_rules *sandbox_rules_of(enum sandbox_profile profile)
+{
+	if (profile <= SANDBOX_INVALID || profile >= ARRAY_LEN(rules))
+		return NULL;
+	return &rules[profile];
+}
