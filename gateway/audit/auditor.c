@@ -5,7 +5,6 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include "gateway/audit/commit.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
@@ -220,19 +219,18 @@ static void signals_ignore(void)
 		(void)signal(ignored[i], SIG_IGN);
 }
 
-static int lock_down(void)
-{
-	struct sandbox sandbox = {.profile = SANDBOX_AUDITOR,
-				  .folder_fd = FOLDER_FD,
-				  .file_size_limit = FILE_SIZE_MAX,
-				  .files_limit = FILES_MAX};
-	struct rlimit now;
+static const struct sandbox sandbox = {.profile = SANDBOX_AUDITOR,
+				       .folder_fd = FOLDER_FD,
+				       .file_size_limit = FILE_SIZE_MAX,
+				       .files_limit = FILES_MAX};
 
-	/* Limits that the administrator set lower stay: they are found out by writing. */
-	if (getrlimit(RLIMIT_FSIZE, &now) == 0)
-		sandbox.file_size_limit = MIN(sandbox.file_size_limit, (uint64_t)now.rlim_max);
-	if (getrlimit(RLIMIT_NOFILE, &now) == 0)
-		sandbox.files_limit = (uint32_t)MIN((uint64_t)FILES_MAX, (uint64_t)now.rlim_max);
+/* The syncer's thread is made in between: what confines one thread alone comes before. */
+static int lock_down(struct syncer *s)
+{
+	int e;
+
+	if ((e = sandbox_confine(&sandbox)) < 0 || (e = syncer_start(s)) < 0)
+		return e;
 	return sandbox_enter(&sandbox);
 }
 
@@ -286,8 +284,7 @@ int auditor_main(void)
 	}
 	signals_ignore();
 	run = resume_run(LOCK_FD);
-	e = syncer_start(&a.syncer);
-	a.layers = e < 0 ? e : lock_down();
+	a.layers = lock_down(&a.syncer);
 	if (a.layers < 0) {
 		log_error("can't lock itself down: %s; no log is written without that",
 			  strerror(-a.layers));

@@ -209,6 +209,7 @@ static void on_lun_failed(void *host, const struct scsi_lun *lun, int error, uin
 /* All that needs a right which the sandbox takes away. */
 static int before_sandbox(struct session *s)
 {
+	static const struct sandbox box = {.profile = SANDBOX_SESSION, .folder_fd = -1};
 	int ring = SESSION_FD_RING, page = SESSION_FD_PAGE, r;
 
 	if (!process_fds_are(SESSION_FDS))
@@ -221,7 +222,8 @@ static int before_sandbox(struct session *s)
 	if ((r = loop_open(&s->loop)) < 0 || (r = host_watch(s)) < 0)
 		return r;
 	r = loop_run(s->loop); /* until SESSION_START has come */
-	if (r < 0)
+	/* before the engine's threads are made, which would be outside of it */
+	if (r < 0 || (r = sandbox_confine(&box)) < 0)
 		return r;
 	return engine_open(s->start.io, ISCSI_TASKS_MAX, SESSION_FD_LIFELINE, &s->engine);
 }
