@@ -155,9 +155,25 @@ static const char *secret_name(struct compiler *c, const struct node *chap, cons
 	return NULL;
 }
 
+/* One-way CHAP has to be asked for by name, for initiators such as QEMU that can't ask who we are.
+ */
+static bool is_one_way(struct compiler *c, const struct node *chap, const char *mutual)
+{
+	if (!mutual || strcmp(mutual, "none") != 0)
+		return false;
+	diagnose_warning(c->d, node_get(chap, "mutual")->at,
+			 "one-way CHAP: this initiator can't tell us from somebody in our place");
+	diagnose_hint(c->d, "name a secret of ours, unless the initiator can't ask for it");
+	return true;
+}
+
 static void chap_compile(struct compiler *c, struct policy_initiator *i, const struct node *chap)
 {
 	const char *user = secret_name(c, chap, "user"), *mutual = secret_name(c, chap, "mutual");
+	const struct node *mutual_node = mutual ? node_get(chap, "mutual") : NULL;
+
+	if (is_one_way(c, chap, mutual))
+		mutual = NULL;
 
 	i->chap_line = chap ? node_place(chap).line : 0;
 	i->algorithms = compile_algorithms(c, node_list(chap, "algorithms"), c->policy->algorithms);
@@ -175,8 +191,7 @@ static void chap_compile(struct compiler *c, struct policy_initiator *i, const s
 	if (user && i->name[0])
 		(void)user_row_add(c,
 				   (struct user_row){user, mutual, i->name, node_get(chap, "user"),
-						     mutual ? node_get(chap, "mutual") : NULL,
-						     i->algorithms});
+						     mutual_node, i->algorithms});
 }
 
 /* --- luns --------------------------------------------------------------------------------- */

@@ -19,6 +19,12 @@ static int by_initiator(const void *a, const void *b)
 	return r ? r : place_compare(x->user_node->at, y->user_node->at);
 }
 
+/* As the policy writes it. */
+static const char *ours(const struct user_row *row)
+{
+	return row->mutual ? row->mutual : "none";
+}
+
 /* Rows without a mutual name come last. */
 static int by_mutual(const void *a, const void *b)
 {
@@ -81,12 +87,12 @@ static void initiators_check(struct compiler *c)
 				       "this initiator is the user \"%s\" at line %u", first->user,
 				       first->user_node->at.line);
 			diagnose_hint(c->d, "write user: %s", first->user);
-		} else if (first->mutual && row->mutual &&
-			   strcmp(first->mutual, row->mutual) != 0) {
+		} else if (first->mutual_node && row->mutual_node &&
+			   strcmp(ours(first), ours(row)) != 0) {
 			diagnose_error(c->d, row->mutual_node->at,
 				       "towards this initiator we are \"%s\" at line %u",
-				       first->mutual, first->mutual_node->at.line);
-			diagnose_hint(c->d, "write mutual: %s", first->mutual);
+				       ours(first), first->mutual_node->at.line);
+			diagnose_hint(c->d, "write mutual: %s", ours(first));
 		}
 	}
 }

@@ -205,9 +205,9 @@ static void ask_chap(const struct question *q, struct verdict *v)
 	if (!i)
 		return;
 	if (!q->claim->user)
-		say(v, i->chap_line, NULL,
-		    "it has to prove that it is the user %.60s, and we prove that we are %.60s",
-		    i->user, i->mutual);
+		say(v, i->chap_line, NULL, "it has to prove that it is the user %.60s%s%.60s",
+		    i->user, i->mutual[0] ? ", and we prove that we are " : "; we prove nothing",
+		    i->mutual);
 	else if (user_fits(i, q->claim->user))
 		say(v, i->chap_line, NULL, "it proved that it is the user %.60s", i->user);
 	else

@@ -119,7 +119,7 @@ const struct schema_key schema_keys[] = {
 	{SECTION_CHAP, "user", TYPE_TEXT, true, .least = 1, .most = 63, .example = "alice",
 	 .help = "the initiator's name in the secret store"},
 	{SECTION_CHAP, "mutual", TYPE_TEXT, true, .least = 1, .most = 63, .example = "gw-for-alice",
-	 .help = "the gateway's name towards it, in the secret store"},
+	 .help = "the gateway's name towards it, in the secret store; none: one-way"},
 	{SECTION_CHAP, "algorithms", TYPE_CHOICES, .least = 1, .most = 4, .choices = ALGORITHMS,
 	 .example = "[sha256]", .help = "instead of auth.algorithms"},
 

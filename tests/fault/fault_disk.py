@@ -49,7 +49,8 @@ gw.stop()
 # --- a second gateway, and disks that are somebody else's --------------------------------------------------------------
 gw = Gateway().start()
 second = Gateway()
-second.policy.write_text(gw.policy.read_text().replace(str(gw.port), str(second.port)))
+second.policy.write_text(gw.policy.read_text().replace(str(gw.port), str(second.port)) +
+                         f"gateway: {{disk_roots: [{gw.folder}]}}\n")
 done = second.command("run", second.policy)
 check(AREA, "P1: a disk that another gateway serves is refused", done.returncode == 3 and "vault" in done.stderr, done.stderr)
 text = gw.policy.read_text()
