@@ -1,10 +1,11 @@
 """The firewall process between real hosts: what it loads, bans, keeps and removes."""
 import json
+import os
+import shutil
 import signal
 import socket
 import struct
-import subprocess
-import sys
+import tempfile
 import time
 
 from firewall.lib import hosts, peer, policy, report
@@ -219,6 +220,20 @@ def test_rights(net):
         check(not firewall.ban("192.0.2.1")[0], "a ban is answered as well")
 
 
+def test_ordinary_user(net):
+    """As under systemd: an ordinary user whose one right is the ambient CAP_NET_ADMIN."""
+    with tempfile.TemporaryDirectory(prefix="sallyport-firewall-", dir="/tmp") as folder:
+        os.chmod(folder, 0o755)
+        program = shutil.copy(peer.PROGRAM, folder)
+        wrapper = ("setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", "--inh-caps=-all,+net_admin",
+                   "--ambient-caps=-all,+net_admin")
+        with peer.Firewall(net.gateway, *wrapper, program=program) as firewall:
+            fine, why, _ = firewall.answer(peer.READY)
+            check(fine and firewall.load(script(net.client.ip4))[0] and firewall.ban(net.client.ip4)[0] and
+                  not net.client.reaches(PORT), "P3: CAP_NET_ADMIN alone is enough, without root", why, firewall.said())
+            check(firewall.unload()[0] and not set(TABLES) & table_names(net.gateway), "to the clean stop")
+
+
 def run(net):
     net.gateway.run("nft", "-f", "-", input=FOREIGN)
     foreign = foreign_rules(net.gateway)
@@ -236,6 +251,7 @@ def run(net):
         test_full(net, firewall)
     test_lifetime(net, listeners, foreign)
     test_rights(net)
+    test_ordinary_user(net)
     for s in [*listeners.values(), *others.values()]:
         s.close()
 

@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 PROGRAM = pathlib.Path(os.environ.get("SALLYPORT_BUILD", ROOT / "build")) / "sallyport"
 STARTER = ("import os, sys\nfd = int(sys.argv[1])\nos.dup2(fd, 3)\n"
            "if fd != 3: os.close(fd)\n"
-           "os.execve(sys.argv[2], sys.argv[2:], {})")
+           "os.execvpe(sys.argv[2], sys.argv[2:], {})")
 
 
 def change_packet(kind, block, seconds):
@@ -29,11 +29,12 @@ def change_packet(kind, block, seconds):
 class Firewall:
     """`sallyport internal firewall` in a host's namespace, with our socket as its channel."""
 
-    def __init__(self, host, *wrapper):
+    def __init__(self, host, *wrapper, program=PROGRAM):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.channel, self.log = ours, tempfile.TemporaryFile()
         ours.settimeout(20)
-        command = [*wrapper, sys.executable, "-S", "-c", STARTER, str(theirs.fileno()), str(PROGRAM), "internal", "firewall"]
+        command = [sys.executable, "-S", "-c", STARTER, str(theirs.fileno()), *wrapper, str(program), "internal",
+                   "firewall"]
         with host.inside():
             self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
                                             stdout=subprocess.DEVNULL, stderr=self.log, cwd="/")
