@@ -127,6 +127,7 @@ static const struct sandbox_call auditor[] = {
 	{.name = "openat", .why = "segments; Landlock: below the audit folder alone"},
 	{.name = "newfstatat", .why = "segments"},
 	{.name = "getdents64", .why = "which segments there are"},
+	{.name = "fcntl", .why = "fdopendir", .checks = {EQUAL(1, F_SETFD)}},
 	{.name = "renameat", .why = "a segment appears whole or not at all"},
 	{.name = "renameat2", .why = "a segment appears whole or not at all"},
 	{.name = "unlinkat", .why = "what a crash left half made"},
