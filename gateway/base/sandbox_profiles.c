@@ -80,6 +80,8 @@ static const struct sandbox_call common[] = {
 	{.name = "rt_sigprocmask", .why = "abort, threads that end"},
 	{.name = "rt_sigreturn", .why = "the end of a signal handler"},
 	{.name = "restart_syscall", .why = "going on after SIGSTOP and SIGCONT"},
+	{.name = "set_robust_list", .why = "a thread that was made before has just started"},
+	{.name = "rseq", .why = "a thread that was made before has just started"},
 	{.name = "exit", .why = "a thread ends"},
 	{.name = "exit_group", .why = "the process ends"},
 };
