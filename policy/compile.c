@@ -234,3 +234,9 @@ void policy_free(struct policy *p)
 	free(p->sources);
 	free(p);
 }
+
+void policy_hash_text(const struct policy *p, char ret[POLICY_HASH_TEXT])
+{
+	for (size_t k = 0; k < POLICY_HASH_SIZE; k++)
+		(void)snprintf(ret + 2 * k, 3, "%02x", p->hash[k]);
+}

@@ -9,6 +9,7 @@
 #include "gateway/base/iscsi_name.h"
 
 #define POLICY_HASH_SIZE 32
+#define POLICY_HASH_TEXT (2 * POLICY_HASH_SIZE + 1)
 #define POLICY_NAME_SIZE 64 /* portals, disks: [a-z0-9-], at most 63 */
 #define POLICY_LUNS_MAX	 256
 
@@ -114,6 +115,7 @@ int policy_load(const char *path, const struct policy_options *options,
 int policy_parse(const char *path, const char *text, size_t len,
 		 const struct policy_options *options, struct policy **ret_policy) MUST_CHECK;
 void policy_free(struct policy *p);
+void policy_hash_text(const struct policy *p, char ret[POLICY_HASH_TEXT]); /* in hex */
 
 /* --- deciding ----------------------------------------------------------------------------- */
 

@@ -1,6 +1,8 @@
 /* `sallyport check POLICY`: is the policy right, and is it safe? Reads the policy file, and trusts
  * nothing in it; runs as the user who types it. */
+#include <fcntl.h>
 #include <jansson.h>
+#include "auth/store.h"
 #include "gateway/cli/cli.h"
 #include "policy/policy.h"
 
@@ -24,17 +26,11 @@ static void counted(size_t n, const char *what, const char *then)
 	printf("%zu %s%s%s", n, what, n == 1 ? "" : "s", then);
 }
 
-static void hash_text(const struct policy *p, char ret[2 * POLICY_HASH_SIZE + 1])
-{
-	for (size_t i = 0; i < POLICY_HASH_SIZE; i++)
-		(void)snprintf(ret + 2 * i, 3, "%02x", p->hash[i]);
-}
-
 static void facts_print(const char *path, const struct policy *p)
 {
-	char hash[2 * POLICY_HASH_SIZE + 1];
+	char hash[POLICY_HASH_TEXT];
 
-	hash_text(p, hash);
+	policy_hash_text(p, hash);
 	printf("%s: ", path);
 	counted(p->portal_count, "portal", ", ");
 	counted(p->disk_count, "disk", ", ");
@@ -52,11 +48,11 @@ static json_t *facts_json(const char *path, const struct policy *p, json_t *mist
 {
 	json_t *all = json_pack("{s:s, s:b, s:o}", "policy", path, "valid", p != NULL, "mistakes",
 				mistakes);
-	char hash[2 * POLICY_HASH_SIZE + 1];
+	char hash[POLICY_HASH_TEXT];
 
 	if (!all || !p)
 		return all;
-	hash_text(p, hash);
+	policy_hash_text(p, hash);
 	if (json_object_update_new(all, json_pack("{s:s, s:b, s:i, s:i, s:i, s:i}", "hash", hash,
 						  "safe", p->warnings == 0, "portals",
 						  (int)p->portal_count, "disks", (int)p->disk_count,
@@ -93,19 +89,48 @@ static int check_json(const struct cli *cli, struct policy_options *options)
 	return policy_exit(r);
 }
 
-static int check_run(const struct cli *cli)
+static int check_text(const struct cli *cli, const struct policy_options *options)
 {
-	struct policy_options options = {.messages = stderr, .colour = cli_colour(stderr)};
 	struct policy *p = NULL;
-	int r;
+	int r = policy_load(cli->arguments[0], options, &p);
 
-	if (cli->json)
-		return check_json(cli, &options);
-	r = policy_load(cli->arguments[0], &options, &p);
 	if (r == 0)
 		facts_print(cli->arguments[0], p);
 	policy_free(p);
 	return policy_exit(r);
+}
+
+/* The names of the secrets, when this user may read them; looks, and changes nothing. */
+static bool secrets_find(const struct cli *cli, struct store_list *ret_list)
+{
+	OWNED_FD state = open(cli->state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char why[512];
+
+	if (state < 0) {
+		(void)string_copy(why, sizeof why, strerror(errno));
+		if (errno ==
+		    ENOENT) /* nothing was ever set up here: an example, another machine's */
+			return false;
+	} else if (store_list_load(state, ret_list, why, sizeof why) == 0) {
+		return true;
+	}
+	fprintf(stderr, "%s: secrets are not looked up: %s\n", cli->state, why);
+	return false;
+}
+
+static int check_run(const struct cli *cli)
+{
+	struct policy_options options = {.messages = stderr, .colour = cli_colour(stderr)};
+	struct store_list secrets = {0};
+	int r;
+
+	if (secrets_find(cli, &secrets)) {
+		options.secret_known = store_list_knows;
+		options.arg = &secrets;
+	}
+	r = cli->json ? check_json(cli, &options) : check_text(cli, &options);
+	store_list_free(&secrets);
+	return r;
 }
 
 const struct subcommand cli_check = {
@@ -117,7 +142,8 @@ const struct subcommand cli_check = {
 	.examples = "  sallyport check /etc/sallyport/policy.yaml\n"
 		    "  sallyport check --json policy.yaml\n",
 	.text = "Exit status: 0 right (warnings are told), 1 it has mistakes, 3 it can't be read.\n"
-		"It needs no gateway and no rights beyond reading the file.",
+		"Needs no gateway. The names of secrets are looked up where the state folder can "
+		"be read.",
 	.json = true,
 	.run = check_run,
 };

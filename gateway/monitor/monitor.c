@@ -172,10 +172,9 @@ static void serve(struct monitor *m)
 
 static void say_start(struct monitor *m)
 {
-	char hash[2 * POLICY_HASH_SIZE + 1];
+	char hash[POLICY_HASH_TEXT];
 
-	for (size_t k = 0; k < POLICY_HASH_SIZE; k++)
-		(void)snprintf(hash + 2 * k, 3, "%02x", m->policy->hash[k]);
+	policy_hash_text(m->policy, hash);
 	trail_say(m, EVENT_START, "start", "sallyport " SALLYPORT_VERSION);
 	trail_say(m, EVENT_POLICY, "loaded", "%s sha256 %s", m->policy_path, hash);
 }

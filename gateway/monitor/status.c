@@ -80,12 +80,6 @@ static json_t *helpers_json(const struct monitor *m, json_t *problems)
 	return list;
 }
 
-static void hash_text(const struct monitor *m, char ret[2 * POLICY_HASH_SIZE + 1])
-{
-	for (size_t k = 0; k < POLICY_HASH_SIZE; k++)
-		(void)snprintf(ret + 2 * k, 3, "%02x", m->policy->hash[k]);
-}
-
 static unsigned banned(const struct monitor *m)
 {
 	uint64_t now = clock_ms();
@@ -100,9 +94,9 @@ json_t *status_json(struct monitor *m)
 {
 	json_t *problems = json_array(), *portals = portals_json(m);
 	json_t *disks = disks_json(m, problems), *helpers = helpers_json(m, problems);
-	char hash[2 * POLICY_HASH_SIZE + 1], missing[256];
+	char hash[POLICY_HASH_TEXT], missing[256];
 
-	hash_text(m, hash);
+	policy_hash_text(m->policy, hash);
 	if (!m->serving)
 		add_problem(problems, "gateway", m->stopping ? "stopping" : "starting");
 	if (m->trail.state == AUDIT_CANNOT_WRITE)
