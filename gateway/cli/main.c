@@ -234,10 +234,21 @@ static const struct subcommand *command_find(const char *name)
 	return NULL;
 }
 
+/* Where the command's name stands: the first word that is no option, nor the value of --state. argc
+ * when there is none. */
+static int command_place(int argc, char **argv)
+{
+	int at = 1;
+
+	while (at < argc && argv[at][0] == '-')
+		at += strcmp(argv[at], "--state") == 0 ? 2 : 1;
+	return MIN(at, argc);
+}
+
 int main(int argc, char **argv)
 {
 	struct cli cli = {.state = STATE_DEFAULT};
-	int first = 1, r;
+	int at, r;
 
 	if (argc > 1 && strcmp(argv[1], "internal") == 0)
 		return internal(argc, argv);
@@ -250,14 +261,17 @@ int main(int argc, char **argv)
 		printf("sallyport " SALLYPORT_VERSION "\n");
 		return EXIT_DONE;
 	}
-	if (argc > 1 && argv[1][0] != '-') /* options may stand before arguments: bare = status */
-		first = 2;
-	cli.command = first == 2 ? command_find(argv[1]) : &cli_status;
+	at = command_place(argc, argv);
+	cli.command = at < argc ? command_find(argv[at]) : &cli_status;
 	if (cli.command == NULL) {
 		fprintf(stderr, "sallyport --help lists the commands.\n");
 		return EXIT_USAGE;
 	}
-	if ((r = parse(&cli, argc - first, argv + first)) >= 0)
+	if (at < argc) { /* what is left are its options and arguments */
+		memmove(&argv[at], &argv[at + 1], (size_t)(argc - at - 1) * sizeof *argv);
+		argc--;
+	}
+	if ((r = parse(&cli, argc - 1, argv + 1)) >= 0)
 		return r;
 	return cli.command->run(&cli);
 }
