@@ -216,6 +216,7 @@ static const struct sandbox_call reviewer[] = {
 	 .checks = {BITS(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)}},
 	{.name = "newfstatat", .why = "audit files"},
 	{.name = "getdents64", .why = "which segments there are"},
+	{.name = "fcntl", .why = "fdopendir", .checks = {EQUAL(1, F_SETFD)}},
 	{.name = "clock_nanosleep", .why = "following a log that grows"},
 	{.name = "poll", .why = "following a log that grows"},
 	{.name = "ppoll", .why = "following a log that grows"},
