@@ -77,6 +77,7 @@ done = gw.command("check", gw.policy)
 check(AREA, "check finds a secret that the store does not have", done.returncode == 1 and "gw-for-nobody" in done.stderr, done.stderr)
 gw.policy.write_text(text)
 with socket.socket() as s:
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     s.bind(("127.0.0.1", gw.port))
     s.listen()
     done = gw.command("run", gw.policy)

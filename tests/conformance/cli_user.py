@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """An ordinary user serves a disk: no firewall, and told so; everything else as for root."""
-import os, shutil, subprocess
+import encodings.idna, os, shutil  # what is loaded late must be loaded while it can be read
 from harness import *
 from initiator import *
 
