@@ -20,9 +20,8 @@ static bool limits_ok(const struct iscsi_limits *l)
 /* One mapping, untouched until it is used: a connection that never logs in costs a few pages. */
 static struct iscsi *connection_map(void)
 {
-	size_t head = IN_PAGES(sizeof(struct iscsi)), staged = STAGE_SIZE, text = TEXT_MAX,
-	       chunks = (size_t)ISCSI_POOL_CHUNKS * ISCSI_CHUNK_SIZE,
-	       size = head + staged + text + SEGMENT_LIMIT + TX_ARENA_SIZE + chunks;
+	size_t size = IN_PAGES(sizeof(struct iscsi)) + STAGE_SIZE + TEXT_MAX + SEGMENT_LIMIT +
+		      TX_ARENA_SIZE + (size_t)ISCSI_POOL_CHUNKS * ISCSI_CHUNK_SIZE;
 	uint8_t *m = mmap(NULL, size, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	struct iscsi *i = (struct iscsi *)(void *)m;
@@ -31,13 +30,37 @@ static struct iscsi *connection_map(void)
 		return NULL;
 	i->memory = m;
 	i->memory_size = size;
-	i->rx.stage = m + head;
-	i->text.bytes = i->rx.stage + staged;
-	i->text.size = text;
-	i->rx.segment = i->text.bytes + text;
+	return i;
+}
+
+void connection_reset(struct iscsi *i)
+{
+	uint8_t *at = i->memory + IN_PAGES(sizeof(struct iscsi));
+	struct iscsi_limits limits = i->limits;
+	const struct iscsi_host *ops = i->ops;
+	void *host = i->host;
+	uint16_t portal_group = i->portal_group;
+
+	memset(i, 0, offsetof(struct iscsi, memory));
+	i->limits = limits;
+	i->ops = ops;
+	i->host = host;
+	i->portal_group = portal_group;
+	i->rx.stage = at;
+	i->text.bytes = i->rx.stage + STAGE_SIZE;
+	i->text.size = TEXT_MAX;
+	i->rx.segment = i->text.bytes + TEXT_MAX;
 	i->tx.arena = i->rx.segment + SEGMENT_LIMIT;
 	i->chunks = i->tx.arena + TX_ARENA_SIZE;
-	return i;
+	i->phase = PHASE_LOGIN;
+	i->login.step = CHAP_START;
+	i->queue_depth = limits.queue_depth;
+	i->tx.statsn = 1;
+	i->tx.last = &i->tx.first;
+	i->waiting_last = &i->waiting_first;
+	keys_start(&i->keys, &limits);
+	i->peer_segment = i->keys.result[KEY_MAX_RECV_SEGMENT];
+	slots_start(i);
 }
 
 int iscsi_open(const struct iscsi_limits *limits, uint16_t portal_group,
@@ -51,30 +74,17 @@ int iscsi_open(const struct iscsi_limits *limits, uint16_t portal_group,
 	if (!i)
 		return -ENOMEM;
 	i->limits = *limits;
-	i->queue_depth = limits->queue_depth;
-	i->portal_group = portal_group;
 	i->ops = ops;
 	i->host = host;
-	i->phase = PHASE_LOGIN;
-	i->login.step = CHAP_START;
-	i->tx.statsn = 1;
-	i->tx.last = &i->tx.first;
-	i->waiting_last = &i->waiting_first;
-	keys_start(&i->keys, limits);
-	i->peer_segment = i->keys.result[KEY_MAX_RECV_SEGMENT];
-	for (unsigned n = 0; n < ISCSI_TASKS_MAX; n++)
-		i->free_slots[n] = (uint16_t)(ISCSI_TASKS_MAX - 1 - n);
-	i->free_slot_count = ISCSI_TASKS_MAX;
-	for (unsigned n = 0; n < EXTRA_CHUNKS; n++)
-		i->free_extra[n] = (uint16_t)(EXTRA_CHUNKS - 1 - n);
-	i->free_extra_count = EXTRA_CHUNKS;
+	i->portal_group = portal_group;
+	connection_reset(i);
 	*ret_iscsi = i;
 	return 0;
 }
 
 static void slot_drop(struct iscsi *i, struct slot *s)
 {
-	if (s->state == SLOT_FREE || s->state == SLOT_CANCELLING)
+	if (s->state == SLOT_CANCELLING)
 		return;
 	if (s->in_host && !i->ops->cancel(i->host, &s->task)) {
 		s->state = SLOT_CANCELLING;
@@ -90,16 +100,16 @@ void iscsi_cancel_all(struct iscsi *i)
 	i->lost = true;
 	i->phase = PHASE_OVER;
 	tx_drop_all(i);
-	for (unsigned n = 0; n < ISCSI_TASKS_MAX; n++)
-		slot_drop(i, &i->slots[n]);
+	EACH_SLOT(i, n)
+	slot_drop(i, &i->slots[n]);
 }
 
 unsigned iscsi_tasks_running(const struct iscsi *i)
 {
 	unsigned running = 0;
 
-	for (unsigned n = 0; n < ISCSI_TASKS_MAX; n++)
-		running += i->slots[n].state == SLOT_CANCELLING || i->slots[n].in_host;
+	EACH_SLOT(i, n)
+	running += i->slots[n].state == SLOT_CANCELLING || i->slots[n].in_host;
 	return running;
 }
 

@@ -136,7 +136,7 @@ struct tx_frame {
 struct tx {
 	struct job *first, **last;
 	struct misc misc[TX_MISC];
-	unsigned misc_used;
+	unsigned misc_used, misc_next;
 	uint8_t *arena;
 	size_t arena_used;
 	struct tx_frame frames[TX_FRAMES]; /* a ring */
@@ -247,18 +247,14 @@ struct iscsi {
 	uint64_t plugged[4]; /* CmdSNs, modulo 256, that count as received */
 	unsigned plug_count;
 
-	struct slot slots[ISCSI_TASKS_MAX];
 	uint16_t free_slots[ISCSI_TASKS_MAX];
 	unsigned free_slot_count;
 	uint32_t itts[ISCSI_TASKS_MAX]; /* of the slots in `commands`, close together */
-	uint64_t commands[SLOT_WORDS];
+	uint64_t commands[SLOT_WORDS], used[SLOT_WORDS];
 	uint32_t next_tag;
 	uint32_t aborted[ABORTED_MAX]; /* task tags whose late data is dropped in silence */
 	unsigned aborted_count, aborted_next;
 
-	uint8_t *memory; /* all of it, one mapping of memory_size octets */
-	size_t memory_size;
-	uint8_t *chunks;
 	uint16_t free_extra[EXTRA_CHUNKS];
 	unsigned free_extra_count;
 	struct slot *waiting_first, **waiting_last;
@@ -268,9 +264,20 @@ struct iscsi {
 	bool ping_open;
 	uint64_t ping_at_ms;
 	unsigned ping_missed;
+
+	/* What connection_reset() leaves alone. */
+	uint8_t *memory; /* all of it, one mapping of memory_size octets */
+	size_t memory_size;
+	uint8_t *chunks;
+	struct slot slots[ISCSI_TASKS_MAX];
 };
 
+/* Every slot in use, one after another. The body may free the slot that it is at. */
+#define EACH_SLOT(i, n) for (int n = slot_after((i), -1); n >= 0; n = slot_after((i), n))
+int slot_after(const struct iscsi *i, int n); /* -1: no more */
+
 /* connection.c */
+void connection_reset(struct iscsi *i); /* as new; no task may be left */
 void connection_end(struct iscsi *i, enum iscsi_end end, const char *fmt, ...) PRINTF_LIKE(3, 4);
 uint32_t connection_tag(struct iscsi *i, unsigned slot); /* a Target Transfer Tag, never TAG_NONE */
 
@@ -297,6 +304,7 @@ bool window_expects(struct iscsi *i, uint32_t cmdsn); /* in the window, and not 
 bool window_turn(struct iscsi *i); /* runs one held PDU or skips one plug, if it is next */
 
 /* slot.c */
+void slots_start(struct iscsi *i);
 struct slot *slot_new(struct iscsi *i, enum slot_kind kind, const struct pdu *pdu);
 void slot_free(struct iscsi *i, struct slot *s);
 struct slot *slot_of(struct iscsi *i, struct iscsi_task *task);

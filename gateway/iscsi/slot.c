@@ -8,6 +8,29 @@ static bool is_command(const struct slot *s)
 	return s->kind == SLOT_COMMAND;
 }
 
+void slots_start(struct iscsi *i)
+{
+	for (unsigned n = 0; n < ISCSI_TASKS_MAX; n++)
+		i->free_slots[n] = (uint16_t)(ISCSI_TASKS_MAX - 1 - n);
+	i->free_slot_count = ISCSI_TASKS_MAX;
+	for (unsigned n = 0; n < EXTRA_CHUNKS; n++)
+		i->free_extra[n] = (uint16_t)(EXTRA_CHUNKS - 1 - n);
+	i->free_extra_count = EXTRA_CHUNKS;
+}
+
+int slot_after(const struct iscsi *i, int n)
+{
+	for (unsigned word = (unsigned)(n + 1) / 64; word < SLOT_WORDS; word++) {
+		uint64_t left = i->used[word];
+
+		if (word == (unsigned)(n + 1) / 64)
+			left &= ~0ull << (unsigned)(n + 1) % 64;
+		if (left)
+			return (int)(word * 64) + __builtin_ctzll(left);
+	}
+	return -1;
+}
+
 struct slot *slot_new(struct iscsi *i, enum slot_kind kind, const struct pdu *pdu)
 {
 	struct slot *s;
@@ -29,6 +52,7 @@ struct slot *slot_new(struct iscsi *i, enum slot_kind kind, const struct pdu *pd
 	s->task.immediate = pdu->immediate;
 	i->immediate_used += pdu->immediate;
 	i->itts[n] = pdu->itt;
+	i->used[n / 64] |= 1ull << n % 64;
 	if (is_command(s))
 		i->commands[n / 64] |= 1ull << n % 64;
 	return s;
@@ -109,6 +133,7 @@ void slot_free(struct iscsi *i, struct slot *s)
 	while (s->extra_count > 0)
 		i->free_extra[i->free_extra_count++] = s->extra[--s->extra_count];
 	i->commands[n / 64] &= ~(1ull << n % 64);
+	i->used[n / 64] &= ~(1ull << n % 64);
 	i->window_used -= s->counted;
 	i->immediate_used -= s->task.immediate;
 	s->state = SLOT_FREE;

@@ -47,6 +47,11 @@ static void set_remove(uint64_t set[SLOT_WORDS], const struct slot *s)
 	set[s->task.slot / 64] &= ~(1ull << s->task.slot % 64);
 }
 
+static bool set_has(const uint64_t set[SLOT_WORDS], const struct slot *s)
+{
+	return (set[s->task.slot / 64] & 1ull << s->task.slot % 64) != 0;
+}
+
 static bool can_end(const struct slot *s)
 {
 	return s->kind == SLOT_COMMAND &&
@@ -74,10 +79,11 @@ static bool task_cancel(struct iscsi *i, struct slot *s)
 
 void tmf_cancel(struct iscsi *i, uint64_t set[SLOT_WORDS])
 {
-	for (unsigned n = 0; n < ISCSI_TASKS_MAX; n++) {
+	EACH_SLOT(i, n)
+	{
 		struct slot *s = &i->slots[n];
 
-		if ((set[n / 64] & 1ull << n % 64) && (!can_end(s) || task_cancel(i, s)))
+		if (set_has(set, s) && (!can_end(s) || task_cancel(i, s)))
 			set_remove(set, s);
 	}
 }
@@ -99,7 +105,8 @@ static void answer_if_done(struct iscsi *i, struct slot *s)
 
 void tmf_task_over(struct iscsi *i, const struct slot *over)
 {
-	for (unsigned n = 0; n < ISCSI_TASKS_MAX; n++) {
+	EACH_SLOT(i, n)
+	{
 		struct slot *s = &i->slots[n];
 
 		if (s->state != SLOT_ACTIVE || (s->kind != SLOT_TMF && s->kind != SLOT_LOGOUT))
@@ -129,7 +136,8 @@ static enum tmf_verdict abort_task(struct iscsi *i, const struct pdu *pdu, uint6
 /* All tasks that were sent before this request: on its LUN, or on all. */
 static void collect(struct iscsi *i, const struct pdu *pdu, bool all_luns, uint64_t set[])
 {
-	for (unsigned n = 0; n < ISCSI_TASKS_MAX; n++) {
+	EACH_SLOT(i, n)
+	{
 		const struct slot *s = &i->slots[n];
 
 		if (!can_end(s) || (!all_luns && memcmp(s->task.lun, pdu->bhs + BHS_LUN, 8) != 0))
@@ -210,9 +218,9 @@ void logout_run(struct iscsi *i, struct pdu *pdu, bool digest_ok)
 		s->verdict = LOGOUT_NO_CID;
 	if (s->verdict == LOGOUT_DONE) {
 		i->closing = true;
-		for (unsigned n = 0; n < ISCSI_TASKS_MAX; n++)
-			if (can_end(&i->slots[n]))
-				set_add(s->waits, &i->slots[n]);
+		EACH_SLOT(i, n)
+		if (can_end(&i->slots[n]))
+			set_add(s->waits, &i->slots[n]);
 		tmf_cancel(i, s->waits);
 	}
 	answer_if_done(i, s);

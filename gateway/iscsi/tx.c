@@ -14,10 +14,11 @@ bool tx_has_room(const struct iscsi *i)
 struct misc *tx_misc(struct iscsi *i, enum opcode opcode, uint32_t itt)
 {
 	for (unsigned n = 0; n < TX_MISC; n++) {
-		struct misc *m = &i->tx.misc[n];
+		struct misc *m = &i->tx.misc[(i->tx.misc_next + n) % TX_MISC];
 
 		if (m->used)
 			continue;
+		i->tx.misc_next = (i->tx.misc_next + n + 1) % TX_MISC;
 		*m = (struct misc){.job.kind = JOB_MISC, .used = true};
 		bhs_start(m->bhs, opcode, FLAG_FINAL, itt);
 		i->tx.misc_used++;

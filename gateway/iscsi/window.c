@@ -10,9 +10,11 @@ static bool plugged(const struct iscsi *i, uint32_t cmdsn)
 
 static struct slot *held_at(struct iscsi *i, uint32_t cmdsn)
 {
-	for (unsigned n = 0; i->held_count > 0 && n < ISCSI_TASKS_MAX; n++)
-		if (i->slots[n].state == SLOT_HELD && i->slots[n].task.cmdsn == cmdsn)
-			return &i->slots[n];
+	if (i->held_count == 0)
+		return NULL;
+	EACH_SLOT(i, n)
+	if (i->slots[n].state == SLOT_HELD && i->slots[n].task.cmdsn == cmdsn)
+		return &i->slots[n];
 	return NULL;
 }
 

@@ -1,0 +1,289 @@
+/* What the fuzz targets of the iSCSI core share: a host that answers everything, keeps
+ * some tasks running for a while, and touches every octet that it is given. */
+#pragma once
+
+#include "gateway/iscsi/iscsi.h"
+#include "gateway/iscsi/core.h"
+
+struct fuzz {
+	struct iscsi *i;
+	struct iscsi_task *kept[ISCSI_TASKS_MAX], *cancelled[ISCSI_TASKS_MAX];
+	unsigned kept_count, cancelled_count;
+};
+
+static void fuzz_touch(struct iscsi_task *t)
+{
+	for (unsigned n = 0; n < t->iov_count; n++)
+		memset(t->iov[n].iov_base, 0x5a, MIN(t->iov[n].iov_len, 64));
+}
+
+static void fuzz_answer(struct fuzz *z, struct iscsi_task *t)
+{
+	struct iscsi_response r = {.status = t->cdb[1] & 2,
+				   .data_len = t->buffer_len,
+				   .wanted = t->buffer_len,
+				   .sense = t->cdb,
+				   .sense_len = t->cdb[1] & 2};
+
+	fuzz_touch(t);
+	iscsi_task_respond(z->i, t, &r);
+}
+
+static void fuzz_ready(void *host, struct iscsi_task *t)
+{
+	fuzz_answer(host, t);
+}
+
+/* The CDB says what the host does: answer, keep, want data, want room. */
+static void fuzz_command(void *host, struct iscsi_task *t)
+{
+	struct fuzz *z = host;
+	size_t bytes = (size_t)get_be(t->cdb + 2, 3);
+	int r = 0;
+
+	if (t->cdb[0] % 4 == 0) {
+		z->kept[z->kept_count++] = t;
+		return;
+	}
+	if (t->cdb[0] % 4 == 1)
+		r = iscsi_task_want(z->i, t, bytes);
+	else if (t->cdb[0] % 4 == 2)
+		r = iscsi_task_buffer(z->i, t, bytes);
+	if (r != -EAGAIN)
+		fuzz_answer(z, t);
+}
+
+static bool fuzz_cancel(void *host, struct iscsi_task *t)
+{
+	struct fuzz *z = host;
+
+	for (unsigned n = 0; n < z->kept_count; n++) {
+		if (z->kept[n] != t)
+			continue;
+		z->kept[n] = z->kept[--z->kept_count];
+		z->cancelled[z->cancelled_count++] = t;
+		return false;
+	}
+	return true;
+}
+
+static void fuzz_finished(void *host, struct iscsi_task *t)
+{
+	(void)host;
+	(void)t;
+}
+
+static bool fuzz_lun_exists(void *host, const uint8_t lun[8])
+{
+	(void)host;
+	return lun[1] < 4;
+}
+
+static uint32_t fuzz_room(void *host)
+{
+	return 64 - ((struct fuzz *)host)->kept_count;
+}
+
+static size_t fuzz_targets(void *host, const char *which, const char **ret_text)
+{
+	static const char text[9000] = "TargetName=iqn.2026-11.x:y";
+
+	(void)host;
+	*ret_text = text;
+	return which[0] == 'A' ? sizeof text : 27;
+}
+
+static void fuzz_names(void *host, const struct iscsi_names *names)
+{
+	(void)host;
+	if (strlen(names->initiator) > ISCSI_NAME_MAX || strlen(names->target) > ISCSI_NAME_MAX)
+		abort();
+}
+
+static void fuzz_offer(void *host, const uint32_t *algorithms, size_t count)
+{
+	static const uint8_t challenge[32] = {1};
+
+	iscsi_chap_challenge(((struct fuzz *)host)->i, count ? algorithms[0] : 0, 1, challenge, 32);
+}
+
+static void fuzz_proof(void *host, const struct iscsi_chap_proof *proof)
+{
+	if (strcmp(proof->name, "alice") == 0)
+		iscsi_chap_accepted(((struct fuzz *)host)->i, "gw", proof->response,
+				    proof->has_challenge ? proof->response_len : 0);
+	else
+		iscsi_login_refuse(((struct fuzz *)host)->i, 0x0201);
+}
+
+static void fuzz_enter(void *host)
+{
+	struct iscsi_grant g = {.tsih = 1, .target_alias = "alias", .queue_depth = 32};
+
+	iscsi_login_granted(((struct fuzz *)host)->i, &g);
+}
+
+static const struct iscsi_host fuzz_ops = {
+	.names = fuzz_names,
+	.chap_offer = fuzz_offer,
+	.chap_proof = fuzz_proof,
+	.enter = fuzz_enter,
+	.command = fuzz_command,
+	.data_arrived = fuzz_ready,
+	.buffer_ready = fuzz_ready,
+	.cancel = fuzz_cancel,
+	.finished = fuzz_finished,
+	.lun_exists = fuzz_lun_exists,
+	.room = fuzz_room,
+	.send_targets = fuzz_targets,
+};
+
+/* One connection for all inputs: only what the last one used is cleared. */
+static void fuzz_open(struct fuzz *z, bool digests)
+{
+	static struct iscsi *i;
+	struct iscsi_limits l = {.max_recv_segment = 262144,
+				 .max_burst = 262144,
+				 .first_burst = 65536,
+				 .max_r2t = 4,
+				 .queue_depth = 32,
+				 .immediate_data = true,
+				 .header_digest = digests,
+				 .data_digest = digests,
+				 .ping_every_ms = 100,
+				 .ping_misses = 3};
+
+	*z = (struct fuzz){0};
+	if (!i && iscsi_open(&l, 1, &fuzz_ops, z, &i) < 0)
+		abort();
+	i->limits = l;
+	i->host = z;
+	connection_reset(i);
+	z->i = i;
+}
+
+static size_t fuzz_feed(struct fuzz *z, const uint8_t *bytes, size_t len)
+{
+	struct iovec iov[4];
+	size_t fed = 0;
+
+	while (fed < len) {
+		size_t count = iscsi_rx_space(z->i, iov, ARRAY_LEN(iov)), sum = 0;
+
+		for (size_t n = 0; n < count && fed + sum < len; n++) {
+			size_t take = MIN(iov[n].iov_len, len - fed - sum);
+
+			memcpy(iov[n].iov_base, bytes + fed + sum, take);
+			sum += take;
+		}
+		if (sum == 0)
+			break;
+		iscsi_received(z->i, sum, 1);
+		fed += sum;
+	}
+	return fed;
+}
+
+static void fuzz_drain(struct fuzz *z)
+{
+	struct iovec iov[16];
+	size_t count;
+
+	while ((count = iscsi_tx(z->i, iov, ARRAY_LEN(iov))) > 0) {
+		size_t sum = 0;
+
+		for (size_t n = 0; n < count; n++)
+			sum += iov[n].iov_len;
+		iscsi_sent(z->i, sum);
+	}
+}
+
+/* Through the login, as a normal session (bit 1 of `how`: discovery); bit 2: with an odd segment.
+ */
+static __attribute__((unused)) void fuzz_login(struct fuzz *z, uint32_t cmdsn, uint8_t how)
+{
+	static const char names[] = "InitiatorName=iqn.a:b\0AuthMethod=CHAP\0TargetName=iqn.c:d",
+			  discovery[] = "InitiatorName=iqn.a:b\0AuthMethod=CHAP\0"
+					"SessionType=Discovery",
+			  offer[] = "CHAP_A=5", proof[] = "CHAP_N=alice\0CHAP_R=0x00",
+			  usual[] = "InitialR2T=No\0MaxBurstLength=4096\0FirstBurstLength=2048",
+			  odd[] = "MaxRecvDataSegmentLength=513\0MaxOutstandingR2T=3\0"
+				  "HeaderDigest=CRC32C,None\0DataDigest=CRC32C,None\0"
+				  "InitialR2T=No";
+	const struct {
+		const char *text;
+		size_t len;
+		uint8_t flags;
+	} steps[] = {
+		{how & 2 ? discovery : names, how & 2 ? sizeof discovery : sizeof names, 0},
+		{offer, sizeof offer, 0},
+		{proof, sizeof proof, 0x81},
+		{how & 4 ? odd : usual, how & 4 ? sizeof odd : sizeof usual, 0x87},
+	};
+
+	for (size_t n = 0; n < ARRAY_LEN(steps); n++) {
+		uint8_t pdu[ISCSI_BHS_SIZE + 256] = {0};
+
+		bhs_start(pdu, OP_LOGIN, steps[n].flags, 7);
+		pdu[0] |= OPCODE_IMMEDIATE;
+		bhs_u32(pdu, BHS_CMDSN, cmdsn);
+		bhs_data_len(pdu, steps[n].len);
+		memcpy(pdu + ISCSI_BHS_SIZE, steps[n].text, steps[n].len);
+		(void)fuzz_feed(z, pdu, ISCSI_BHS_SIZE + steps[n].len + pdu_padding(steps[n].len));
+		fuzz_drain(z);
+	}
+	if (!iscsi_is_full_feature(z->i))
+		abort();
+}
+
+static void fuzz_close(struct fuzz *z)
+{
+	iscsi_cancel_all(z->i);
+	while (z->cancelled_count > 0)
+		iscsi_task_end(z->i, z->cancelled[--z->cancelled_count]);
+	text_close(z->i);
+	if (iscsi_tasks_running(z->i) > 0 || slot_after(z->i, -1) >= 0)
+		abort();
+}
+
+static size_t fuzz_crc(bool wanted, uint8_t *from, size_t len)
+{
+	if (wanted && len > 0)
+		crc_wire(crc_feed(CRC_START, from, len), from + len);
+	return len + (wanted && len > 0 ? 4 : 0);
+}
+
+/* A header of 16 octets of input, data behind it, and digests that fit. */
+static __attribute__((unused)) void fuzz_pdu(struct fuzz *z, const uint8_t *d, uint32_t *cmdsn)
+{
+	static uint8_t pdu[ISCSI_BHS_SIZE + 70000 + 8];
+	size_t len = (size_t)get_be(d + 2, 3) % (d[5] == 0xff ? 70000 : d[5] & 1 ? 2500 : 80), at;
+
+	bhs_start(pdu, d[0] & 0x7f, d[1], d[6] & 7);
+	bhs_data_len(pdu, len);
+	pdu[BHS_LUN + 1] = d[7] & 3;
+	put_be(pdu + BHS_TTT, 4, d[8] == 0xff ? TAG_NONE : (uint32_t)d[8] << 8 | d[9]);
+	put_be(pdu + BHS_CMDSN, 4, *cmdsn + (d[10] & 0x80 ? d[10] & 3 : 0));
+	*cmdsn += !(d[0] & OPCODE_IMMEDIATE);
+	memcpy(pdu + BHS_CDB, d + 11, 5);
+	put_be(pdu + BHS_DATASN, 4, d[14] & 3);
+	put_be(pdu + BHS_OFFSET, 4, get_be(d + 12, 2));
+	at = fuzz_crc(z->i->rx.header_digest, pdu, ISCSI_BHS_SIZE);
+	memset(pdu + at, 0, len + 8);
+	at += fuzz_crc(z->i->rx.data_digest, pdu + at, len + pdu_padding(len));
+	(void)fuzz_feed(z, pdu, at);
+}
+
+static __attribute__((unused)) void fuzz_turn(struct fuzz *z, uint8_t what)
+{
+	if (what & 1)
+		fuzz_drain(z);
+	if ((what & 2) && z->kept_count > 0)
+		fuzz_answer(z, z->kept[--z->kept_count]);
+	if ((what & 4) && z->cancelled_count > 0)
+		iscsi_task_end(z->i, z->cancelled[--z->cancelled_count]);
+	if (what & 8)
+		iscsi_tick(z->i, what * 1000u);
+	if (what & 16)
+		iscsi_room_changed(z->i);
+}

@@ -1,0 +1,745 @@
+/* The login phase, RFC 7143 sections 6.3, 11.12, 11.13 and 12.1.3: legal and illegal
+ * paths with their statuses, CHAP's values, text in pieces, and what strangers send. */
+#include "tests/protocol/iscsi_peer.h"
+
+#include <stdio.h>
+
+#define NAMES_ONLY "InitiatorName=" NAME_I "\0TargetName=" NAME_T
+#define SEC0	   STAGES(0, 0)
+#define TO_OP	   (LOGIN_T | STAGES(0, 1))
+#define TO_FULL	   (LOGIN_T | STAGES(1, 3))
+
+/* The last answer's status, whatever else came. */
+static unsigned last_status(struct peer *p)
+{
+	struct reply r = {0};
+	unsigned status = 0xffff;
+
+	while (!iscsi_is_full_feature(p->i) && peer_next(p, &r)) {
+		assert_int_equal(r.opcode, OP_LOGIN_RESPONSE);
+		status = (unsigned)get_be(r.bhs + BHS_LOGIN_STATUS, 2);
+	}
+	return status;
+}
+
+/* --- the first request ---------------------------------------------------------------------- */
+
+static const struct first_row {
+	const char *why;
+	uint8_t flags;
+	const char *text;
+	size_t len;
+	unsigned status; /* of the answer; 0: the login goes on */
+} firsts[] = {
+	{"6.3 names and AuthMethod=CHAP: it goes on", SEC0, KEYS(LOGIN_NAMES), 0},
+	{"6.3 T from the security stage, before CHAP: it goes on, without T", TO_OP,
+	 KEYS(LOGIN_NAMES), 0},
+	{"6.3 T from security to full feature, before CHAP: it goes on, without T",
+	 LOGIN_T | STAGES(0, 3), KEYS(LOGIN_NAMES), 0},
+	{"6.3 names alone: it goes on", SEC0, KEYS(NAMES_ONLY), 0},
+	{"P1: AuthMethod=None alone is refused", SEC0, KEYS(NAMES_ONLY "\0AuthMethod=None"),
+	 0x0201},
+	{"P1: AuthMethod=KRB5,SRP is refused", SEC0, KEYS(NAMES_ONLY "\0AuthMethod=KRB5,SRP"),
+	 0x0201},
+	{"P1: AuthMethod=CHAPS is no CHAP", SEC0, KEYS(NAMES_ONLY "\0AuthMethod=CHAPS"), 0x0201},
+	{"P1: a login that starts in the operational stage is refused", TO_FULL, KEYS(NAMES_ONLY),
+	 0x0201},
+	{"P1: the same without T", STAGES(1, 0), KEYS(NAMES_ONLY), 0x0201},
+	{"P1: discovery that starts in the operational stage is refused", TO_FULL,
+	 KEYS("InitiatorName=" NAME_I "\0SessionType=Discovery"), 0x0201},
+	{"P1: T without any AuthMethod is refused", TO_OP, KEYS(NAMES_ONLY), 0x0201},
+	{"12.1.3 CHAP_A before AuthMethod was answered is refused", SEC0,
+	 KEYS(LOGIN_NAMES "\0CHAP_A=5"), 0x0201},
+	{"12.1.3 CHAP_N and CHAP_R out of the blue are refused", SEC0,
+	 KEYS(NAMES_ONLY "\0" CHAP_ANSWER), 0x0201},
+	{"6.3 a login without InitiatorName lacks a parameter", SEC0,
+	 KEYS("TargetName=" NAME_T "\0AuthMethod=CHAP"), 0x0207},
+	{"6.3 a normal login without TargetName lacks a parameter", SEC0,
+	 KEYS("InitiatorName=" NAME_I "\0AuthMethod=CHAP"), 0x0207},
+	{"6.3 a login without any text lacks a parameter", SEC0, "", 0, 0x0207},
+	{"13.21 discovery needs no TargetName", SEC0, KEYS(DISCOVERY_NAMES), 0},
+	{"13.21 another SessionType", SEC0, KEYS(NAMES_ONLY "\0SessionType=Boot"), 0x0209},
+	{"13.21 an empty SessionType", SEC0, KEYS(NAMES_ONLY "\0SessionType="), 0x0209},
+	{"13.5 an empty InitiatorName", SEC0, KEYS("InitiatorName=\0TargetName=" NAME_T), 0x0200},
+	{"13.5 two different InitiatorNames", SEC0, KEYS(NAMES_ONLY "\0InitiatorName=iqn.x"),
+	 0x0200},
+	{"13.5 the same InitiatorName twice", SEC0, KEYS(LOGIN_NAMES "\0InitiatorName=" NAME_I), 0},
+	{"13.4 two different TargetNames", SEC0, KEYS(NAMES_ONLY "\0TargetName=iqn.x"), 0x0200},
+	{"6.2 AuthMethod offered twice", SEC0, KEYS(LOGIN_NAMES "\0AuthMethod=CHAP"), 0x0200},
+	{"6.1 text that does not end with NUL", SEC0, "InitiatorName=x", 15, 0x0200},
+	{"6.1 text without '='", SEC0, KEYS("InitiatorName"), 0x0200},
+	{"11.12 T and C at once", TO_OP | LOGIN_C, KEYS(LOGIN_NAMES), 0x0200},
+	{"11.12 the current stage is 2", STAGES(2, 0), KEYS(LOGIN_NAMES), 0x0200},
+	{"11.12 the current stage is full feature", STAGES(3, 0), KEYS(LOGIN_NAMES), 0x0200},
+	{"11.12 T to stage 2", LOGIN_T | STAGES(0, 2), KEYS(LOGIN_NAMES), 0x0200},
+	{"11.12 T from security to security", LOGIN_T | STAGES(0, 0), KEYS(LOGIN_NAMES), 0x0200},
+	{"11.12 T from operational to operational", LOGIN_T | STAGES(1, 1), KEYS(LOGIN_NAMES),
+	 0x0200},
+	{"11.12 T from operational back to security", LOGIN_T | STAGES(1, 0), KEYS(LOGIN_NAMES),
+	 0x0200},
+	{"11.12 T from operational to stage 2", LOGIN_T | STAGES(1, 2), KEYS(LOGIN_NAMES), 0x0200},
+};
+
+static void first_request(void **state)
+{
+	const struct first_row *row = *state;
+	struct peer p = {0};
+	struct reply r;
+
+	peer_open(&p);
+	assert_true(peer_login_text(&p, row->flags, row->text, row->len));
+	peer_expect(&p, &r, OP_LOGIN_RESPONSE);
+	assert_int_equal(get_be(r.bhs + BHS_LOGIN_STATUS, 2), row->status);
+	assert_int_equal(reply_u32(&r, BHS_ITT), 7);
+	assert_int_equal(r.bhs[8], 0x80);
+	assert_int_equal(r.flags & LOGIN_T, 0);
+	assert_int_equal(iscsi_ended(p.i, NULL), row->status ? ISCSI_END_REFUSED : ISCSI_END_NONE);
+	assert_int_equal(p.commands + p.enter_calls + p.proof_calls, 0);
+	peer_expect_none(&p);
+	peer_close(&p);
+}
+
+static void long_name(void **state)
+{
+	struct peer p = {0};
+	char text[600] = "TargetName=" NAME_T;
+	size_t at = sizeof("TargetName=" NAME_T), len = (size_t)(uintptr_t)*state;
+
+	peer_open(&p);
+	at += (size_t)snprintf(text + at, sizeof text - at, "InitiatorName=iqn.");
+	memset(text + at, 'x', len - 4);
+	assert_true(peer_login_text(&p, SEC0, text, at + len - 4 + 1));
+	assert_int_equal(last_status(&p), len > 223 ? 0x0200 : 0);
+	assert_int_equal(p.names_calls, len <= 223);
+	peer_close(&p);
+}
+
+/* Fields of the first header, one changed. */
+static const struct {
+	const char *why;
+	size_t at;
+	uint8_t value;
+	unsigned status;
+} headers[] = {
+	{"11.12 Version-max above ours is fine", 2, 9, 0},
+	{"11.12 Version-min above ours is refused", 3, 1, 0x0205},
+	{"6.3.5 a TSIH that is not 0 names a session that does not exist", 15, 1, 0x020a},
+};
+
+static void first_header(void **state)
+{
+	const typeof(headers[0]) *row = *state;
+	struct peer p = {0};
+	uint8_t bhs[ISCSI_BHS_SIZE];
+
+	peer_open(&p);
+	login_bhs(&p, bhs, SEC0);
+	bhs[row->at] = row->value;
+	assert_true(peer_send(&p, bhs, KEYS(LOGIN_NAMES)));
+	assert_int_equal(last_status(&p), row->status);
+	peer_close(&p);
+}
+
+/* --- CHAP ----------------------------------------------------------------------------------- */
+
+static const struct chap_row {
+	const char *why;
+	const char *offer;
+	const char *proof; /* NULL: the login does not get so far */
+	size_t len;
+	unsigned status;
+} chaps[] = {
+	{"12.1.3 CHAP_A=5", "5", KEYS(CHAP_ANSWER), 0},
+	{"12.1.3 CHAP_A is a list in the initiator's order", "8,7,6,5", KEYS(CHAP_ANSWER), 0},
+	{"12.1.3 CHAP_A in hex", "0x5", KEYS(CHAP_ANSWER), 0},
+	{"12.1.3 an empty CHAP_A", "", NULL, 0, 0x0201},
+	{"12.1.3 CHAP_A=5,,6", "5,,6", NULL, 0, 0x0201},
+	{"12.1.3 CHAP_A that is no number", "MD5", NULL, 0, 0x0201},
+	{"12.1.3 CHAP_A above 255", "256", NULL, 0, 0x0201},
+	{"12.1.3 one-way CHAP", "5", KEYS(CHAP_ANSWER), 0},
+	{"12.1.3 mutual CHAP", "5", KEYS(CHAP_MUTUAL), 0},
+	{"12.1.3 CHAP_I=0", "5", KEYS(CHAP_ANSWER "\0CHAP_I=0\0CHAP_C=0x01"), 0},
+	{"12.1.3 CHAP_I=255", "5", KEYS(CHAP_ANSWER "\0CHAP_I=255\0CHAP_C=0x01"), 0},
+	{"12.1.3 CHAP_I=0xff", "5", KEYS(CHAP_ANSWER "\0CHAP_I=0xff\0CHAP_C=0x01"), 0},
+	{"12.1.3 CHAP_I=256", "5", KEYS(CHAP_ANSWER "\0CHAP_I=256\0CHAP_C=0x01"), 0x0201},
+	{"12.1.3 CHAP_I=0x100", "5", KEYS(CHAP_ANSWER "\0CHAP_I=0x100\0CHAP_C=0x01"), 0x0201},
+	{"12.1.3 CHAP_I=-1", "5", KEYS(CHAP_ANSWER "\0CHAP_I=-1\0CHAP_C=0x01"), 0x0201},
+	{"12.1.3 an empty CHAP_I", "5", KEYS(CHAP_ANSWER "\0CHAP_I=\0CHAP_C=0x01"), 0x0201},
+	{"12.1.3 CHAP_I without CHAP_C", "5", KEYS(CHAP_ANSWER "\0CHAP_I=1"), 0x0201},
+	{"12.1.3 CHAP_C without CHAP_I", "5", KEYS(CHAP_ANSWER "\0CHAP_C=0x01"), 0x0201},
+	{"12.1.3 an empty CHAP_C", "5", KEYS(CHAP_ANSWER "\0CHAP_I=1\0CHAP_C="), 0x0201},
+	{"12.1.3 CHAP_C=0x", "5", KEYS(CHAP_ANSWER "\0CHAP_I=1\0CHAP_C=0x"), 0x0201},
+	{"12.1.3 CHAP_N without CHAP_R", "5", KEYS("CHAP_N=alice"), 0x0201},
+	{"12.1.3 CHAP_R without CHAP_N", "5", KEYS("CHAP_R=0x00"), 0x0201},
+	{"12.1.3 an empty CHAP_N", "5", KEYS("CHAP_N=\0CHAP_R=0x00"), 0x0201},
+	{"12.1.3 an empty CHAP_R", "5", KEYS("CHAP_N=alice\0CHAP_R="), 0x0201},
+	{"12.1.3 CHAP_R without a prefix", "5", KEYS("CHAP_N=alice\0CHAP_R=00ff"), 0x0201},
+	{"12.1.3 CHAP_R with odd digits", "5", KEYS("CHAP_N=alice\0CHAP_R=0x001"), 0x0201},
+	{"12.1.3 CHAP_R with bad digits", "5", KEYS("CHAP_N=alice\0CHAP_R=0x0g"), 0x0201},
+	{"12.1.3 CHAP_R in base64", "5", KEYS("CHAP_N=alice\0CHAP_R=0bAAECAwQFBgcICQoLDA0ODw=="),
+	 0},
+	{"12.1.3 CHAP_R in bad base64", "5", KEYS("CHAP_N=alice\0CHAP_R=0b!!!!"), 0x0201},
+	{"12.1.3 CHAP_A again instead of the answer", "5", KEYS("CHAP_A=7"), 0x0200},
+	{"12.1.3 CHAP_N twice", "5", KEYS("CHAP_N=a\0CHAP_N=b\0CHAP_R=0x00"), 0x0200},
+	{"12.1.3 nothing at all, without T: it waits", "5", "", 0, 0},
+};
+
+static void chap_values(void **state)
+{
+	const struct chap_row *row = *state;
+	struct peer p = {0};
+	char offer[64];
+	int n = snprintf(offer, sizeof offer, "CHAP_A=%s", row->offer);
+
+	peer_open(&p);
+	assert_true(peer_login_text(&p, SEC0, KEYS(LOGIN_NAMES)));
+	assert_true(peer_login_text(&p, SEC0, offer, (size_t)n + 1));
+	if (row->proof)
+		assert_true(peer_login_text(&p, SEC0, row->proof, row->len));
+	assert_int_equal(last_status(&p), row->status);
+	assert_false(iscsi_is_full_feature(p.i));
+	if (row->status == 0 && row->len > 0)
+		assert_int_equal(p.proof_calls, 1);
+	peer_close(&p);
+}
+
+/* CHAP_R and CHAP_C of any length, in hex: never more than their places take. */
+static void chap_lengths(void **state)
+{
+	const char *key = *state;
+	size_t most = strcmp(key, "CHAP_R") == 0 ? 64 : ISCSI_CHAP_BYTES_MAX;
+
+	for (size_t octets = 1; octets <= 3000; octets += octets < 70 ? 1 : 119) {
+		struct peer p = {0};
+		char *text = calloc(1, 8192);
+		size_t at = 0;
+
+		assert_non_null(text);
+		peer_open(&p);
+		assert_true(peer_login_text(&p, SEC0, KEYS(LOGIN_NAMES)));
+		assert_true(peer_login_text(&p, SEC0, KEYS("CHAP_A=5")));
+		at += (size_t)snprintf(text, 100, "CHAP_N=alice") + 1;
+		if (most != 64)
+			at += (size_t)snprintf(text + at, 100, "CHAP_R=0x00") + 1;
+		if (most != 64)
+			at += (size_t)snprintf(text + at, 100, "CHAP_I=1") + 1;
+		at += (size_t)snprintf(text + at, 100, "%s=0x", key);
+		memset(text + at, '7', octets * 2);
+		assert_true(peer_login_text(&p, SEC0, text, at + octets * 2 + 1));
+		assert_int_equal(last_status(&p), octets > most ? 0x0201 : 0);
+		peer_close(&p);
+		free(text);
+	}
+}
+
+static void chap_is_handed_on(void **state)
+{
+	struct peer p = {.algorithm = 0};
+	struct reply r;
+
+	(void)state;
+	peer_open(&p);
+	p.algorithm = 7;
+	assert_true(peer_login_text(&p, SEC0, KEYS(LOGIN_NAMES)));
+	assert_true(peer_login_text(&p, SEC0, KEYS("CHAP_A=8,7,5")));
+	assert_int_equal(p.offered_count, 3);
+	assert_int_equal(p.offered[0], 8);
+	assert_int_equal(p.offered[2], 5);
+	(void)peer_next(&p, &r);
+	assert_string_equal(reply_value(&r, "TargetPortalGroupTag"), "1");
+	peer_expect(&p, &r, OP_LOGIN_RESPONSE);
+	assert_string_equal(reply_value(&r, "CHAP_A"), "7");
+	assert_string_equal(reply_value(&r, "CHAP_I"), "254");
+	assert_memory_equal(reply_value(&r, "CHAP_C"), "0x112233fe0000", 14);
+	assert_null(reply_value(&r, "TargetPortalGroupTag"));
+	assert_true(peer_login_text(&p, TO_OP, KEYS(CHAP_MUTUAL)));
+	assert_string_equal(p.proof.name, "alice");
+	assert_int_equal(p.proof.response_len, 16);
+	assert_int_equal(p.proof.response[1], 0x11);
+	assert_true(p.proof.has_challenge);
+	assert_int_equal(p.proof.id, 7);
+	assert_int_equal(p.proof.challenge_len, 8);
+	peer_expect(&p, &r, OP_LOGIN_RESPONSE);
+	assert_string_equal(reply_value(&r, "CHAP_N"), "gw");
+	assert_memory_equal(reply_value(&r, "CHAP_R"), "0xaabbcc00", 10);
+	peer_close(&p);
+}
+
+static void base64_is_answered_in_base64(void **state)
+{
+	struct peer p = {0};
+	struct reply r;
+
+	(void)state;
+	peer_open(&p);
+	assert_true(peer_login_text(&p, SEC0, KEYS(LOGIN_NAMES)));
+	assert_true(peer_login_text(&p, SEC0, KEYS("CHAP_A=5")));
+	assert_true(peer_login_text(&p, TO_OP,
+				    KEYS("CHAP_N=alice\0CHAP_R=0x00\0CHAP_I=1\0CHAP_C=0bAAEC")));
+	while (peer_next(&p, &r))
+		;
+	assert_memory_equal(reply_value(&r, "CHAP_R"), "0bqrvM", 6);
+	assert_int_equal(p.proof.challenge_len, 3);
+	peer_close(&p);
+}
+
+static void no_algorithm(void **state)
+{
+	struct peer p = {0};
+
+	(void)state;
+	peer_open(&p);
+	p.algorithm = 0;
+	assert_true(peer_login_text(&p, SEC0, KEYS(LOGIN_NAMES)));
+	assert_true(peer_login_text(&p, SEC0, KEYS("CHAP_A=5")));
+	assert_int_equal(last_status(&p), 0x0201);
+	peer_close(&p);
+}
+
+/* The host says no, at each of its turns. */
+static void host_refuses(void **state)
+{
+	unsigned at = (unsigned)(uintptr_t)*state;
+	struct peer p = {0};
+
+	peer_open(&p);
+	p.refuse_names = at == 0 ? 0x0203 : 0;
+	p.refuse_proof = at == 1 ? 0x0201 : 0;
+	p.refuse_enter = at == 2 ? 0x0301 : 0;
+	(void)peer_login_text(&p, SEC0, KEYS(LOGIN_NAMES));
+	(void)peer_login_text(&p, SEC0, KEYS("CHAP_A=5"));
+	(void)peer_login_text(&p, TO_OP, KEYS(CHAP_MUTUAL));
+	(void)peer_login_text(&p, TO_FULL, KEYS("MaxBurstLength=512"));
+	assert_int_equal(last_status(&p), at == 0 ? 0x0203 : at == 1 ? 0x0201 : 0x0301);
+	assert_int_equal(iscsi_ended(p.i, NULL), ISCSI_END_REFUSED);
+	assert_false(iscsi_is_full_feature(p.i));
+	peer_expect_none(&p);
+	peer_close(&p);
+}
+
+static void host_answers_later(void **state)
+{
+	struct peer p = {.later = true};
+	struct reply r;
+
+	(void)state;
+	peer_open(&p);
+	assert_true(peer_login_text(&p, SEC0, KEYS(LOGIN_NAMES)));
+	peer_expect(&p, &r, OP_LOGIN_RESPONSE);
+	(void)peer_login_text(&p, SEC0, KEYS("CHAP_A=5"));
+	/* sent ahead of the answer: waits */
+	(void)peer_login_text(&p, TO_OP, KEYS(CHAP_MUTUAL));
+	peer_expect_none(&p);
+	assert_int_equal(p.proof_calls, 0);
+	iscsi_chap_challenge(p.i, 5, 1, peer_challenge, 32);
+	peer_drain(&p);
+	peer_expect(&p, &r, OP_LOGIN_RESPONSE);
+	assert_int_equal(p.proof_calls, 1);
+	peer_expect_none(&p);
+	assert_false(iscsi_proof_sent(p.i));
+	iscsi_chap_accepted(p.i, "gw", peer_proof, sizeof peer_proof);
+	assert_false(iscsi_proof_sent(p.i));
+	peer_drain(&p);
+	assert_true(iscsi_proof_sent(p.i));
+	peer_expect(&p, &r, OP_LOGIN_RESPONSE);
+	(void)peer_login_text(&p, TO_FULL, KEYS("MaxBurstLength=512"));
+	peer_expect_none(&p);
+	assert_false(iscsi_is_full_feature(p.i));
+	peer_grant(&p);
+	peer_drain(&p);
+	peer_expect(&p, &r, OP_LOGIN_RESPONSE);
+	assert_int_equal(get_be(r.bhs + BHS_TSIH, 2), 0x1234);
+	assert_true(iscsi_is_full_feature(p.i));
+	peer_close(&p);
+}
+
+/* --- the stages ----------------------------------------------------------------------------- */
+
+static void final_answer(void **state)
+{
+	struct peer p = {.alias = "Vault"};
+	struct reply r;
+
+	(void)state;
+	peer_open(&p);
+	peer_authenticate(&p, KEYS(LOGIN_NAMES));
+	peer_negotiate(&p, KEYS(KEYS_USUAL), &r);
+	assert_int_equal(get_be(r.bhs + BHS_TSIH, 2), 0x1234);
+	assert_string_equal(reply_value(&r, "TargetAlias"), "Vault");
+	assert_string_equal(reply_value(&r, "MaxRecvDataSegmentLength"), "262144");
+	assert_int_equal(reply_u32(&r, BHS_EXPCMDSN), p.cmdsn);
+	assert_int_equal(reply_u32(&r, BHS_MAXCMDSN), p.cmdsn + 31);
+	peer_close(&p);
+}
+
+static void security_to_full(void **state)
+{
+	struct peer p = {0};
+	struct reply r;
+
+	(void)state;
+	peer_open(&p);
+	assert_true(peer_login_text(&p, SEC0, KEYS(LOGIN_NAMES)));
+	assert_true(peer_login_text(&p, SEC0, KEYS("CHAP_A=5")));
+	assert_true(peer_login_text(&p, LOGIN_T | STAGES(0, 3), KEYS(CHAP_MUTUAL)));
+	while (peer_next(&p, &r))
+		;
+	assert_int_equal(r.flags, LOGIN_T | STAGES(0, 3));
+	assert_non_null(reply_value(&r, "CHAP_R"));
+	assert_true(iscsi_is_full_feature(p.i));
+	peer_alive(&p);
+	peer_close(&p);
+}
+
+/* As libiscsi does it: T at once, all names again in the operational stage. */
+static void names_again(void **state)
+{
+	struct peer p = {0};
+	struct reply r;
+
+	(void)state;
+	peer_open(&p);
+	peer_authenticate(&p, KEYS(LOGIN_NAMES));
+	peer_negotiate(&p,
+		       KEYS("InitiatorName=" NAME_I "\0TargetName=" NAME_T
+			    "\0SessionType=Normal\0HeaderDigest=None\0IFMarker=No"),
+		       &r);
+	assert_string_equal(reply_value(&r, "IFMarker"), "No");
+	assert_int_equal(p.names_calls, 1);
+	peer_close(&p);
+}
+
+static void other_name_later(void **state)
+{
+	struct peer p = {0};
+
+	(void)state;
+	peer_open(&p);
+	peer_authenticate(&p, KEYS(LOGIN_NAMES));
+	assert_true(peer_login_text(&p, TO_FULL, KEYS("InitiatorName=iqn.1994-05.com.example:x")));
+	assert_int_equal(last_status(&p), 0x0200);
+	peer_close(&p);
+}
+
+static void operational_in_steps(void **state)
+{
+	struct peer p = {0};
+	struct reply r;
+
+	(void)state;
+	peer_open(&p);
+	peer_authenticate(&p, KEYS(LOGIN_NAMES));
+	assert_true(peer_login_text(&p, STAGES(1, 0), KEYS("MaxBurstLength=4096")));
+	peer_expect(&p, &r, OP_LOGIN_RESPONSE);
+	assert_int_equal(r.flags, STAGES(1, 0));
+	assert_string_equal(reply_value(&r, "MaxRecvDataSegmentLength"), "262144");
+	assert_true(peer_login_text(&p, STAGES(1, 0), KEYS("HeaderDigest=CRC32C")));
+	peer_expect(&p, &r, OP_LOGIN_RESPONSE);
+	assert_null(reply_value(&r, "MaxRecvDataSegmentLength"));
+	assert_true(peer_login_text(&p, TO_FULL, "", 0));
+	peer_expect(&p, &r, OP_LOGIN_RESPONSE);
+	assert_int_equal(r.flags, TO_FULL);
+	p.header_digest = true;
+	peer_alive(&p);
+	peer_close(&p);
+}
+
+/* Fields that may not change from one request to the next. */
+static void changed_field(void **state)
+{
+	size_t at = (size_t)(uintptr_t)*state;
+	uint8_t bhs[ISCSI_BHS_SIZE];
+	struct peer p = {0};
+
+	peer_open(&p);
+	assert_true(peer_login_text(&p, SEC0, KEYS(LOGIN_NAMES)));
+	login_bhs(&p, bhs, SEC0);
+	bhs[at] = (uint8_t)(bhs[at] ^ 1);
+	assert_true(peer_send(&p, bhs, KEYS("CHAP_A=5")));
+	assert_int_equal(last_status(&p), 0x0200);
+	assert_int_equal(p.offer_calls, 0);
+	peer_close(&p);
+}
+
+static void stage_jumps(void **state)
+{
+	struct peer p = {0};
+
+	(void)state;
+	peer_open(&p);
+	assert_true(peer_login_text(&p, TO_OP, KEYS(LOGIN_NAMES)));
+	assert_true(peer_login_text(&p, TO_FULL, KEYS("MaxBurstLength=512")));
+	assert_int_equal(last_status(&p), 0x0200);
+	assert_int_equal(p.enter_calls, 0);
+	peer_close(&p);
+}
+
+/* --- text in pieces ------------------------------------------------------------------------- */
+
+/* The first request split in two by the C bit, at every octet. */
+static void continued_at_every_octet(void **state)
+{
+	static const char text[] = LOGIN_NAMES;
+
+	(void)state;
+	for (size_t cut = 0; cut <= sizeof text; cut++) {
+		struct peer p = {0};
+		struct reply r;
+
+		peer_open(&p);
+		assert_true(peer_login_text(&p, SEC0 | LOGIN_C, text, cut));
+		peer_expect(&p, &r, OP_LOGIN_RESPONSE);
+		assert_int_equal(r.len, 0);
+		assert_int_equal(r.flags, SEC0);
+		assert_int_equal(p.names_calls, 0);
+		assert_true(peer_login_text(&p, SEC0, text + cut, sizeof text - cut));
+		peer_expect(&p, &r, OP_LOGIN_RESPONSE);
+		assert_string_equal(reply_value(&r, "AuthMethod"), "CHAP");
+		assert_string_equal(p.names.initiator, NAME_I);
+		peer_close(&p);
+	}
+}
+
+static void drips(void **state)
+{
+	struct peer p = {.drip = (size_t)(uintptr_t)*state};
+
+	peer_up(&p, KEYS(KEYS_USUAL "\0HeaderDigest=CRC32C"));
+	peer_alive(&p);
+	peer_close(&p);
+}
+
+/* C without end: with zero data, with full PDUs. */
+static void continued_without_end(void **state)
+{
+	size_t len = (size_t)(uintptr_t)*state;
+	static const char junk[8192] = {'A'};
+	struct peer p = {0};
+	unsigned sent = 0;
+
+	peer_open(&p);
+	while (iscsi_ended(p.i, NULL) == ISCSI_END_NONE && sent < 1000) {
+		(void)peer_login_text(&p, SEC0 | LOGIN_C, junk, len);
+		sent++;
+	}
+	assert_true(sent <= 129);
+	assert_int_equal(last_status(&p), 0x0200);
+	peer_close(&p);
+}
+
+static void empty_requests_without_end(void **state)
+{
+	struct peer p = {0};
+	unsigned sent = 0;
+
+	(void)state;
+	peer_open(&p);
+	(void)peer_login_text(&p, SEC0, KEYS(NAMES_ONLY));
+	while (iscsi_ended(p.i, NULL) == ISCSI_END_NONE && sent < 1000) {
+		(void)peer_login_text(&p, SEC0, "", 0);
+		sent++;
+	}
+	assert_true(sent <= 128);
+	peer_close(&p);
+}
+
+/* --- strangers ------------------------------------------------------------------------------ */
+
+static void silent_end(struct peer *p)
+{
+	const char *detail;
+
+	assert_int_equal(iscsi_ended(p->i, &detail), ISCSI_END_MALFORMED);
+	assert_true(strlen(detail) > 10);
+	peer_drain(p);
+	assert_int_equal(p->out_len, 0);
+	assert_int_equal(p->names_calls, 0);
+}
+
+static void other_first_opcodes(void **state)
+{
+	(void)state;
+	for (unsigned opcode = 0; opcode < 256; opcode++) {
+		struct peer p = {0};
+		uint8_t bhs[ISCSI_BHS_SIZE];
+
+		if ((opcode & OPCODE_MASK) == OP_LOGIN)
+			continue;
+		peer_open(&p);
+		login_bhs(&p, bhs, SEC0);
+		bhs[0] = (uint8_t)opcode;
+		(void)peer_send(&p, bhs, NULL, 0);
+		silent_end(&p);
+		peer_close(&p);
+	}
+}
+
+static void other_opcodes_in_login(void **state)
+{
+	(void)state;
+	for (unsigned opcode = 0; opcode < 256; opcode++) {
+		struct peer p = {0};
+		uint8_t bhs[ISCSI_BHS_SIZE];
+
+		if ((opcode & OPCODE_MASK) == OP_LOGIN)
+			continue;
+		peer_open(&p);
+		assert_true(peer_login_text(&p, SEC0, KEYS(LOGIN_NAMES)));
+		login_bhs(&p, bhs, SEC0);
+		bhs[0] = (uint8_t)opcode;
+		(void)peer_send(&p, bhs, NULL, 0);
+		assert_int_equal(last_status(&p), 0x020b);
+		assert_int_equal(p.commands, 0);
+		peer_close(&p);
+	}
+}
+
+static const struct {
+	const char *why;
+	uint32_t data_len;
+	uint8_t ahs;
+} giants[] = {
+	{"P6: a first PDU with DataSegmentLength FFFFFFh and AHS 255 is closed at once", 0xffffff,
+	 255},
+	{"P6: a first PDU with DataSegmentLength 8193 is closed at once", 8193, 0},
+	{"P6: a first PDU with one word of AHS is closed at once", 100, 1},
+};
+
+static void giant(void **state)
+{
+	const typeof(giants[0]) *row = *state;
+	struct peer p = {0};
+	uint8_t bhs[ISCSI_BHS_SIZE];
+
+	peer_open(&p);
+	login_bhs(&p, bhs, SEC0);
+	put_be(bhs + 5, 3, row->data_len);
+	bhs[4] = row->ahs;
+	assert_int_equal(peer_feed(&p, bhs, sizeof bhs), sizeof bhs);
+	silent_end(&p);
+	assert_int_equal(iscsi_rx_space(p.i, (struct iovec[1]){0}, 1), 0);
+	peer_close(&p);
+}
+
+static void a_full_segment(void **state)
+{
+	static char text[8192];
+	struct peer p = {0};
+	struct reply r;
+
+	(void)state;
+	memcpy(text, LOGIN_NAMES, sizeof LOGIN_NAMES);
+	peer_open(&p);
+	assert_true(peer_login_text(&p, SEC0, text, sizeof text));
+	peer_expect(&p, &r, OP_LOGIN_RESPONSE);
+	assert_string_equal(reply_value(&r, "AuthMethod"), "CHAP");
+	peer_close(&p);
+}
+
+/* What port scanners send. */
+static const struct {
+	const char *why, *bytes;
+	size_t len;
+} scans[] = {
+	{"a port scanner's HTTP request is closed without an answer",
+	 KEYS("GET / HTTP/1.1\r\nHost: x\r\nUser-Agent: y\r\nAccept: */*\r\n\r\n")},
+	{"a TLS client hello is closed without an answer",
+	 KEYS("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+	      "0123456789012345678901234567890123456789")},
+	{"48 octets of FFh are closed without an answer",
+	 KEYS("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
+	      "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
+	      "\xff\xff\xff\xff\xff\xff")},
+};
+
+static void scanned(void **state)
+{
+	const typeof(scans[0]) *row = *state;
+	struct peer p = {0};
+
+	peer_open(&p);
+	(void)peer_feed(&p, row->bytes, row->len);
+	silent_end(&p);
+	peer_close(&p);
+}
+
+/* Less than a header: nothing happens, whatever the length. */
+static void truncated(void **state)
+{
+	(void)state;
+	for (size_t len = 0; len < ISCSI_BHS_SIZE + 20; len++) {
+		struct peer p = {0};
+		uint8_t wire[ISCSI_BHS_SIZE + 20] = {0};
+
+		peer_open(&p);
+		login_bhs(&p, wire, SEC0);
+		put_be(wire + 5, 3, 20);
+		assert_int_equal(peer_feed(&p, wire, len), len);
+		peer_drain(&p);
+		assert_int_equal(p.out_len, 0);
+		assert_int_equal(iscsi_ended(p.i, NULL), ISCSI_END_NONE);
+		peer_close(&p);
+	}
+}
+
+static void add_stages(struct tests *t)
+{
+	tests_add(t, "the final answer has TSIH, alias, our segment length, the window",
+		  final_answer, NULL);
+	tests_add(t, "6.3 from the security stage straight to full feature", security_to_full,
+		  NULL);
+	tests_add(t, "names may be declared again, the same, in the operational stage", names_again,
+		  NULL);
+	tests_add(t, "P1: another InitiatorName after CHAP is refused", other_name_later, NULL);
+	tests_add(t, "6.3 the operational stage in several requests", operational_in_steps, NULL);
+	tests_add(t, "P1: nobody jumps over the security stage with T", stage_jumps, NULL);
+	tests_add(t, "11.12 another ISID within a login is refused", changed_field, (void *)9);
+	tests_add(t, "11.12 another TSIH within a login is refused", changed_field,
+		  (void *)BHS_TSIH);
+	tests_add(t, "11.12 another task tag within a login is refused", changed_field,
+		  (void *)BHS_ITT);
+	tests_add(t, "11.12 another CID within a login is refused", changed_field, (void *)BHS_CID);
+	tests_add(t, "P1: the host refuses the names", host_refuses, (void *)0);
+	tests_add(t, "P1: the host refuses the proof", host_refuses, (void *)1);
+	tests_add(t, "P4: the host has no grant: 0301h", host_refuses, (void *)2);
+	tests_add(t, "P3: nothing is answered before challenge, verdict and grant are there",
+		  host_answers_later, NULL);
+}
+
+int main(void)
+{
+	static struct tests t;
+
+	TESTS_ADD_TABLE(&t, firsts, first_request);
+	TESTS_ADD_TABLE(&t, headers, first_header);
+	tests_add(&t, "13.5 an InitiatorName of 223 octets is taken", long_name, (void *)223);
+	tests_add(&t, "P1: an InitiatorName of 224 octets is refused, not cut", long_name,
+		  (void *)224);
+	TESTS_ADD_TABLE(&t, chaps, chap_values);
+	tests_add(&t, "12.1.3 CHAP_R of 1 to 3000 octets never leaves its place", chap_lengths,
+		  "CHAP_R");
+	tests_add(&t, "12.1.3 CHAP_C of 1 to 3000 octets never leaves its place", chap_lengths,
+		  "CHAP_C");
+	tests_add(&t, "CHAP's values reach the host and come back as it says", chap_is_handed_on,
+		  NULL);
+	tests_add(&t, "12.1.3 a challenge in base64 is answered in base64",
+		  base64_is_answered_in_base64, NULL);
+	tests_add(&t, "12.1.3 no algorithm in common is 0201h", no_algorithm, NULL);
+	add_stages(&t);
+	tests_add(&t, "6.1 text split by the C bit at every octet", continued_at_every_octet, NULL);
+	tests_add(&t, "a login fed octet by octet is the same login", drips, (void *)1);
+	tests_add(&t, "a login fed 47 octets at a time is the same login", drips, (void *)47);
+	tests_add(&t, "P6: C without end and without data is ended", continued_without_end,
+		  (void *)0);
+	tests_add(&t, "P6: C without end with full PDUs is ended at 64 KiB", continued_without_end,
+		  (void *)8192);
+	tests_add(&t, "P6: empty requests without end are ended", empty_requests_without_end, NULL);
+	tests_add(&t, "every other opcode as the first PDU: closed without an answer",
+		  other_first_opcodes, NULL);
+	tests_add(&t, "every other opcode within the login: 020Bh", other_opcodes_in_login, NULL);
+	TESTS_ADD_TABLE(&t, giants, giant);
+	tests_add(&t, "a first PDU with 8192 octets of data is read", a_full_segment, NULL);
+	TESTS_ADD_TABLE(&t, scans, scanned);
+	tests_add(&t, "a Login cut at any octet waits for the rest", truncated, NULL);
+	return tests_run(&t, "iscsi login");
+}
