@@ -131,6 +131,45 @@ static void run_cut(void **state)
 	assert_int_equal(store_unseal(&s, key, longer, len + 1), -EBADMSG);
 }
 
+#define ROW(n, at) (56 + (n)*80 + (at))
+
+static const struct clear {
+	const char *why;
+	size_t at;
+	const char *bytes;
+	size_t len;
+} clears[] = {
+	{"names: another magic is no store", 0, "s", 1},
+	{"names: version 2 is not known", 11, "\2", 1},
+	{"names: more names than the file holds", 15, "\4", 1},
+	{"names: more names than a store may hold", 12, "\377\377\377\377", 4},
+	{"names: one twice", ROW(1, 0), "alice", 6},
+	{"names: out of order", ROW(1, 0), "aaaaa", 6},
+	{"names: an empty one", ROW(0, 0), "\0\0\0\0\0", 5},
+	{"names: with a newline", ROW(0, 0), "al\n", 3},
+	{"names: without an end", ROW(2, 63), "x", 1},
+	{"names: something behind the end", ROW(0, 7), "x", 1},
+	{"names: made after the year 9999", ROW(0, 66), "\1", 1},
+	{"names: of no kind", ROW(0, 72), "\0", 1},
+	{"names: of an unknown kind", ROW(0, 72), "\3", 1},
+	{"names: something where zeros belong", ROW(0, 79), "\1", 1},
+};
+
+static void run_clear(void **state)
+{
+	const struct clear *row = *state;
+	struct store_list names = {0};
+	OWNED_FREE uint8_t *bytes = NULL;
+	size_t len;
+
+	bytes = sealed(&len);
+	assert_int_equal(store_list_parse(bytes, len, &names), 0);
+	store_list_free(&names);
+	memcpy(bytes + row->at, row->bytes, row->len);
+	assert_int_equal(store_list_parse(bytes, len, &names), -EBADMSG);
+	assert_null(names.entries);
+}
+
 static void run_other_key(void **state)
 {
 	struct store s = {.secrets = spare, .room = ROOM};
@@ -282,6 +321,7 @@ int main(void)
 		  NULL);
 	tests_add(&t, "one secret for two names is refused, in both directions", run_reuse, NULL);
 	tests_add(&t, "what is removed is wiped, and its neighbours stay", run_remove, NULL);
+	TESTS_ADD_TABLE(&t, clears, run_clear);
 	TESTS_ADD_TABLE(&t, lengths, run_lengths);
 	TESTS_ADD_TABLE(&t, names, run_names);
 	return tests_run(&t, "secret_store");
