@@ -4,6 +4,7 @@
  * whatever one sends ends at most its own connection. */
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include "auth/exchange.h"
 #include "auth/slab.h"
 #include "auth/store.h"
@@ -317,6 +318,20 @@ static void slab_share_out(void)
 	exchange_common_open(&self.common, &self.accounts);
 }
 
+/* From then on all new memory is locked, too, the stack's as it grows; and what goes beyond the
+ * limit ends the process once the sandbox has taken the right to do so. So only where the limit
+ * covers all that the process may ever have. */
+static bool lock_everything(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0)
+		return false;
+	limit.rlim_cur = MAX(limit.rlim_cur, (rlim_t)MEMORY_LIMIT);
+	limit.rlim_max = MAX(limit.rlim_max, limit.rlim_cur);
+	return setrlimit(RLIMIT_MEMLOCK, &limit) == 0 && mlockall(MCL_CURRENT | MCL_FUTURE) == 0;
+}
+
 /* Whatever needs files or rights, before the sandbox closes. */
 static int prepare(void)
 {
@@ -338,7 +353,7 @@ static int prepare(void)
 		return r;
 	}
 	slab_share_out();
-	self.ready.locked = mlockall(MCL_CURRENT | MCL_FUTURE) == 0 ? 2 : 1;
+	self.ready.locked = lock_everything() ? 2 : 1;
 	return loop_open(&self.loop);
 }
 
