@@ -2,6 +2,7 @@
  * Needs neither a policy nor a gateway. Secrets are in locked memory here, too; one
  * comes in from stdin or is shown once, and is never an argument. */
 #include <jansson.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/uio.h>
 #include <termios.h>
@@ -17,6 +18,7 @@
 
 #define GENERATED_LEN 16 /* characters of 6 bits: 96, and Windows takes no more */
 #define INPUT_SIZE    4096
+#define INPUT_MAX     (CHAP_SECRET_MAX + 2) /* a newline, and one octet too many */
 
 /* What a command works with. */
 struct bench {
@@ -199,15 +201,31 @@ static void on_signal(int signal_number)
 	interrupted = 1;
 }
 
-/* Reads to the end, to a terminal's end of line, or until there is one octet too many. */
-static ssize_t input_read(uint8_t *bytes, size_t size, bool line)
+/* Signals are blocked but while it waits here, so that none is lost between prompt and read(). */
+static bool line_wait(const sigset_t *unblocked)
+{
+	struct pollfd p = {STDIN_FILENO, POLLIN, 0};
+	int r;
+
+	do
+		r = ppoll(&p, 1, NULL, unblocked);
+	while (r < 0 && errno == EINTR && !interrupted);
+	return r > 0 && !interrupted;
+}
+
+/* Reads to the end, or to a terminal's end of line (`unblocked` is set), or until there is one
+ * octet too many. */
+static ssize_t input_read(uint8_t *bytes, size_t size, const sigset_t *unblocked)
 {
 	size_t len = 0;
 
-	while (len < size && !(line && len > 0 && bytes[len - 1] == '\n')) {
-		ssize_t n = read(STDIN_FILENO, bytes + len, size - len);
+	while (len < size && !(unblocked && len > 0 && bytes[len - 1] == '\n')) {
+		ssize_t n;
 
-		if (n < 0 && errno == EINTR && !interrupted)
+		if (unblocked && !line_wait(unblocked))
+			return -EINTR;
+		n = read(STDIN_FILENO, bytes + len, size - len);
+		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -errno;
@@ -218,51 +236,77 @@ static ssize_t input_read(uint8_t *bytes, size_t size, bool line)
 	return (ssize_t)len;
 }
 
-static ssize_t prompt_read(const char *prompt, const char *name, uint8_t *bytes, size_t size)
+struct terminal {
+	struct termios shown;
+	sigset_t unblocked;
+	struct sigaction before[5];
+};
+
+static const int terminal_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
+
+static int terminal_begin(struct terminal *t)
+{
+	const struct sigaction act = {.sa_handler = on_signal};
+	struct termios hidden;
+	sigset_t blocked;
+
+	_Static_assert(ARRAY_LEN(terminal_signals) == ARRAY_LEN(t->before), "one each");
+	sigemptyset(&blocked);
+	for (size_t i = 0; i < ARRAY_LEN(terminal_signals); i++)
+		sigaddset(&blocked, terminal_signals[i]);
+	(void)sigprocmask(SIG_BLOCK, &blocked, &t->unblocked);
+	for (size_t i = 0; i < ARRAY_LEN(terminal_signals); i++)
+		(void)sigaction(terminal_signals[i], &act, &t->before[i]);
+	hidden = t->shown;
+	hidden.c_lflag &= ~(tcflag_t)ECHO;
+	return tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) < 0 ? -errno : 0;
+}
+
+static void terminal_end(const struct terminal *t)
+{
+	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &t->shown);
+	(void)sigprocmask(SIG_SETMASK, &t->unblocked, NULL);
+	for (size_t i = 0; i < ARRAY_LEN(terminal_signals); i++)
+		(void)sigaction(terminal_signals[i], &t->before[i], NULL);
+}
+
+static ssize_t prompt_read(const char *prompt, const char *name, uint8_t *bytes,
+			   const sigset_t *unblocked)
 {
 	ssize_t n;
 
 	fprintf(stderr, "%s %s: ", prompt, name);
 	fflush(stderr);
-	n = input_read(bytes, size, true);
+	n = input_read(bytes, INPUT_MAX, unblocked);
 	fprintf(stderr, "\n");
 	return n;
 }
 
 /* Without echo, twice. Whatever ends it, the terminal is put back. */
-static ssize_t terminal_read(const struct bench *b, uint8_t *bytes, size_t size)
+static ssize_t terminal_read(const struct bench *b, uint8_t *bytes)
 {
-	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
-	const struct sigaction act = {.sa_handler = on_signal}; /* read() returns EINTR */
-	struct sigaction before[ARRAY_LEN(signals)];
-	struct termios shown, hidden;
-	ssize_t n, again = 0;
+	struct terminal t;
+	ssize_t n = 0, again = 0;
+	int r;
 
-	if (tcgetattr(STDIN_FILENO, &shown) < 0)
+	if (tcgetattr(STDIN_FILENO, &t.shown) < 0)
 		return -errno;
-	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
-		(void)sigaction(signals[i], &act, &before[i]);
-	hidden = shown;
-	hidden.c_lflag &= ~(tcflag_t)ECHO;
-	n = tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) < 0 ? -errno : 0;
-	if (n == 0)
-		n = prompt_read("secret for", b->name, bytes, size);
-	if (n > 0)
-		again = prompt_read("once more, for", b->name, bytes + size, size);
-	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
-	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
-		(void)sigaction(signals[i], &before[i], NULL);
-	if (n < 0 || again < 0)
-		return -EINTR;
-	return n == again && sodium_memcmp(bytes, bytes + size, (size_t)n) == 0 ? n : -EBADMSG;
+	r = terminal_begin(&t);
+	if (r == 0)
+		n = prompt_read("secret for", b->name, bytes, &t.unblocked);
+	if (r == 0 && n > 0)
+		again = prompt_read("once more, for", b->name, bytes + INPUT_MAX, &t.unblocked);
+	terminal_end(&t);
+	if (r < 0 || n < 0 || again < 0 || interrupted)
+		return r < 0 ? r : -EINTR;
+	return n == again && sodium_memcmp(bytes, bytes + INPUT_MAX, (size_t)n) == 0 ? n : -EBADMSG;
 }
 
 static int fresh_read(struct bench *b)
 {
-	const size_t size = CHAP_SECRET_MAX + 2; /* a newline, and one octet too many */
 	uint8_t *bytes = b->input.memory + sizeof *b->fresh;
 	const bool terminal = isatty(STDIN_FILENO) == 1;
-	ssize_t n = terminal ? terminal_read(b, bytes, size) : input_read(bytes, size, false);
+	ssize_t n = terminal ? terminal_read(b, bytes) : input_read(bytes, INPUT_MAX, NULL);
 
 	if (n > 0 && bytes[n - 1] == '\n')
 		n--;
