@@ -56,7 +56,7 @@ static void handle_attach(struct auditor *a, struct message *m)
 			  "command through",
 			  info->connection, strerror(-e));
 	else
-		commit_session(&a->commit, ring, known || ring->taken > 0);
+		commit_session(&a->commit, ring, known || ring->opened);
 }
 
 static void handle_detach(struct auditor *a, struct message *m)

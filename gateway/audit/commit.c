@@ -7,7 +7,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 
-uint64_t commit_segment_limit = UINT64_C(64) << 20;
+uint64_t commit_segment_limit = UINT64_C(64) << 20, commit_retry_ms = 1000;
 
 static void set_state(struct commit *c, enum audit_state state)
 {
@@ -24,7 +24,7 @@ static void cannot_write(struct commit *c, const char *what, int error)
 
 	(void)snprintf(c->why, sizeof c->why, "%s %s: %s", what,
 		       segment_name(c->writer.header.number, name), strerror(-error));
-	loop_timer_set(c->loop, &c->retry, clock_ms() + COMMIT_RETRY_MS);
+	loop_timer_set(c->loop, &c->retry, clock_ms() + commit_retry_ms);
 	if (c->state == AUDIT_CANNOT_WRITE && c->failed_ms)
 		return;
 	c->failed_ms = MAX(clock_ms(), 1);
@@ -168,7 +168,7 @@ static void sync_over(struct watch *w, uint32_t ready)
 
 static int begin_segment(struct commit *c, bool sure)
 {
-	int e = writer_begin(&c->writer, sure, drain_context, &c->drain);
+	int e = writer_begin(&c->writer, sure);
 
 	if (e < 0) {
 		c->writer.header.number++; /* for the message: the one that was tried */
@@ -248,7 +248,7 @@ static void retry(struct timer *t)
 	struct commit *c = CONTAINER_OF(t, struct commit, retry);
 
 	if (c->syncer->running) { /* of the segment that was given up */
-		loop_timer_set(c->loop, t, clock_ms() + COMMIT_RETRY_MS);
+		loop_timer_set(c->loop, t, clock_ms() + commit_retry_ms);
 		return;
 	}
 	if (begin_segment(c, true) < 0)
@@ -271,7 +271,7 @@ int commit_open(struct commit *c, struct loop *loop, int folder_fd, struct synce
 	*c = (struct commit){.loop = loop, .syncer = syncer, .state = AUDIT_CANNOT_WRITE};
 	c->tick.run = tick;
 	c->retry.run = retry;
-	if ((e = writer_open(&c->writer, folder_fd)) < 0 ||
+	if ((e = writer_open(&c->writer, folder_fd, drain_context, &c->drain)) < 0 ||
 	    (e = drain_open(&c->drain, loop, &c->writer)) < 0)
 		return e;
 	c->drain.corrupt = ring_corrupt;

@@ -13,11 +13,11 @@
  * While a sync runs, the next one waits for it. */
 #define COMMIT_POLL_MS	2u
 #define COMMIT_DELAY_MS 3u
-#define COMMIT_RETRY_MS 1000u
 #define COMMIT_FLUSHES	64u
 
-/* Octets after which a new segment is begun; tests make it small. */
-extern uint64_t commit_segment_limit;
+/* Octets after which a new segment is begun, and how long it is waited before another one is tried
+ * when the last can't be written. Tests make them small. */
+extern uint64_t commit_segment_limit, commit_retry_ms;
 
 enum commit_goal {
 	GOAL_NONE,

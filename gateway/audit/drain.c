@@ -88,7 +88,7 @@ static struct drain_ring *find(const struct drain *d, uint32_t connection)
 static int ring_make(const int fds[3], struct drain_ring **ret_ring)
 {
 	struct drain_ring *ring = calloc(1, sizeof *ring);
-	void *memory, *page;
+	void *memory = NULL, *page = NULL;
 	int e;
 
 	if (!ring)
@@ -114,6 +114,7 @@ static void ring_begin(struct drain_ring *ring, uint64_t known)
 	ring->published = atomic_load_explicit(&page->consumed, memory_order_relaxed);
 	ring->taken = ring->goal = MAX(ring->published, known);
 	ring->ticket = atomic_load_explicit(&page->durable, memory_order_relaxed);
+	ring->opened = atomic_load_explicit(&page->opened, memory_order_relaxed) != 0;
 	if (atomic_load_explicit(&page->naps, memory_order_relaxed) % 2)
 		atomic_fetch_add_explicit(&page->naps, 1, memory_order_seq_cst);
 	atomic_store_explicit(&page->state, ring->drain->state, memory_order_release);
@@ -258,6 +259,9 @@ void drain_publish(struct drain *d)
 	for (size_t i = 0; i < d->active; i++) {
 		struct drain_ring *ring = d->rings[i];
 
+		if (!ring->opened) /* what is put when it is attached is in the file, too */
+			atomic_store_explicit(&ring->page->opened, 1, memory_order_relaxed);
+		ring->opened = true;
 		if (ring->published == ring->taken)
 			continue;
 		ring->published = ring->taken;

@@ -26,6 +26,7 @@ struct drain_ring {
 	uint64_t last_sequence; /* of its newest record in the trail */
 	uint64_t busy_ms;	/* when it had a record last */
 	bool leaving;		/* the session is over: forget it when all is synced */
+	bool opened;		/* page->opened is set */
 	bool corrupt;		/* nothing is taken from it any more */
 };
 

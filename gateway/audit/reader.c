@@ -26,7 +26,7 @@ static ssize_t window_at(struct segment_reader *r, uint64_t offset, size_t want,
 
 int reader_open(struct segment_reader *r, int fd)
 {
-	const uint8_t *bytes;
+	const uint8_t *bytes = NULL;
 	ssize_t n;
 	int e;
 

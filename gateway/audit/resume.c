@@ -1,7 +1,7 @@
 /* Reads the end of the trail when the auditor starts. The page of a ring says how far it
  * is consumed, and lags behind the file by what was written just before the old auditor
- * died: that is in the last segment, or, when a new one had just been begun, in the last two.
- * Runs in the auditor; trusts no octet of the files. */
+ * died: that is in the last segment that has records of sessions at all, or, when a new one had
+ * just been begun, in the last two. Runs in the auditor; trusts no octet of the files. */
 #include "gateway/audit/resume.h"
 
 #include <stdio.h>
@@ -101,7 +101,7 @@ static void note_damage(struct resume *r, const struct segment_reader *reader)
 
 /* Reads the segment to its end. What is damaged there may have held sequences: none of them may be
  * used again, so as many as fit are left out. */
-static int scan(struct resume *r, struct segment_reader *reader, bool ours)
+static int scan(struct resume *r, struct segment_reader *reader, bool ours, bool *ret_rings)
 {
 	uint64_t next = reader->header.first_sequence, lost = 0;
 	struct frame f;
@@ -119,6 +119,8 @@ static int scan(struct resume *r, struct segment_reader *reader, bool ours)
 			next = f.stamp.sequence + 1;
 			lost = 0;
 		}
+		*ret_rings |= f.stamp.sequence &&
+			      (f.type == FRAME_COMMAND || f.type == FRAME_SESSION);
 		if (ours && (got = note_frame(r, &f)) < 0)
 			return got;
 	}
@@ -126,12 +128,13 @@ static int scan(struct resume *r, struct segment_reader *reader, bool ours)
 	return got < 0 ? got : 0;
 }
 
-/* 1: read; 0: no header that can be read; -errno. *ret_ours: it is of this run. */
-static int segment_scan(struct resume *r, int folder_fd, uint64_t number, uint64_t run,
-			bool *ret_ours)
+/* 1: read; 0: no header that can be read; -errno. *ret_ours: it is of this run. *ret_rings: it has
+ * records of sessions; auditors that died as soon as they were started leave segments that have
+ * none. */
+static int segment_scan(struct resume *r, uint64_t number, bool *ret_ours, bool *ret_rings)
 {
 	OWNED_FREE struct segment_reader *reader = malloc(sizeof *reader);
-	OWNED_FD fd = segment_open(folder_fd, number);
+	OWNED_FD fd = segment_open(r->folder_fd, number);
 	int e;
 
 	if (!reader)
@@ -143,8 +146,8 @@ static int segment_scan(struct resume *r, int folder_fd, uint64_t number, uint64
 		return 0;
 	if (e < 0)
 		return e;
-	*ret_ours = reader->header.run == run;
-	e = scan(r, reader, *ret_ours);
+	*ret_ours = reader->header.run == r->run;
+	e = scan(r, reader, *ret_ours, ret_rings);
 	if (e < 0)
 		return e;
 	/* What the old auditor wrote and did not sync yet is told to be durable from here on. */
@@ -161,7 +164,7 @@ static uint64_t size_of(int folder_fd, uint64_t number)
 
 int resume_read(struct resume *ret, int folder_fd, uint64_t run)
 {
-	struct resume r = {.next_sequence = 1};
+	struct resume r = {.folder_fd = folder_fd, .run = run, .next_sequence = 1};
 	struct segment_list list;
 	uint64_t unknown = 0;
 	unsigned read = 0;
@@ -173,14 +176,15 @@ int resume_read(struct resume *ret, int folder_fd, uint64_t run)
 	r.last_number = list.count ? list.numbers[list.count - 1] : 0;
 	for (size_t i = list.count; i > 0 && read < 2 && ours && e >= 0; i--) {
 		char name[SEGMENT_NAME_SIZE];
+		bool rings = false;
 
-		e = segment_scan(&r, folder_fd, list.numbers[i - 1], run, &ours);
+		e = segment_scan(&r, list.numbers[i - 1], &ours, &rings);
 		if (e == 0) {
 			unknown += size_of(folder_fd, list.numbers[i - 1]) / FRAME_LEAST;
 			(void)snprintf(r.note, sizeof r.note, "%s has no header that can be read",
 				       segment_name(list.numbers[i - 1], name));
 		}
-		read += e > 0;
+		read += rings;
 	}
 	segment_list_free(&list);
 	r.next_sequence += unknown;

@@ -10,6 +10,8 @@ struct resume_ring {
 };
 
 struct resume {
+	int folder_fd;
+	uint64_t run;
 	uint64_t last_number;	/* of a segment; 0: there is none */
 	uint64_t next_sequence; /* at least 1 */
 	uint64_t last_event;	/* of this run */

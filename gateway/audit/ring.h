@@ -30,8 +30,9 @@ struct audit_ring_page {
 		64) _Atomic uint64_t consumed; /* records that the auditor has copied and written */
 	/* Tickets answered: all that any session's ring held when they were asked is synced. */
 	_Atomic uint64_t durable;
-	_Atomic uint32_t state; /* enum audit_state */
-	_Atomic uint32_t naps;	/* odd: the auditor sleeps; send it one octet to wake it */
+	_Atomic uint32_t state;	 /* enum audit_state */
+	_Atomic uint32_t naps;	 /* odd: the auditor sleeps; send it one octet to wake it */
+	_Atomic uint32_t opened; /* 1: that this session was opened is in the trail */
 };
 
 /* The session's handle. */

@@ -27,7 +27,7 @@ struct trail {
 	void *arg;
 };
 
-static void tell(const struct trail *t, bool damage, const char *fmt, ...) PRINTF_LIKE(3, 4);
+PRINTF_LIKE(3, 4)
 static void tell(const struct trail *t, bool damage, const char *fmt, ...)
 {
 	char text[256];

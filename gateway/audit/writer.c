@@ -12,9 +12,10 @@
 #define NEW_NAME     "audit.new"
 #define CONTEXT_SIZE (64u << 10)
 
-int writer_open(struct segment_writer *w, int folder_fd)
+int writer_open(struct segment_writer *w, int folder_fd, writer_context context, void *arg)
 {
-	*w = (struct segment_writer){.folder_fd = folder_fd, .fd = -1};
+	*w = (struct segment_writer){
+		.folder_fd = folder_fd, .context = context, .arg = arg, .fd = -1};
 	w->next_sequence = w->tail_sequence = 1;
 	w->tail = malloc(WRITER_TAIL_SIZE);
 	return w->tail ? 0 : -ENOMEM;
@@ -40,7 +41,7 @@ static int frames_append(int fd, uint64_t salt, uint64_t *size, uint8_t *frames,
 	return 0;
 }
 
-static int context_write(int fd, uint64_t salt, uint64_t *size, writer_context context, void *arg)
+static int context_write(const struct segment_writer *w, int fd, uint64_t salt, uint64_t *size)
 {
 	OWNED_FREE uint8_t *frames = malloc(CONTEXT_SIZE);
 	bool more = true;
@@ -48,12 +49,13 @@ static int context_write(int fd, uint64_t salt, uint64_t *size, writer_context c
 	if (!frames)
 		return -ENOMEM;
 	for (size_t i = 0; more;) {
-		struct wr w = wr_over(frames, CONTEXT_SIZE);
+		struct wr some = wr_over(frames, CONTEXT_SIZE);
 		int e;
 
-		while ((size_t)(w.end - w.p) >= FRAME_MAX && (more = context(arg, i, &w)))
+		while ((size_t)(some.end - some.p) >= FRAME_MAX &&
+		       (more = w->context(w->arg, i, &some)))
 			i++;
-		e = frames_append(fd, salt, size, frames, wr_len(&w));
+		e = frames_append(fd, salt, size, frames, wr_len(&some));
 		if (e < 0)
 			return e;
 	}
@@ -62,7 +64,7 @@ static int context_write(int fd, uint64_t salt, uint64_t *size, writer_context c
 
 /* Header, open sessions, tail. *ret_offset: where the tail begins. */
 static int segment_fill(struct segment_writer *w, const struct segment_header *h, int fd,
-			writer_context context, void *arg, uint64_t *ret_offset)
+			uint64_t *ret_offset)
 {
 	uint8_t header[SEGMENT_HEADER_SIZE];
 	uint64_t size = sizeof header, offset;
@@ -72,7 +74,7 @@ static int segment_fill(struct segment_writer *w, const struct segment_header *h
 	e = fd_write_all(fd, header, sizeof header);
 	if (e < 0)
 		return e;
-	e = context_write(fd, h->salt, &size, context, arg);
+	e = context_write(w, fd, h->salt, &size);
 	if (e < 0)
 		return e;
 	offset = size;
@@ -105,7 +107,7 @@ static int new_file(const struct segment_writer *w)
 	return fd < 0 ? -errno : fd;
 }
 
-int writer_begin(struct segment_writer *w, bool sure, writer_context context, void *arg)
+int writer_begin(struct segment_writer *w, bool sure)
 {
 	struct segment_header h;
 	char name[SEGMENT_NAME_SIZE];
@@ -120,7 +122,7 @@ int writer_begin(struct segment_writer *w, bool sure, writer_context context, vo
 	fd = new_file(w);
 	if (fd < 0)
 		return fd;
-	e = segment_fill(w, &h, fd, context, arg, &offset);
+	e = segment_fill(w, &h, fd, &offset);
 	if (e < 0)
 		return e;
 	if (sure && fdatasync(fd) < 0)

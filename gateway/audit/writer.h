@@ -9,9 +9,14 @@
 #define WRITER_TAIL_SIZE    (16u << 20)
 #define WRITER_TAIL_RESERVE (1u << 20) /* of the tail, for what is no command record */
 
+/* Puts what every segment is to begin with, one frame a call; false: there is no more. */
+typedef bool (*writer_context)(void *arg, size_t i, struct wr *w);
+
 struct segment_writer {
 	int folder_fd; /* the caller's */
-	int fd;	       /* -1: there is no segment that can be written */
+	writer_context context;
+	void *arg;
+	int fd; /* -1: there is no segment that can be written */
 	struct segment_header header;
 	bool folder_synced;	/* the segment's name is on the disk */
 	uint64_t next_sequence; /* of the next frame */
@@ -29,15 +34,13 @@ struct writer_mark {
 	uint64_t offset, sequence, event;
 };
 
-/* Puts what every segment is to begin with, one frame a call; false: there is no more. */
-typedef bool (*writer_context)(void *arg, size_t i, struct wr *w);
-
-int writer_open(struct segment_writer *w, int folder_fd) MUST_CHECK;
+int writer_open(struct segment_writer *w, int folder_fd, writer_context context,
+		void *arg) MUST_CHECK;
 void writer_close(struct segment_writer *w);
 
 /* Begins a segment with the next number, and leaves the one before as it is. `sure`: synced before
  * it counts. On an error the writer is as before, without a file. */
-int writer_begin(struct segment_writer *w, bool sure, writer_context context, void *arg) MUST_CHECK;
+int writer_begin(struct segment_writer *w, bool sure) MUST_CHECK;
 
 size_t writer_room(const struct segment_writer *w); /* octets of the tail that are free */
 struct wr writer_cursor(const struct segment_writer *w);

@@ -1,0 +1,162 @@
+/* `sallyport audit`: records as rows of a table for people. Names and texts are the
+ * peers', so all of them go through text_escape(). */
+#include "gateway/cli/audit_print.h"
+
+#include "gateway/audit/when.h"
+#include "gateway/base/log.h"
+#include "gateway/scsi/command_names.h"
+
+/* Columns, the last one open. TIME in the local zone is five characters longer than in UTC. */
+enum { WHO = 18, FROM = 22, TARGET = 14, LUN = 4, WHAT = 24, BLOCKS = 16 };
+
+const char *audit_command_text(const struct audit_record *c, char *ret, size_t size)
+{
+	const struct command_name *name =
+		command_name_find(c->cdb, MIN((size_t)c->cdb_len, sizeof c->cdb));
+
+	if (name)
+		string_copy(ret, size, name->name);
+	else if (c->cdb_len == 0)
+		ret[0] = '\0';
+	else
+		(void)snprintf(ret, size, "%02xh/%02xh", c->cdb[0], c->cdb[1] & 0x1fu);
+	return ret;
+}
+
+/* Characters, not octets, make columns. */
+static void cell(const struct audit_print *p, const char *text, int width)
+{
+	int used = 0;
+
+	for (const char *c = text; *c; c++)
+		used += ((unsigned char)*c & 0xc0) != 0x80;
+	(void)fprintf(p->out, "%s%*s ", text, MAX(width - used, 0), "");
+}
+
+/* What follows the last colon of a name tells people apart; the whole is in the JSON. */
+static void name_cell(const struct audit_print *p, const char *name, int width)
+{
+	const char *last = strrchr(name, ':');
+	char text[64];
+
+	if (last && last[1])
+		name = last + 1;
+	(void)text_escape(name, strlen(name), text, MIN((size_t)width + 1, sizeof text));
+	cell(p, text[0] ? text : "-", width);
+}
+
+static void subject_cells(const struct audit_print *p, const struct trail_record *r)
+{
+	struct audit_subject s = audit_subject(r);
+	char from[ADDRESS_TEXT];
+
+	name_cell(p, s.initiator, WHO);
+	cell(p, s.peer.ip.version ? endpoint_format(&s.peer, from) : "-", FROM);
+	name_cell(p, s.target, TARGET);
+}
+
+static void command_result(const struct audit_print *p, const struct audit_record *c)
+{
+	(void)fprintf(p->out, "%s", audit_verdict_name((enum audit_verdict)c->verdict));
+	if (c->verdict == VERDICT_BUSY)
+		(void)fprintf(p->out, " (%u commands)", c->blocks);
+	if (c->rule_line)
+		(void)fprintf(p->out, " (policy.yaml:%u)", c->rule_line);
+	if (c->status)
+		(void)fprintf(p->out, " status %02xh", c->status);
+	if (c->sense_key || c->asc || c->ascq)
+		(void)fprintf(p->out, " sense %xh/%02xh/%02xh", c->sense_key, c->asc, c->ascq);
+}
+
+static void command_cells(const struct audit_print *p, const struct audit_record *c)
+{
+	char lun[8] = "-", what[64] = "", blocks[48] = "-", name[56];
+
+	if (c->lun != 0xffff)
+		(void)snprintf(lun, sizeof lun, "%u", c->lun);
+	(void)audit_command_text(c, name, sizeof name);
+	if (name[0] && c->kind == AUDIT_OUTCOME)
+		(void)snprintf(what, sizeof what, "end of %s", name);
+	else
+		string_copy(what, sizeof what, name[0] ? name : "commands");
+	if (c->verdict != VERDICT_BUSY && (c->blocks || c->lba))
+		(void)snprintf(blocks, sizeof blocks, "%llu+%u", (unsigned long long)c->lba,
+			       c->blocks);
+	cell(p, lun, LUN);
+	cell(p, what, WHAT);
+	cell(p, blocks, BLOCKS);
+	command_result(p, c);
+}
+
+static void text_part(const struct audit_print *p, const char *before, const char *text)
+{
+	char escaped[4 * AUDIT_DETAIL_SIZE];
+
+	if (text[0])
+		(void)fprintf(p->out, "%s%s", before,
+			      text_escape(text, strlen(text), escaped, sizeof escaped));
+}
+
+static void event_result(const struct audit_print *p, const struct audit_event *e)
+{
+	text_part(p, "", e->reason);
+	text_part(p, e->reason[0] ? ", user " : "user ", e->user);
+	if (e->count > 1)
+		(void)fprintf(p->out, ", %llu times", (unsigned long long)e->count);
+	if (e->policy_line)
+		(void)fprintf(p->out, " (policy.yaml:%u)", e->policy_line);
+	text_part(p, e->reason[0] || e->user[0] ? ": " : "", e->detail);
+}
+
+static void other_cells(const struct audit_print *p, const struct trail_record *r)
+{
+	const struct frame *f = &r->frame;
+
+	cell(p, "-", LUN);
+	cell(p, audit_record_name(r), WHAT);
+	cell(p, "-", BLOCKS);
+	if (f->type == FRAME_EVENT)
+		event_result(p, &f->event);
+	else if (f->type == FRAME_SESSION)
+		(void)fprintf(p->out, "opened");
+	else
+		(void)fprintf(p->out, f->end == SEGMENT_END_STOP
+					      ? "a clean stop"
+					      : "the monitor died; all sessions ended with it");
+}
+
+void audit_print_row(const struct audit_print *p, const struct trail_record *r)
+{
+	char time[WHEN_TEXT];
+
+	(void)fprintf(p->out, "%s %9llu ", when_format(r->frame.stamp.time_ns, p->utc, time),
+		      (unsigned long long)r->frame.stamp.sequence);
+	subject_cells(p, r);
+	if (r->frame.type == FRAME_COMMAND)
+		command_cells(p, &r->frame.command);
+	else
+		other_cells(p, r);
+	(void)fputc('\n', p->out);
+}
+
+void audit_print_head(const struct audit_print *p)
+{
+	if (p->json)
+		return;
+	(void)fprintf(p->out, "%-*s %9s ", p->utc ? 24 : 29, "TIME", "SEQ");
+	cell(p, "WHO", WHO);
+	cell(p, "FROM", FROM);
+	cell(p, "TARGET", TARGET);
+	cell(p, "LUN", LUN);
+	cell(p, "WHAT", WHAT);
+	cell(p, "BLOCKS", BLOCKS);
+	(void)fprintf(p->out, "RESULT\n");
+}
+
+void audit_print(const struct audit_print *p, const struct trail_record *r)
+{
+	if (p->json)
+		audit_print_json(p, r);
+	else
+		audit_print_row(p, r);
+}
