@@ -94,14 +94,17 @@ int capabilities_limit(uint64_t keep)
 	return syscall(SYS_capset, &sets.header, sets.data) < 0 ? -errno : 0;
 }
 
-/* Whoever changed from root to another user shows that there is no way back. */
+/* Whoever changed from root to another user shows that there is no way back. Raw calls: libc's ask
+ * every thread, and abort when their answers differ. */
 static int root_is_gone(void)
 {
-	if (geteuid() != 0 && (setresuid(0, 0, 0) == 0 || setuid(0) == 0)) {
+	if (geteuid() != 0 &&
+	    (syscall(SYS_setresuid, 0, 0, 0) == 0 || syscall(SYS_setuid, 0) == 0)) {
 		log_error("the user could become root again; ending instead");
 		return -EPERM;
 	}
-	if (getegid() != 0 && (setresgid(0, 0, 0) == 0 || setgid(0) == 0)) {
+	if (getegid() != 0 &&
+	    (syscall(SYS_setresgid, 0, 0, 0) == 0 || syscall(SYS_setgid, 0) == 0)) {
 		log_error("the group could become root's again; ending instead");
 		return -EPERM;
 	}

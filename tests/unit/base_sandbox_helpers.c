@@ -147,7 +147,7 @@ static bool capabilities_gone(void)
 		return false;
 	return !capability_have(CAP_NET_ADMIN) && !capability_have(CAP_SETUID) &&
 	       prctl(PR_CAPBSET_READ, CAP_NET_ADMIN, 0, 0, 0) == 0 &&
-	       prctl(PR_CAPBSET_READ, CAP_KILL, 0, 0, 0) == 1 && setuid(65533) < 0 &&
+	       prctl(PR_CAPBSET_READ, CAP_KILL, 0, 0, 0) == 1 && syscall(SYS_setuid, 65533) < 0 &&
 	       capabilities_limit(0) == 0 && !capability_have(CAP_KILL);
 }
 
