@@ -496,7 +496,7 @@ static void every_truncation(void **state)
 		bhs_start(bhs, (enum opcode)types[n], FLAG_FINAL | FLAG_WRITE, 5);
 		bhs_u32(bhs, BHS_CMDSN, p.cmdsn);
 		bhs_u32(bhs, BHS_TTT, TAG_NONE);
-		len = peer_wire(&p, bhs, NULL, "abcde", 5, wire);
+		len = peer_wire(&p, bhs, (struct body){NULL, "abcde", 5}, wire);
 		before = p.out_len;
 		for (size_t at = 0; at + 1 < len; at++) {
 			assert_int_equal(peer_feed(&p, wire + at, 1), 1);
@@ -525,7 +525,7 @@ static void same_answers(void **state)
 		assert_true(peer_send(&p[n], bhs, KEYS("SendTargets=\0Foo=1")));
 		rw_bhs(&p[n], bhs, FLAG_READ | FLAG_FINAL, 70000, 100);
 		assert_true(peer_send(&p[n], bhs, NULL, 0));
-		data_out_bhs(&p[n], bhs, true, 5, 0, 0);
+		data_out_bhs(&p[n], bhs, (struct out_place){true, 5, 0, 0});
 		assert_true(peer_send(&p[n], bhs, data, 1999));
 		tmf_bhs(&p[n], bhs, TMF_LUN_RESET, 0, 0);
 		assert_true(peer_send(&p[n], bhs, NULL, 0));

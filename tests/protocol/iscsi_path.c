@@ -52,7 +52,8 @@ static void send_out(struct peer *p, const uint8_t *data, uint32_t ttt, size_t f
 	while (from < end) {
 		size_t n = MIN(end - from, 7000);
 
-		data_out_bhs(p, bhs, from + n == end, ttt, sn++, (uint32_t)from);
+		data_out_bhs(p, bhs,
+			     (struct out_place){from + n == end, ttt, sn++, (uint32_t)from});
 		assert_true(peer_send(p, bhs, data + from, n));
 		from += n;
 	}

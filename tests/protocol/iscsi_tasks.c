@@ -219,7 +219,7 @@ static void waiting_write_aborted(void **state)
 	expect_verdict(&p, COMPLETE);
 	assert_int_equal(p.cancels, 1);
 	for (unsigned n = 0; n < 3; n++) {
-		data_out_bhs(&p, bhs, n == 2, ttt, n, n * 512);
+		data_out_bhs(&p, bhs, (struct out_place){n == 2, ttt, n, n * 512});
 		bhs_u32(bhs, BHS_ITT, tag);
 		assert_true(peer_send(&p, bhs, data, 512));
 	}
@@ -241,9 +241,9 @@ static void responses_come_first(void **state)
 	(void)state;
 	peer_up(&p, KEYS(KEYS_USUAL));
 	command_bhs(&p, bhs, FLAG_FINAL, 0, 0);
-	len = peer_wire(&p, bhs, NULL, NULL, 0, wire[0]);
+	len = peer_wire(&p, bhs, (struct body){NULL, NULL, 0}, wire[0]);
 	tmf_bhs(&p, bhs, TMF_TARGET_WARM_RESET, 0, 0);
-	(void)peer_wire(&p, bhs, NULL, NULL, 0, wire[1]);
+	(void)peer_wire(&p, bhs, (struct body){NULL, NULL, 0}, wire[1]);
 	assert_int_equal(peer_feed(&p, wire[0], len), len);
 	assert_int_equal(peer_feed(&p, wire[1], len), len);
 	peer_drain(&p);

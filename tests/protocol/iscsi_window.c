@@ -257,7 +257,7 @@ static void slots_not_yet_free(void **state)
 		sum += iov[n].iov_len;
 	for (unsigned n = 0; n < 20; n++) {
 		command_bhs(&p, bhs, FLAG_FINAL, 0, 0);
-		len = peer_wire(&p, bhs, NULL, NULL, 0, wire);
+		len = peer_wire(&p, bhs, (struct body){NULL, NULL, 0}, wire);
 		assert_int_equal(peer_feed(&p, wire, len), len);
 	}
 	assert_true(p.commands < 148); /* some wait for a slot */
@@ -282,7 +282,7 @@ static void flood(struct peer *p, uint8_t bhs[ISCSI_BHS_SIZE], const void *data,
 
 	assert_non_null(wire);
 	for (;; taken++) {
-		n = peer_wire(p, bhs, NULL, data, len, wire);
+		n = peer_wire(p, bhs, (struct body){NULL, data, len}, wire);
 		if (taken == 20000 || peer_feed(p, wire, n) < n)
 			break;
 	}
@@ -317,7 +317,7 @@ static void flood_of_rejects(void **state)
 
 	(void)state;
 	peer_up(&p, KEYS(KEYS_USUAL));
-	data_out_bhs(&p, bhs, true, 0x1234, 0, 0);
+	data_out_bhs(&p, bhs, (struct out_place){true, 0x1234, 0, 0});
 	flood(&p, bhs, NULL, 0);
 	peer_close(&p);
 }
@@ -344,7 +344,7 @@ static void flood_of_commands(void **state)
 	peer_up(&p, KEYS(KEYS_USUAL));
 	for (unsigned sent = 0; sent < 20000; sent++) {
 		command_bhs(&p, bhs, FLAG_FINAL, 0, 0);
-		n = peer_wire(&p, bhs, NULL, NULL, 0, wire);
+		n = peer_wire(&p, bhs, (struct body){NULL, NULL, 0}, wire);
 		assert_int_equal(peer_feed(&p, wire, n), n);
 	}
 	assert_int_equal(p.commands, 32); /* the window; the rest was dropped in silence */
