@@ -25,7 +25,7 @@ _sallyport() {
 	status) words='--wait --json' ;;
 	sessions) words='kick --json' ;;
 	secret) words='generate set list remove --json' ;;
-	audit) words='show tail --since --until --initiator --address --target --lun --denied --op --json' ;;
+	audit) words='show tail --since --until --initiator --address --target --lun --denied --op --utc -n --json' ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words --state --help" -- "$current")
 	case $command in

@@ -208,7 +208,8 @@ static int parse(struct cli *cli, int argc, char **argv)
 			if ((r = parse_option(cli, argc, argv, &at)) >= 0)
 				return r;
 		} else if (cli->argument_count >= cli->command->most) {
-			return cli_usage(cli, "one argument too many: %s", argv[at]);
+			return cli_usage(cli,
+					 "too many arguments"); /* it may be a secret: not shown */
 		} else {
 			cli->arguments[cli->argument_count++] = argv[at];
 		}

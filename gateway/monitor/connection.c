@@ -214,6 +214,9 @@ static void on_report(struct connection *c, const struct message *msg)
 	(void)string_copy(reason, sizeof reason, end_names[report.end]);
 	if (c->ended[0] == '\0')
 		(void)string_copy(c->ended, sizeof c->ended, end_names[report.end]);
+	/* The authenticator gave its word to us before it answered the session: it comes first. */
+	if (is_login(c) && !c->judged)
+		helper_drain(&c->m->helpers[HELPER_AUTHENTICATOR]);
 	if (is_login(c) && !c->refused) {
 		c->refused = true;
 		trail_refusal(c->m, c, c->ended, report.detail);

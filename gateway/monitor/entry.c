@@ -290,8 +290,6 @@ static void grant(struct connection *c)
 		.relative_port = (uint16_t)(c->portal + 1),
 		.audit_writes_only = c->m->policy->audit_writes_only,
 	};
-	OWNED_FD
-	audit = -1;
 
 	if (++c->m->next_tsih == 0)
 		c->m->next_tsih = 1;

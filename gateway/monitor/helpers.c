@@ -220,23 +220,27 @@ static int firewall_begin(struct helper *h)
 static void firewall_message(struct helper *h, const struct message *msg)
 {
 	struct firewall_status status;
-	char why[sizeof status.why];
+	struct monitor *m = h->m;
 
 	memcpy(&status, msg->body, sizeof status);
-	(void)string_copy(why, sizeof why, status.why);
+	status.why[sizeof status.why - 1] = '\0';
 	h->layers = status.sandbox_layers;
-	h->ready = true;
-	if (msg->type == FIREWALL_LOADED && !h->m->stopping) {
-		h->m->firewall_loaded = status.ok == 1;
-		trail_say(h->m, EVENT_FIREWALL, status.ok ? "loaded" : "not-loaded", "%s", why);
-		if (status.ok == 1)
-			bans_to_firewall(h->m);
+	(void)string_copy(h->why, sizeof h->why, status.ok == 1 ? "" : status.why);
+	if (msg->type == FIREWALL_LOADED && !m->stopping) {
+		h->ready = true; /* loaded, or said why not: only now may portals open */
+		m->firewall_loaded = status.ok == 1;
+		trail_say(m, EVENT_FIREWALL, status.ok == 1 ? "loaded" : "not-loaded", "%s",
+			  status.why);
+		if (m->firewall_loaded)
+			bans_to_firewall(m);
+		else
+			log_warning(
+				"NO FIREWALL: %s. Addresses are checked at accept and login only.",
+				status.why);
+	} else if (msg->type == FIREWALL_BANNED && status.ok != 1) {
+		log_warning("a ban is not in the firewall and holds at accept: %s", status.why);
 	}
-	(void)string_copy(h->why, sizeof h->why, status.ok == 1 ? "" : why);
-	if (status.ok != 1)
-		log_warning("NO FIREWALL: %s. Addresses are checked at accept and login only.",
-			    why);
-	monitor_progress(h->m);
+	monitor_progress(m);
 }
 
 /* --- life ----------------------------------------------------------------------------------------
@@ -245,23 +249,29 @@ static void firewall_message(struct helper *h, const struct message *msg)
 static void helper_gone(struct helper *h);
 static int helper_start(struct helper *h) MUST_CHECK;
 
-static void on_messages(struct watch *w, uint32_t ready)
+void helper_drain(struct helper *h)
 {
-	struct helper *h = CONTAINER_OF(w, struct helper, messages);
 	struct message msg;
 	int r;
 
-	(void)ready;
-	while (h->pid != 0 && (r = channel_receive(&h->channel, &msg)) != 0) {
+	while (h->pid != 0 && h->messages.fd >= 0 &&
+	       (r = channel_receive(&h->channel, &msg)) != 0) {
 		if (r < 0) {
 			if (r == -EPROTO)
 				(void)kill(h->pid, SIGKILL);
 			loop_unwatch(h->m->loop, &h->messages);
+			h->messages.fd = -1;
 			return; /* its end comes through the pidfd */
 		}
 		kinds[h->kind].message(h, &msg);
 		message_close_fds(&msg);
 	}
+}
+
+static void on_messages(struct watch *w, uint32_t ready)
+{
+	(void)ready;
+	helper_drain(CONTAINER_OF(w, struct helper, messages));
 }
 
 static void on_restart(struct timer *t)
@@ -288,7 +298,9 @@ static void helper_gone(struct helper *h)
 
 	(void)waitpid(h->pid, &status, 0);
 	loop_unwatch(m->loop, &h->process);
-	loop_unwatch(m->loop, &h->messages);
+	if (h->messages.fd >= 0)
+		loop_unwatch(m->loop, &h->messages);
+	h->messages.fd = -1;
 	fd_close(&h->process.fd);
 	channel_close(&h->channel);
 	h->pid = 0;
@@ -372,7 +384,7 @@ int helpers_start(struct monitor *m)
 
 		h->m = m;
 		h->kind = k;
-		h->process.fd = h->channel.fd = -1;
+		h->process.fd = h->messages.fd = h->channel.fd = -1;
 		h->restart.run = on_restart;
 		if (k == HELPER_FIREWALL && !m->policy->manage_firewall) {
 			(void)string_copy(h->why, sizeof h->why, "switched off by the policy");

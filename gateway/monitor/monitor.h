@@ -158,6 +158,7 @@ void monitor_stop(struct monitor *m, int exit_status);
 /* helpers.c */
 int helpers_start(struct monitor *m) MUST_CHECK;
 int helper_send(struct helper *h, uint32_t type, const void *body, size_t size, int fd);
+void helper_drain(struct helper *h); /* takes its waiting messages */
 void helpers_stop(struct monitor *m);
 bool helpers_gone(const struct monitor *m);
 const char *helper_name(enum helper_kind kind);

@@ -52,7 +52,7 @@ with Initiator(gw.port).login() as i, Initiator(gw.port).login() as deaf:
     took = time.monotonic() - start
     check(AREA, f"P4: it stops within 5 s, though one initiator does not log out ({took:.1f} s)", code == 0 and took < 5.5, gw.log())
 records = gw.audit()
-check("audit", "the audit log ends with the stop, and has both logouts", records and records[-1].get("event") == "stop" and sum(r.get("event") == "logout" for r in records) >= 2, records[-4:])
+check("audit", "the audit log ends with the stop, and has both logouts", [r.get("event") for r in records[-2:]] == ["stop", "end"] and sum(r.get("event") == "logout" for r in records) >= 2, records[-4:])
 
 # --- what was there is there again ------------------------------------------------------------------------------------
 gw.start()
