@@ -71,10 +71,13 @@ static void handle_event(struct auditor *a, struct message *m)
 {
 	const struct audit_event *event = (const struct audit_event *)(void *)m->body;
 
-	if (event->id > a->commit.writer.last_event)
-		commit_event(&a->commit, event);
-	else
+	if (event->id <= a->commit.writer.last_event) {
 		a->event_told = 0;
+		return;
+	}
+	/* A logout stands behind the commands of its session. */
+	drain_take_of(&a->commit.drain, event->connection, loop_now_ms(a->loop));
+	commit_event(&a->commit, event);
 }
 
 static void handle_flush(struct auditor *a, struct message *m)

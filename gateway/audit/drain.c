@@ -254,6 +254,16 @@ void drain_take(struct drain *d, uint64_t now_ms)
 		take_ring(d->rings[(d->next + i) % d->active], now_ms);
 }
 
+void drain_take_of(struct drain *d, uint32_t connection, uint64_t now_ms)
+{
+	struct drain_ring *ring = connection ? find(d, connection) : NULL;
+
+	if (!ring || d->state != AUDIT_WRITING)
+		return;
+	make_active(d, ring);
+	take_ring(ring, now_ms);
+}
+
 void drain_publish(struct drain *d)
 {
 	for (size_t i = 0; i < d->active; i++) {

@@ -53,6 +53,8 @@ void drain_set_state(struct drain *d, enum audit_state state);
 
 /* Takes what the active rings hold, as long as the writer has room. */
 void drain_take(struct drain *d, uint64_t now_ms);
+/* Those of one session, even if it naps: before an event that is about it. */
+void drain_take_of(struct drain *d, uint32_t connection, uint64_t now_ms);
 void drain_publish(struct drain *d); /* the writer's tail is in the file */
 void drain_nap(struct drain *d, uint64_t now_ms);
 void drain_forget(struct drain *d);	/* rings that are leaving, and synced */

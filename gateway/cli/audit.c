@@ -2,13 +2,16 @@
  * gateway or without one. Trusts no octet of the files; what is damaged is told with file
  * and offset, and reading goes on behind it. */
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
 #include "gateway/audit/when.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/fd.h"
 #include "gateway/base/log.h"
+#include "gateway/base/sandbox.h"
 #include "gateway/cli/audit_print.h"
 #include "gateway/cli/cli.h"
 #include "gateway/scsi/command_names.h"
@@ -117,6 +120,8 @@ static int parse_filter(struct review *r)
 
 static int cannot_read(const struct review *r, int e)
 {
+	if (e == -ECANCELED) /* was said */
+		return EXIT_CANNOT;
 	if (e == -ENOENT)
 		return cli_cannot(r->cli,
 				  "there is no audit log in %s/audit: no gateway has run with this "
@@ -125,6 +130,38 @@ static int cannot_read(const struct review *r, int e)
 	return cli_cannot(r->cli, "can't read the audit log in %s/audit: %s%s", r->cli->state,
 			  strerror(-e),
 			  e == -EACCES ? "; try it as root, or as the gateway's user" : "");
+}
+
+/* The folder belongs to the gateway's user, and root without its capabilities could not read it. */
+static int become_owner(int folder_fd)
+{
+	struct stat st;
+
+	if (fstat(folder_fd, &st) < 0)
+		return -errno;
+	if (geteuid() != 0 || st.st_uid == 0)
+		return 0;
+	if (setgroups(0, NULL) < 0 || setresgid(st.st_gid, st.st_gid, st.st_gid) < 0 ||
+	    setresuid(st.st_uid, st.st_uid, st.st_uid) < 0)
+		return -errno;
+	return 0;
+}
+
+/* What initiators wrote is in the files: whoever reads them can do nothing else. */
+static int lock_down(const struct review *r)
+{
+	const struct sandbox sandbox = {.profile = SANDBOX_REVIEWER,
+					.folder_fd = r->folder_fd,
+					.file_size_limit = UINT64_MAX, /* stdout may be a file */
+					.files_limit = 64};
+	int e = become_owner(r->folder_fd);
+
+	if (e < 0 || (e = process_harden()) < 0)
+		return e;
+	tzset();
+	e = sandbox_enter(&sandbox);
+	(void)signal(SIGPIPE, SIG_DFL); /* into head: end quietly */
+	return MIN(e, 0);
 }
 
 static int review_open(struct review *r)
@@ -137,8 +174,12 @@ static int review_open(struct review *r)
 	r->folder_fd = openat(state, "audit", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (r->folder_fd < 0)
 		return -errno;
-	e = trail_open(&r->trail, r->folder_fd, r->filter.since_ns, damaged, r);
-	return e;
+	e = lock_down(r);
+	if (e < 0) {
+		(void)cli_cannot(r->cli, "can't confine itself before it reads: %s", strerror(-e));
+		return -ECANCELED;
+	}
+	return trail_open(&r->trail, r->folder_fd, r->filter.since_ns, damaged, r);
 }
 
 /* Prints what is there now, from sequence `first` on. *ret_any: there was a record. */

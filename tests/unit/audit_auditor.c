@@ -136,6 +136,28 @@ static void dead_monitor_loses_nothing(void **state)
 	rig_close(&r);
 }
 
+static void events_follow_their_commands(void **state)
+{
+	struct audit_event logout = {.id = 1, .kind = EVENT_LOGOUT, .connection = 1};
+	struct rig_trail got;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r);
+	rig_start(&r);
+	rig_ring_add(&r, 1);
+	rig_flush(&r, 1);
+	for (uint64_t i = 0; i < 10; i++)
+		rig_put(&r.rings[0], i); /* nobody is woken */
+	assert_int_equal(CHANNEL_SEND(&r.channel, AUDITOR_EVENT, &logout), 0);
+	assert_int_equal(rig_stop(&r), 0);
+	got = rig_read(&r);
+	assert_int_equal(got.records, 10);
+	assert_int_equal(got.last_sequence, 1 + 10 + 1 + 1); /* session, commands, logout, end */
+	assert_int_equal(got.sequence_of[1], 11);
+	rig_close(&r);
+}
+
 static void detached_rings_are_drained(void **state)
 {
 	struct rig_trail got;
@@ -275,6 +297,8 @@ int main(void)
 		  events_are_acknowledged, NULL);
 	tests_add(&t, "P2: what sessions put after the monitor's death is written",
 		  dead_monitor_loses_nothing, NULL);
+	tests_add(&t, "a logout stands behind the commands of its session",
+		  events_follow_their_commands, NULL);
 	tests_add(&t, "a ring is drained before it is forgotten", detached_rings_are_drained, NULL);
 	TESTS_ADD_TABLE(&t, hostiles, hostile_ring);
 	tests_add(&t, "segments go on where the one before ends, in the next run too",
