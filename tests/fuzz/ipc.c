@@ -12,12 +12,14 @@ static const struct message_spec table[] = {
 
 static void packet_send(int fd, const uint8_t *bytes, size_t len, size_t fds)
 {
-	struct {
-		struct cmsghdr h;
-		int fds[8];
-	} room = {{CMSG_LEN(fds * sizeof(int)), SOL_SOCKET, SCM_RIGHTS}, {2, 2, 2, 2, 2, 2, 2, 2}};
+	static const int stderrs[8] = {2, 2, 2, 2, 2, 2, 2, 2};
+	_Alignas(struct cmsghdr) uint8_t room[CMSG_SPACE(sizeof stderrs)] = {0};
+	struct cmsghdr *h = (struct cmsghdr *)(void *)room;
 	struct iovec iov = {(void *)(uintptr_t)bytes, len};
-	struct msghdr msg = {NULL, 0, &iov, 1, &room, CMSG_SPACE(fds * sizeof(int)), 0};
+	struct msghdr msg = {NULL, 0, &iov, 1, room, CMSG_SPACE(fds * sizeof(int)), 0};
+
+	*h = (struct cmsghdr){CMSG_LEN(fds * sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
+	memcpy(CMSG_DATA(h), stderrs, fds * sizeof(int));
 
 	(void)!sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 }

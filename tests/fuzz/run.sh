@@ -1,45 +1,46 @@
-#!/ bin / sh
-#Runs each fuzz target for SECONDS, two at a time : run.sh SECONDS TARGET...
-#What a run learns stays in build - fuzz / corpus / NAME; \
-	tests / fuzz / seeds / NAME, where it is there, begins.
-#One line a target, `ok fuzz : …` or `FAIL fuzz : …` with the input that fails, then a sum.
-set - u seconds = ${1 : ? "run.sh SECONDS TARGET..." } shift here = $(cd "$(dirname " $0 ")" && pwd)
+#!/bin/sh
+# Runs each fuzz target for SECONDS, two at a time: run.sh SECONDS TARGET...
+# What a run learns stays in build-fuzz/corpus/NAME; tests/fuzz/seeds/NAME, where it is there, begins.
+# One line a target, `ok fuzz: …` or `FAIL fuzz: …` with the input that fails, then a sum.
+set -u
+seconds=${1:?"run.sh SECONDS TARGET..."}
+shift
+here=$(cd "$(dirname "$0")" && pwd)
 
-				  one()
-{
-#SECONDS TARGET name = $(basename "$2") folder = $(dirname "$2") corpus =
-		$folder / corpus / $name log =
-			$folder / $name.log mkdir - p "$corpus"
-						      "$folder/found" set-- "$1"
-									    "$2"
-									    "$corpus"
-			[-d "$here/seeds/$name"] &&set-- "$@"
-							 "$here/seeds/$name" seconds = $1 target =
-				 $2 shift 2 if "$target" - max_total_time =
-					 "$seconds" - timeout =
-						 10 - rss_limit_mb =
-							 1024 - print_final_stats =
-								 1 - artifact_prefix =
-									 "$folder/found/$name-"
-									 "$@"> "$log" 2>
-									 & 1;
-	then runs = $(sed - n 's/^stat::number_of_executed_units: *//p' "$log") echo
-		"ok fuzz: $name ${runs:-0} executions, $((${runs:-0} / seconds))/s" return 0 fi
-			input = $(sed - n 's/.*Test unit written to //p' "$log" | tail - 1)
-				what = $(grep - m1 - E 'ERROR: |runtime error: |Assertion ' "$log")
-					echo "FAIL fuzz: $name: ${what:-it ended early, see $log}: "
-					     "run again with: $target ${input:-}" return 1
+one() { # SECONDS TARGET
+	name=$(basename "$2")
+	folder=$(dirname "$2")
+	corpus=$folder/corpus/$name
+	log=$folder/$name.log
+	mkdir -p "$corpus" "$folder/found"
+	set -- "$1" "$2" "$corpus"
+	[ -d "$here/seeds/$name" ] && set -- "$@" "$here/seeds/$name"
+	seconds=$1 target=$2
+	shift 2
+	if "$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+		-artifact_prefix="$folder/found/$name-" "$@" >"$log" 2>&1; then
+		runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+		echo "ok fuzz: $name ${runs:-0} executions, $((${runs:-0} / seconds))/s"
+		return 0
+	fi
+	input=$(sed -n 's/.*Test unit written to //p' "$log" | tail -1)
+	what=$(grep -m1 -E 'ERROR: |runtime error: |Assertion ' "$log")
+	echo "FAIL fuzz: $name: ${what:-it ended early, see $log}: run again with: $target ${input:-}"
+	return 1
 }
 
-if
-	["${FUZZ_ONE:-}"];
-then one "$seconds"
-	 "$1" exit fi["$#" - gt 0] ||
-	{echo "run.sh: no target was named" > & 2 exit 2} lines =
-	$(mktemp) || exit 3 trap 'rm -f "$lines"' EXIT export FUZZ_ONE =
-		1 printf '%s\n' "$@" |
-		xargs - P2 -
-			n1 sh "$here/run.sh"
-			      "$seconds" |
-		tee "$lines" passed = $(grep - c '^ok ' "$lines") echo
-	"$passed passed, $(($# - passed)) failed"["$passed" - eq "$#"]
+if [ "${FUZZ_ONE:-}" ]; then
+	one "$seconds" "$1"
+	exit
+fi
+[ "$#" -gt 0 ] || {
+	echo "run.sh: no target was named" >&2
+	exit 2
+}
+lines=$(mktemp) || exit 3
+trap 'rm -f "$lines"' EXIT
+export FUZZ_ONE=1
+printf '%s\n' "$@" | xargs -P2 -n1 sh "$here/run.sh" "$seconds" | tee "$lines"
+passed=$(grep -c '^ok ' "$lines")
+echo "$passed passed, $(($# - passed)) failed"
+[ "$passed" -eq "$#" ]
