@@ -1,5 +1,5 @@
 """A small iSCSI initiator for the tests: speaks PDUs over a socket, well or badly, as it is told."""
-import hashlib, os, socket, struct
+import base64, hashlib, os, socket, struct
 
 from harness import CLIENT, MUTUAL, SECRET, TARGET
 
@@ -35,6 +35,32 @@ class Pdu:
         return struct.unpack_from(">I", self.bhs, at)[0]
 
 
+def _crc_table():
+    for n in range(256):
+        for _ in range(8):
+            n = n >> 1 ^ (0x82f63b78 if n & 1 else 0)
+        yield n
+
+
+CRC_TABLE = tuple(_crc_table())
+
+
+def crc32c(data):
+    """The digest of RFC 7143 section 13.1, as the four octets that are sent."""
+    crc = 0xffffffff
+    for octet in data:
+        crc = CRC_TABLE[(crc ^ octet) & 0xff] ^ crc >> 8
+    return struct.pack("<I", crc ^ 0xffffffff)
+
+
+def read16(lba, blocks):
+    return struct.pack(">BBQIBB", 0x88, 0, lba, blocks, 0, 0)
+
+
+def write16(lba, blocks, fua=False):
+    return struct.pack(">BBQIBB", 0x8a, 8 if fua else 0, lba, blocks, 0, 0)
+
+
 def text(**pairs):
     return b"".join(f"{k.replace('__', '#')}={v}".encode() + b"\0" for k, v in pairs.items())
 
@@ -43,12 +69,31 @@ def keys(data):
     return dict(p.split("=", 1) for p in data.decode(errors="replace").split("\0") if "=" in p)
 
 
+def hexed(octets):
+    return "0x" + octets.hex()
+
+
+def base64ed(octets):
+    return "0b" + base64.b64encode(octets).decode()
+
+
+def unbinary(value):
+    return base64.b64decode(value[2:], validate=True) if value[1] in "bB" else bytes.fromhex(value[2:])
+
+
+def chap(kind, number, secret, challenge):
+    """The response of RFC 1994: of the identifier, the secret and the challenge."""
+    return hashlib.new(HASHES[kind], bytes([number]) + secret.encode() + challenge).digest()
+
+
 class Initiator:
-    def __init__(self, port, host="127.0.0.1", name=CLIENT, isid=None, timeout=10):
+    def __init__(self, port, host="127.0.0.1", name=CLIENT, isid=None, timeout=10, source=None):
         self.name, self.isid = name, isid or b"\x80" + os.urandom(5)
         self.itt, self.cmdsn, self.expstatsn, self.tsih = 1, 1, 0, 0
         self.maxcmdsn = 1
-        self.socket = socket.create_connection((host, port), timeout)
+        self.header_digest = self.data_digest = False
+        self.socket = socket.create_connection((host, port), timeout, source and (source, 0))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.keys = {}
 
     def close(self):
@@ -67,12 +112,24 @@ class Initiator:
         except (BrokenPipeError, ConnectionResetError) as error:
             raise Gone from error
 
-    def send(self, opcode, flags=0x80, data=b"", lun=0, itt=None, fields=b"", immediate=False):
-        """`fields`: octets 20 to 47."""
+    def frame(self, opcode, flags=0x80, data=b"", lun=0, itt=None, fields=b"", immediate=False):
+        """A header; `fields`: octets 20 to 47."""
         itt = self.itt if itt is None else itt
-        bhs = struct.pack(">BBHI8sI", opcode | (0x40 if immediate else 0), flags, 0, len(data),
-                          struct.pack(">HHI", lun, 0, 0), itt) + fields.ljust(28, b"\0")
-        self.raw(bhs + data + bytes(-len(data) % 4))
+        return bytearray(struct.pack(">BBHI8sI", opcode | (0x40 if immediate else 0), flags, 0, len(data),
+                                     struct.pack(">HHI", lun, 0, 0), itt) + fields.ljust(28, b"\0"))
+
+    def put(self, head, data=b"", spoil=""):
+        """Sends a PDU with the digests that were agreed on; `spoil` makes the "header"'s or the "data"'s wrong."""
+        data += bytes(-len(data) % 4)
+        bad = {"header": (b"oops", b""), "data": (b"", b"oops")}.get(spoil, (b"", b""))
+        if self.header_digest:
+            head = bytes(head) + (bad[0] or crc32c(head))
+        if self.data_digest and data:
+            data += bad[1] or crc32c(data)
+        self.raw(bytes(head) + data)
+
+    def send(self, opcode, flags=0x80, data=b"", **fields):
+        self.put(self.frame(opcode, flags, data, **fields), data)
 
     def exactly(self, n):
         out = b""
@@ -89,16 +146,36 @@ class Initiator:
     def receive(self):
         bhs = self.exactly(48)
         ahs, length = bhs[4] * 4, int.from_bytes(bhs[5:8], "big")
-        self.exactly(ahs)
-        data = self.exactly(length + -length % 4)[:length]
-        pdu = Pdu(bhs, data)
+        head = bhs + self.exactly(ahs)
+        if self.header_digest:
+            assert self.exactly(4) == crc32c(head), "the gateway's header digest is wrong"
+        data = self.exactly(length + -length % 4)
+        if self.data_digest and data:
+            assert self.exactly(4) == crc32c(data), "the gateway's data digest is wrong"
+        pdu = Pdu(bhs, data[:length])
         if pdu.opcode in (NOP_IN, RESPONSE, TASK_RESPONSE, LOGIN_RESPONSE, TEXT_RESPONSE, LOGOUT_RESPONSE, REJECT, ASYNC) or \
                 (pdu.opcode == DATA_IN and pdu.flags & 1):
             if not (pdu.opcode == NOP_IN and pdu.itt == 0xffffffff):
                 self.expstatsn = (pdu.u32(24) + 1) & 0xffffffff
-        if pdu.opcode != REJECT or True:
-            self.maxcmdsn = pdu.u32(32)
+        self.maxcmdsn = pdu.u32(32)
         return pdu
+
+    def expect(self, opcode, itt=None):
+        """The next PDU of this opcode (and task tag); what comes before it is forgotten."""
+        while True:
+            pdu = self.receive()
+            if pdu.opcode == opcode and itt in (None, pdu.itt):
+                return pdu
+
+    def ended(self):
+        """Does the gateway close the connection now? What it still sends is read."""
+        try:
+            while True:
+                self.receive()
+        except Gone:
+            return True
+        except TimeoutError:
+            return False
 
     # --- login ---------------------------------------------------------------------------------------------
     def login_pdu(self, csg, nsg, data, transit=True, cont=False):
@@ -116,26 +193,35 @@ class Initiator:
         self.keys.update(keys(pdu.data))
         return pdu
 
-    def login(self, user="alice", secret=SECRET, mutual=MUTUAL, target=TARGET, algorithms="8,7,6,5", more=None):
-        """The whole login: security with CHAP, then operational. `target` None: discovery."""
-        names = {"InitiatorName": self.name, "AuthMethod": "CHAP"}
-        names.update({"SessionType": "Discovery"} if target is None else {"SessionType": "Normal", "TargetName": target})
-        self.login_pdu(0, 1, text(**names), transit=False)
-        self.login_answer()
-        self.login_pdu(0, 1, text(CHAP_A=algorithms), transit=False)
-        answer = keys(self.login_answer().data)
-        kind = HASHES[int(answer["CHAP_A"])]
-        challenge = bytes.fromhex(answer["CHAP_C"][2:])
-        response = hashlib.new(kind, bytes([int(answer["CHAP_I"])]) + secret.encode() + challenge).hexdigest()
-        proof = {"CHAP_N": user, "CHAP_R": "0x" + response}
+    def step(self, pairs, csg=0, nsg=1, transit=False):
+        """One request and its answer's keys."""
+        self.login_pdu(csg, nsg, text(**pairs), transit=transit)
+        return keys(self.login_answer().data)
+
+    def names(self, target=TARGET):
+        kind = {"SessionType": "Discovery"} if target is None else {"SessionType": "Normal", "TargetName": target}
+        return {"InitiatorName": self.name, "AuthMethod": "CHAP", **kind}
+
+    def challenged(self, target=TARGET, algorithms="8,7,6,5"):
+        """The login up to the challenge: its algorithm, identifier and octets."""
+        self.step(self.names(target))
+        answer = self.step({"CHAP_A": algorithms})
+        return int(answer["CHAP_A"]), int(answer["CHAP_I"]), unbinary(answer["CHAP_C"])
+
+    def prove(self, challenge, user="alice", secret=SECRET, mutual=MUTUAL, binary=hexed, transit=True):
+        """Answers a challenge, and checks the gateway's own proof."""
+        kind, number, octets = challenge
         mine = os.urandom(24)
+        proof = {"CHAP_N": user, "CHAP_R": binary(chap(kind, number, secret, octets))}
         if mutual is not None:
-            proof |= {"CHAP_I": "7", "CHAP_C": "0x" + mine.hex()}
-        self.login_pdu(0, 1, text(**proof))
-        answer = keys(self.login_answer().data)
+            proof |= {"CHAP_I": "7", "CHAP_C": binary(mine)}
+        answer = self.step(proof, transit=transit)
         if mutual is not None:
-            want = hashlib.new(kind, b"\x07" + mutual.encode() + mine).hexdigest()
-            assert answer["CHAP_R"].lower() == "0x" + want, "the gateway's proof is wrong"
+            assert unbinary(answer["CHAP_R"]) == chap(kind, 7, mutual, mine), "the gateway's proof is wrong"
+        return answer
+
+    def operate(self, target=TARGET, more=None):
+        """The operational stage, to its end."""
         operational = dict(HeaderDigest="None", DataDigest="None", MaxRecvDataSegmentLength="262144")
         if target is not None:
             operational |= dict(InitialR2T="No", ImmediateData="Yes", MaxBurstLength="262144", FirstBurstLength="65536",
@@ -143,18 +229,31 @@ class Initiator:
         self.login_pdu(1, 3, text(**{**operational, **(more or {})}))
         pdu = self.login_answer()
         self.tsih = struct.unpack_from(">H", pdu.bhs, 14)[0]
+        self.header_digest = self.keys.get("HeaderDigest") == "CRC32C"
+        self.data_digest = self.keys.get("DataDigest") == "CRC32C"
         return self
 
+    def login(self, user="alice", secret=SECRET, mutual=MUTUAL, target=TARGET, algorithms="8,7,6,5", more=None):
+        """The whole login: security with CHAP, then operational. `target` None: discovery."""
+        self.prove(self.challenged(target, algorithms), user, secret, mutual)
+        return self.operate(target, more)
+
     # --- full feature -----------------------------------------------------------------------------------------
-    def command(self, cdb, lun=0, read=0, write=b"", immediate_data=True):
-        """Sends one command; its task tag."""
+    def command(self, cdb, lun=0, read=0, write=b"", immediate_data=True, immediate=False, cmdsn=None):
+        """Sends one command; its task tag. With a `cmdsn` of its own it does not count."""
         self.itt += 1
         flags = 0x80 | (0x40 if read else 0) | (0x20 if write else 0) | 1
         data = write if immediate_data and len(write) <= 65536 else b""
-        fields = struct.pack(">III", read or len(write), self.cmdsn, self.expstatsn) + bytes(cdb).ljust(16, b"\0")
-        self.cmdsn = (self.cmdsn + 1) & 0xffffffff
-        self.send(COMMAND, flags, data, lun, fields=fields)
+        fields = struct.pack(">III", read or len(write), self.cmdsn if cmdsn is None else cmdsn, self.expstatsn)
+        if cmdsn is None and not immediate:
+            self.cmdsn = (self.cmdsn + 1) & 0xffffffff
+        self.send(COMMAND, flags, data, lun=lun, fields=fields + bytes(cdb).ljust(16, b"\0"), immediate=immediate)
         return self.itt
+
+    def data_out(self, itt, ttt, at, data, datasn=0, final=True, spoil=""):
+        head = self.frame(DATA_OUT, 0x80 if final else 0, data, itt=itt,
+                          fields=struct.pack(">IIIIII", ttt, 0, self.expstatsn, 0, datasn, at))
+        self.put(head, data, spoil)
 
     def answer(self, itt, write=b""):
         """The end of a command: (status, data or sense). Serves R2Ts from `write`."""
@@ -168,8 +267,9 @@ class Initiator:
                 continue
             elif pdu.opcode == R2T:
                 at, length = pdu.u32(40), pdu.u32(44)
-                self.send(DATA_OUT, 0x80, write[at:at + length], itt=itt,
-                          fields=struct.pack(">III", pdu.ttt, 0, self.expstatsn) + struct.pack(">III", 0, 0, at))
+                for k, part in enumerate(range(at, at + length, 262144)):
+                    end = min(part + 262144, at + length)
+                    self.data_out(itt, pdu.ttt, part, write[part:end], k, end == at + length)
             elif pdu.opcode == DATA_IN:
                 data += pdu.data
                 if pdu.flags & 1:
@@ -183,10 +283,10 @@ class Initiator:
         return self.answer(self.command(cdb, lun, read, write), write)
 
     def read(self, lba, blocks, lun=0):
-        return self.run(struct.pack(">BBQIBB", 0x88, 0, lba, blocks, 0, 0), lun, read=blocks * 512)
+        return self.run(read16(lba, blocks), lun, read=blocks * 512)
 
     def write(self, lba, data, lun=0, fua=False):
-        return self.run(struct.pack(">BBQIBB", 0x8a, 8 if fua else 0, lba, len(data) // 512, 0, 0), lun, write=data)
+        return self.run(write16(lba, len(data) // 512, fua), lun, write=data)
 
     def ready(self, lun=0):
         return self.run(bytes(6), lun)
@@ -197,10 +297,7 @@ class Initiator:
                   fields=struct.pack(">III", 0xffffffff, self.cmdsn, self.expstatsn))
         if not immediate:
             self.cmdsn += 1
-        while True:
-            pdu = self.receive()
-            if pdu.opcode == NOP_IN and pdu.itt == self.itt:
-                return pdu.data
+        return self.expect(NOP_IN, self.itt).data
 
     def task(self, function, itt, lun=0):
         """Task management; the response code."""
@@ -208,15 +305,9 @@ class Initiator:
         mine = self.itt
         self.send(TASK, 0x80 | function, lun=lun, immediate=True,
                   fields=struct.pack(">IIII", itt, self.cmdsn, self.expstatsn, 0))
-        while True:
-            pdu = self.receive()
-            if pdu.opcode == TASK_RESPONSE and pdu.itt == mine:
-                return pdu.bhs[2]
+        return self.expect(TASK_RESPONSE, mine).bhs[2]
 
-    def logout(self):
+    def logout(self, reason=0, cid=0):
         self.itt += 1
-        self.send(LOGOUT, 0x80, immediate=True, fields=struct.pack(">III", 0, self.cmdsn, self.expstatsn))
-        while True:
-            pdu = self.receive()
-            if pdu.opcode == LOGOUT_RESPONSE:
-                return pdu.bhs[2]
+        self.send(LOGOUT, 0x80 | reason, immediate=True, fields=struct.pack(">III", cid << 16, self.cmdsn, self.expstatsn))
+        return self.expect(LOGOUT_RESPONSE, self.itt).bhs[2]
