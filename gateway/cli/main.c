@@ -70,11 +70,11 @@ const char *cli_option(const struct cli *cli, const char *name)
 		if (strcmp(cli->command->options[k].name, name) == 0)
 			return cli->values[k];
 	}
-	assert(!"an option that the subcommand does not have");
-	return NULL;
+	abort(); /* an option that the subcommand does not have */
 }
 
-static void say(const struct cli *cli, const char *fmt, va_list args)
+static void __attribute__((format(printf, 2, 0)))
+say(const struct cli *cli, const char *fmt, va_list args)
 {
 	fprintf(stderr, "sallyport %s: ", cli->command->name);
 	vfprintf(stderr, fmt, args);
