@@ -14,11 +14,11 @@ class Gone(Exception):
 
 
 class Refused(Exception):
-    """A login status other than success; .status is class and detail."""
+    """A login status other than success; .status is class and detail, .octets the whole answer."""
 
-    def __init__(self, status):
+    def __init__(self, status, octets=b""):
         super().__init__(f"login status {status:#06x}")
-        self.status = status
+        self.status, self.octets = status, octets
 
 
 class Pdu:
@@ -189,7 +189,7 @@ class Initiator:
         assert pdu.opcode == LOGIN_RESPONSE, hex(pdu.opcode)
         status = struct.unpack_from(">H", pdu.bhs, 36)[0]
         if status:
-            raise Refused(status)
+            raise Refused(status, pdu.bhs + pdu.data)
         self.keys.update(keys(pdu.data))
         return pdu
 
