@@ -360,6 +360,10 @@ void login_run(struct iscsi *i, struct pdu *pdu)
 		login_refuse(i, (uint16_t)status, why);
 		return;
 	}
+	if (l->refusal) {
+		reply(i);
+		return;
+	}
 	if (pdu->flags & FLAG_CONTINUE) { /* RFC 7143 section 6.2: answered with nothing */
 		l->out = wr_over(l->out_bytes, sizeof l->out_bytes);
 		l->proof = false;

@@ -142,6 +142,8 @@ void slot_free(struct iscsi *i, struct slot *s)
 		return;
 	serve_waiting(i);
 	window_announce(i);
+	if (i->rx.state == RX_ROUTE) /* a command waits for a slot */
+		rx_run(i);
 }
 
 struct slot *slot_of(struct iscsi *i, struct iscsi_task *task)

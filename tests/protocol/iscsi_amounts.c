@@ -100,6 +100,24 @@ static void check_condition_with_data(void **state)
 	peer_close(&p);
 }
 
+static void busy_with_data(void **state)
+{
+	struct peer p = {0};
+	uint8_t bhs[ISCSI_BHS_SIZE];
+	struct reply r;
+
+	(void)state;
+	peer_up(&p, KEYS(KEYS_USUAL));
+	command_bhs(&p, bhs, FLAG_READ | FLAG_FINAL, 100, CDB_PARTIAL);
+	bhs[BHS_CDB + 1] = 8;
+	assert_true(peer_send(&p, bhs, NULL, 0));
+	peer_expect(&p, &r, OP_DATA_IN);
+	assert_int_equal(r.flags, FLAG_FINAL);
+	peer_expect(&p, &r, OP_SCSI_RESPONSE);
+	assert_int_equal(r.bhs[3], 8);
+	peer_close(&p);
+}
+
 static void too_much_wanted(void **state)
 {
 	struct peer p = {0};
@@ -283,6 +301,8 @@ int main(void)
 	TESTS_ADD_TABLE(&t, residuals, residual_both_ways);
 	tests_add(&t, "data, then CHECK CONDITION: no phase collapse, a residual, ExpDataSN",
 		  check_condition_with_data, NULL);
+	tests_add(&t, "11.7 a status other than GOOD never comes with the data", busy_with_data,
+		  NULL);
 	tests_add(&t, "P6: a write that is larger than a task can hold", too_much_wanted,
 		  (void *)FLAG_WRITE);
 	tests_add(&t, "P6: a read that is larger than a task can hold", too_much_wanted,

@@ -169,6 +169,14 @@ static const struct script {
 	 true,
 	 {SOL(false, 0, 0, 1024), SOL(true, 1, 1024, 512)},
 	 SENSE_AMOUNT},
+	{"11.8 much more data than asked for never leaves the task's buffer",
+	 KEYS(R2T_ONLY),
+	 65536,
+	 128,
+	 0,
+	 true,
+	 {SOL(true, 0, 0, 200000)},
+	 SENSE_AMOUNT},
 	{"11.8 less data than the R2T asked for",
 	 KEYS(R2T_ONLY),
 	 1024,
@@ -294,6 +302,32 @@ static void stray_data(void **state)
 	peer_close(&p);
 }
 
+/* DataSequenceInOrder=Yes: R2Ts are answered in their order. */
+static void later_r2t_first(void **state)
+{
+	struct peer p = {0};
+	uint8_t bhs[ISCSI_BHS_SIZE];
+	struct reply r[2];
+
+	(void)state;
+	peer_up(&p, KEYS(R2T_ONLY "\0MaxOutstandingR2T=2\0MaxBurstLength=512"));
+	rw_bhs(&p, bhs, FLAG_WRITE | FLAG_FINAL, 1024, 2);
+	assert_true(peer_send(&p, bhs, NULL, 0));
+	peer_expect(&p, &r[0], OP_R2T);
+	peer_expect(&p, &r[1], OP_R2T);
+	assert_int_equal(reply_u32(&r[1], BHS_OFFSET), 512);
+	assert_int_equal(reply_u32(&r[1], BHS_DATASN), 1); /* R2TSN */
+	for (unsigned n = 2; n-- > 0;) {
+		peer_expect_none(&p);
+		data_out_bhs(&p, bhs,
+			     (struct out_place){true, reply_u32(&r[n], BHS_TTT), 0, n * 512});
+		assert_true(peer_send(&p, bhs, junk, 512));
+	}
+	expect_end(&p, SENSE_CRC);
+	peer_alive(&p);
+	peer_close(&p);
+}
+
 static void read_and_write_bits(void **state)
 {
 	struct peer p = {0};
@@ -353,6 +387,8 @@ int main(void)
 	junk_fill();
 	TESTS_ADD_TABLE(&t, scripts, runs_script);
 	TESTS_ADD_TABLE(&t, strays, stray_data);
+	tests_add(&t, "13.19 a later R2T that is answered first ends the command", later_r2t_first,
+		  NULL);
 	tests_add(&t, "R and W together are answered with CHECK CONDITION", read_and_write_bits,
 		  NULL);
 	tests_add(&t, "data with a command that writes nothing", no_write_bit, NULL);

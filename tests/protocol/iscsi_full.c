@@ -202,6 +202,13 @@ static void new_request_ends_the_old(void **state)
 	text_bhs(&p, bhs, FLAG_CONTINUE, TAG_NONE);
 	assert_true(peer_send(&p, bhs, "Send", 4));
 	peer_expect(&p, &r, OP_TEXT_RESPONSE);
+	text_bhs(&p, bhs, FLAG_CONTINUE, reply_u32(&r, BHS_TTT) + 0x100); /* a wrong tag */
+	assert_true(peer_send(&p, bhs, "SendTargets=A", 13));
+	peer_expect(&p, &r, OP_REJECT);
+	p.cmdsn--;
+	text_bhs(&p, bhs, FLAG_CONTINUE, TAG_NONE);
+	assert_true(peer_send(&p, bhs, "Send", 4));
+	peer_expect(&p, &r, OP_TEXT_RESPONSE);
 	text_bhs(&p, bhs, FLAG_FINAL, TAG_NONE);
 	assert_true(peer_send(&p, bhs, KEYS("SendTargets=All")));
 	peer_expect(&p, &r, OP_TEXT_RESPONSE);

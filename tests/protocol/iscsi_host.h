@@ -15,7 +15,7 @@
 #define CDB_WRITE10 0x2a
 #define CDB_PARKED  0xc0 /* stays with the host until the test answers */
 #define CDB_FAILS   0xc1 /* CHECK CONDITION */
-#define CDB_PARTIAL 0xc2 /* 100 octets of data, then CHECK CONDITION */
+#define CDB_PARTIAL 0xc2 /* 100 octets of data, then CHECK CONDITION, or octet 1 as status */
 #define CDB_EARLY   0xc3 /* answers GOOD without looking at any data */
 #define CDB_HUGE    0xc4 /* wants more than a task can hold */
 
@@ -135,7 +135,7 @@ static inline void peer_command(void *host, struct iscsi_task *t)
 	case CDB_PARTIAL:
 		assert_int_equal(iscsi_task_buffer(p->i, t, 100), 0);
 		memset(t->iov[0].iov_base, 'p', 100);
-		peer_respond(p, t, 2, 100, 100);
+		peer_respond(p, t, t->cdb[1] ? t->cdb[1] : 2, 100, 100);
 		return;
 	case CDB_HUGE:
 		p->want_error = t->write ? iscsi_task_want(p->i, t, SIZE_MAX)

@@ -164,6 +164,23 @@ static void host_refuses(void **state)
 	peer_close(&p);
 }
 
+/* Refused while no request is there to answer: the next one is. */
+static void host_refuses_between(void **state)
+{
+	struct peer p = {0};
+
+	(void)state;
+	peer_open(&p);
+	assert_true(peer_login_text(&p, SEC0, KEYS(LOGIN_NAMES)));
+	iscsi_login_refuse(p.i, 0x0203);
+	peer_drain(&p);
+	assert_int_equal(last_status(&p), 0);
+	assert_true(peer_login_text(&p, SEC0, KEYS("CHAP_A=5")));
+	assert_int_equal(last_status(&p), 0x0203);
+	assert_int_equal(p.offer_calls, 0);
+	peer_close(&p);
+}
+
 static void host_answers_later(void **state)
 {
 	struct peer p = {.later = true};
@@ -549,6 +566,7 @@ static void add_stages(struct tests *t)
 	tests_add(t, "P1: the host refuses the names", host_refuses, (void *)0);
 	tests_add(t, "P1: the host refuses the proof", host_refuses, (void *)1);
 	tests_add(t, "P4: the host has no grant: 0301h", host_refuses, (void *)2);
+	tests_add(t, "P1: the host refuses between two requests", host_refuses_between, NULL);
 	tests_add(t, "P3: nothing is answered before challenge, verdict and grant are there",
 		  host_answers_later, NULL);
 }

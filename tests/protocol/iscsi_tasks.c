@@ -157,6 +157,94 @@ static void plugs_a_gap(void **state)
 	peer_close(&p);
 }
 
+/* The place of an aborted command that never came stays plugged, also behind another gap. */
+static void plug_behind_a_gap(void **state)
+{
+	struct peer p = {0};
+	uint8_t bhs[ISCSI_BHS_SIZE];
+	uint32_t first, late = 0;
+
+	(void)state;
+	peer_up(&p, KEYS(KEYS_USUAL));
+	first = p.cmdsn;
+	p.cmdsn += 2;
+	manage(&p, TMF_ABORT_TASK, 0, 0xdead, first + 1);
+	expect_verdict(&p, COMPLETE);
+	manage(&p, TMF_ABORT_TASK, 0, 0xdead, first + 1);
+	expect_verdict(&p, NO_TASK); /* it was received, as far as anybody can tell */
+	for (unsigned n = 2; n-- > 0;) {
+		p.cmdsn = first + n;
+		command_bhs(&p, bhs, FLAG_FINAL, 0, CDB_PARKED);
+		assert_true(peer_send(&p, bhs, NULL, 0));
+		late = n == 1 ? p.itt : late;
+	}
+	assert_int_equal(p.commands, 1);
+	p.cmdsn = first + 2;
+	manage(&p, TMF_ABORT_TASK, 0, late, first + 1);
+	expect_verdict(&p, NO_TASK); /* dropped, not kept */
+	(void)park(&p, 0);
+	assert_int_equal(p.commands, 2);
+	peer_close(&p);
+}
+
+static void ninth_waits_not(void **state)
+{
+	struct peer p = {.refuse_cancel = true};
+	struct reply r;
+
+	(void)state;
+	peer_up(&p, KEYS(KEYS_USUAL));
+	(void)park(&p, 0);
+	for (unsigned n = 0; n < 8; n++)
+		manage(&p, TMF_LUN_RESET, 0, 0, 0);
+	peer_expect_none(&p);
+	manage(&p, TMF_LUN_RESET, 0, 0, 0);
+	peer_expect(&p, &r, OP_REJECT);
+	assert_int_equal(r.bhs[2], REJECT_IMMEDIATE);
+	iscsi_task_end(p.i, p.parked[0]);
+	peer_drain(&p);
+	for (unsigned n = 0; n < 8; n++)
+		peer_expect(&p, &r, OP_TMF_RESPONSE);
+	peer_alive(&p);
+	peer_close(&p);
+}
+
+/* All slots taken: a command that the window allows waits for the one that an abort frees. */
+static void slot_of_an_aborted_task(void **state)
+{
+	struct peer p = {.refuse_cancel = true};
+	uint8_t bhs[ISCSI_BHS_SIZE], wire[64];
+	struct iovec iov[8];
+	size_t len;
+
+	(void)state;
+	p.limits = (struct iscsi_limits){.max_recv_segment = 8192,
+					 .max_burst = 8192,
+					 .first_burst = 8192,
+					 .max_r2t = 1,
+					 .queue_depth = 128};
+	peer_up(&p, KEYS(KEYS_USUAL));
+	for (unsigned n = 0; n < 128 + 7; n++) {
+		command_bhs(&p, bhs, FLAG_FINAL, 0, CDB_PARKED);
+		if (n >= 128) {
+			bhs[0] |= OPCODE_IMMEDIATE;
+			p.cmdsn--;
+		}
+		assert_true(peer_send(&p, bhs, NULL, 0));
+	}
+	manage(&p, TMF_ABORT_TASK, 0, p.itt, 0);
+	peer_respond(&p, p.parked[0], 0, 0, 0);
+	assert_true(iscsi_tx(p.i, iov, ARRAY_LEN(iov)) > 0); /* made: the window is open by one */
+	command_bhs(&p, bhs, FLAG_FINAL, 0, CDB_PARKED);
+	len = peer_wire(&p, bhs, (struct body){0}, wire);
+	assert_int_equal(peer_feed(&p, wire, len), len);
+	assert_int_equal(p.commands, 135);
+	iscsi_task_end(p.i, p.parked[134]);
+	assert_int_equal(p.commands, 136);
+	peer_drain(&p);
+	peer_close(&p);
+}
+
 static void held_task_aborted(void **state)
 {
 	struct peer p = {0};
@@ -427,6 +515,12 @@ int main(void)
 		  NULL);
 	tests_add(&t, "11.6.1 ABORT TASK of a command that never came plugs its place", plugs_a_gap,
 		  NULL);
+	tests_add(&t, "11.6.1 a plugged place stays plugged behind another gap", plug_behind_a_gap,
+		  NULL);
+	tests_add(&t, "P6: the ninth immediate request that would wait is Reject 06h",
+		  ninth_waits_not, NULL);
+	tests_add(&t, "a command that waits for a slot gets the one that an abort frees",
+		  slot_of_an_aborted_task, NULL);
 	tests_add(&t, "ABORT TASK of a command that waits for its turn", held_task_aborted, NULL);
 	tests_add(&t, "11.5 commands sent after the request are not affected", later_commands_stay,
 		  NULL);
