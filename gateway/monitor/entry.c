@@ -151,19 +151,43 @@ static bool access_of(const struct connection *c, uint16_t lun, struct policy_ac
 	return false;
 }
 
-static void warn_second_writer(struct connection *c, const struct monitor_disk *d)
+static bool may_write(const struct connection *c, size_t disk)
 {
-	char name[256];
+	struct policy_access access;
 
-	if (d->writers < 2)
+	for (size_t k = 0; c->target != NULL && k < c->target->lun_count; k++) {
+		if (c->target->luns[k].disk == disk &&
+		    access_of(c, c->target->luns[k].lun, &access) && access.writable)
+			return true;
+	}
+	return false;
+}
+
+/* Another initiator that has the disk; a second path of the same one harms nothing. */
+static const struct connection *other_writer(const struct connection *c, size_t disk)
+{
+	for (uint32_t k = 0; k < c->m->connection_max; k++) {
+		const struct connection *other = &c->m->connections[k];
+
+		if (other->state == CONN_GRANTED && other->initiator != c->initiator &&
+		    may_write(other, disk))
+			return other;
+	}
+	return NULL;
+}
+
+static void warn_second_writer(struct connection *c, size_t disk)
+{
+	const struct connection *other = other_writer(c, disk);
+	const char *name = c->m->disks[disk].policy->name;
+
+	if (other == NULL)
 		return;
-	log_warning(
-		"disk %s now has %u sessions that may write (the last: %s): without a cluster file "
-		"system the file system on it will be destroyed",
-		d->policy->name, d->writers,
-		text_escape(c->initiator_name, strlen(c->initiator_name), name, sizeof name));
-	trail_say(c->m, EVENT_DISK, "second-writer", "disk %s: %u sessions may write",
-		  d->policy->name, d->writers);
+	log_warning("disk %s may now be written by %s and by %s: without a cluster file system "
+		    "the file system on it will be destroyed",
+		    name, other->initiator_name, c->initiator_name);
+	trail_say(c->m, EVENT_DISK, "second-writer", "disk %s may be written by %s and by %s", name,
+		  other->initiator_name, c->initiator_name);
 }
 
 static int grant_lun(struct connection *c, const struct policy_lun *lun,
@@ -195,7 +219,7 @@ static int grant_lun(struct connection *c, const struct policy_lun *lun,
 	connection_send(c, SESSION_LUN, &body, sizeof body, fd);
 	if (writable) {
 		d->writers++;
-		warn_second_writer(c, d);
+		warn_second_writer(c, lun->disk);
 	}
 	return 0;
 }
