@@ -7,6 +7,7 @@ bin=$build/sallyport
 here=run
 state=$here/state
 client=iqn.2026-11.net.example:client
+qemu=iqn.2026-11.net.example:qemu
 target=iqn.2026-11.net.example.gw:vault
 mkdir -p $here
 
@@ -19,6 +20,7 @@ secret() { # a name: its secret, kept for the lines below in a file that only th
 }
 secret client
 secret gateway
+secret qemu
 
 [ -s $here/policy.yaml ] || cat >$here/policy.yaml <<YAML
 # The whole configuration of this gateway. \`sallyport check run/policy.yaml\` says whether it is right.
@@ -30,29 +32,39 @@ portals:
 
 disks:
   vault: {file: vault.img, size: 1GiB}        # made, sparse, when it is not there
+  scratch: {memory: 64MiB}                    # gone when the gateway stops
 
 targets:
   $target:
     alias: Demo
     portals: [here]
-    luns: {0: vault}
+    luns: {0: vault, 1: scratch}
     initiators:
       $client:
         # Both sides prove themselves. md5 is named because libiscsi of Debian 12 knows nothing else;
         # Linux' own initiator does without it: leave "algorithms" out and it uses SHA3-256.
         chap: {user: client, mutual: gateway, algorithms: [md5]}
+        luns: {0: read-write}
+      $qemu:
+        # QEMU's own driver can't ask the gateway for its proof: one-way CHAP has to be said.
+        chap: {user: qemu, mutual: none, algorithms: [md5]}
+        luns: {1: read-write}
 YAML
 
 user_secret=$(cat $here/client.secret)
 gateway_secret=$(cat $here/gateway.secret)
+qemu_secret=$(cat $here/qemu.secret)
 cat <<TEXT
 
-Sallyport serves run/vault.img (1 GiB) on 127.0.0.1 and ::1, port 3260. Closed by default: loopback only,
-mutual CHAP required, every command audited. Paste into another terminal:
+Sallyport serves run/vault.img (1 GiB) and 64 MiB of memory on 127.0.0.1 and ::1, port 3260. Closed by default:
+loopback only, nobody without a secret of his own, every command audited. Paste into another terminal:
 
   export LIBISCSI_CHAP_TARGET_USERNAME=gateway LIBISCSI_CHAP_TARGET_PASSWORD=$gateway_secret
   iscsi-ls -i $client 'iscsi://client%$user_secret@127.0.0.1'
   iscsi-inq -i $client 'iscsi://client%$user_secret@127.0.0.1/$target/0'
+
+  qemu-img info --image-opts driver=iscsi,transport=tcp,portal=127.0.0.1,target=$target,lun=1,\\
+user=qemu,password=$qemu_secret,initiator-name=$qemu
 
   iscsiadm -m node -o new -T $target -p 127.0.0.1
   for setting in authmethod=CHAP username=client password=$user_secret username_in=gateway \\

@@ -66,7 +66,7 @@ static void print_status(const json_t *root)
 	       text_of(root, "policy"));
 	printf("sessions %lld   logins in progress %lld   bans %lld\n", number_of(root, "sessions"),
 	       number_of(root, "logins_in_progress"), number_of(root, "bans"));
-	printf("audit    %lld records, segment %lld\n", number_of(root, "audit_records"),
+	printf("audit    %s, segment %lld\n", text_of(root, "audit"),
 	       number_of(root, "audit_segment"));
 	print_lists(root);
 	if (text_of(root, "session_missing_layers")[0] != '\0')

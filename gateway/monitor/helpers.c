@@ -74,7 +74,6 @@ static void auditor_status(struct helper *h, const struct auditor_status *s)
 	if (s->state == AUDIT_WRITING && t->state == AUDIT_CANNOT_WRITE)
 		log_notice("the audit log can be written again");
 	t->state = s->state;
-	t->records = s->records;
 	t->segment = s->segment;
 	(void)string_copy(h->why, sizeof h->why, s->state == AUDIT_WRITING ? "" : why);
 	h->layers = s->sandbox_layers;

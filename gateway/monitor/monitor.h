@@ -109,7 +109,7 @@ struct trail {
 	uint64_t lost;
 	uint64_t flush_id, flushed;
 	uint32_t state; /* enum audit_state */
-	uint64_t records, segment;
+	uint64_t segment;
 	struct noisy_source noisy[NOISY_SOURCES];
 };
 
