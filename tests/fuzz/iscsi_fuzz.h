@@ -256,7 +256,7 @@ static size_t fuzz_crc(bool wanted, uint8_t *from, size_t len)
 /* A header of 16 octets of input, data behind it, and digests that fit. */
 static __attribute__((unused)) void fuzz_pdu(struct fuzz *z, const uint8_t *d, uint32_t *cmdsn)
 {
-	static uint8_t pdu[ISCSI_BHS_SIZE + 70000 + 8];
+	static uint8_t pdu[ISCSI_BHS_SIZE + 70000 + 16];
 	size_t len = (size_t)get_be(d + 2, 3) % (d[5] == 0xff ? 70000 : d[5] & 1 ? 2500 : 80), at;
 
 	bhs_start(pdu, d[0] & 0x7f, d[1], d[6] & 7);
