@@ -254,6 +254,8 @@ static void on_monitor(struct watch *w, uint32_t ready)
 		if (s->started || m.type == SESSION_START)
 			handlers[m.type](s, &m);
 		message_close_fds(&m);
+		if (m.type == SESSION_START)
+			return; /* what follows it waits until there is a connection */
 	}
 	if (r < 0)
 		_exit(0); /* the monitor is gone, and with it everything */
@@ -261,14 +263,10 @@ static void on_monitor(struct watch *w, uint32_t ready)
 
 int host_watch(struct session *s)
 {
-	int r;
-
 	channel_open(&s->monitor, SESSION_FD_MONITOR, session_inbox, session_inbox_len);
 	channel_open(&s->auth, SESSION_FD_AUTH, auth_session_outbox, auth_session_outbox_len);
 	s->audit_watch.fd = -1;
 	s->monitor_watch = (struct watch){s->monitor.fd, EPOLLIN, on_monitor};
 	s->auth_watch = (struct watch){s->auth.fd, EPOLLIN, on_auth};
-	if ((r = loop_watch(s->loop, &s->monitor_watch)) < 0)
-		return r;
-	return loop_watch(s->loop, &s->auth_watch);
+	return loop_watch(s->loop, &s->monitor_watch);
 }

@@ -264,7 +264,9 @@ static int begin(struct session *s)
 	s->login_timer.run = on_login_too_long;
 	loop_timer_set(s->loop, &s->login_timer, clock_ms() + s->start.login_timeout_ms);
 	loop_each_turn(s->loop, on_turn, s);
-	if ((r = loop_watch(s->loop, &s->engine_watch)) < 0)
+	/* only now: a channel whose other end is gone already refuses the login of s->iscsi */
+	if ((r = loop_watch(s->loop, &s->engine_watch)) < 0 ||
+	    (r = loop_watch(s->loop, &s->auth_watch)) < 0)
 		return r;
 	return transport_open(s, SESSION_FD_SOCKET);
 }

@@ -57,7 +57,7 @@ void host_names(void *host, const struct iscsi_names *names);
 void host_chap_offer(void *host, const uint32_t *algorithms, size_t count);
 void host_chap_proof(void *host, const struct iscsi_chap_proof *proof);
 void host_enter(void *host);
-int host_watch(struct session *s) MUST_CHECK; /* starts listening to both channels */
+int host_watch(struct session *s) MUST_CHECK; /* opens both channels, listens to the monitor */
 
 /* host_commands.c: the host's side of full-feature phase */
 void host_command(void *host, struct iscsi_task *task);
