@@ -165,7 +165,6 @@ static void on_turn(void *arg)
 	do {
 		engine_flush(s->engine);
 	} while (engine_reap(s->engine) > 0);
-	audit_ring_wake(&s->ring);
 	if (!s->ending) {
 		iscsi_room_changed(s->iscsi);
 		end_if_core_ended(s);
@@ -175,6 +174,9 @@ static void on_turn(void *arg)
 	if (s->audit_timer.at_ms == 0 && iscsi_tasks_running(s->iscsi) > 0)
 		loop_timer_set(s->loop, &s->audit_timer, loop_now_ms(s->loop) + AUDIT_PATIENCE_MS);
 	stop_if_over(s);
+	/* What was sent has given its buffers to commands that waited for them. */
+	engine_flush(s->engine);
+	audit_ring_wake(&s->ring);
 }
 
 static void on_engine(struct watch *w, uint32_t ready)

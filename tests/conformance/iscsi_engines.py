@@ -209,6 +209,25 @@ def large(gw, io):
         i.logout()
 
 
+def read_many(i, count):
+    """Reads of 4 MiB, more of them at once than there are buffers: the seconds until the last one is over."""
+    start = time.monotonic()
+    tags = {i.command(read16(k % 16 * 8192, 8192), read=4 << 20) for k in range(count)}
+    while tags:
+        pdu = i.receive()
+        if pdu.opcode == RESPONSE or (pdu.opcode == DATA_IN and pdu.flags & 1):
+            assert pdu.status == GOOD, pdu.data
+            tags.discard(pdu.itt)
+    return time.monotonic() - start
+
+
+def queued(gw, io):
+    with Initiator(gw.port).login() as i:
+        took = [read_many(i, 8) for _ in range(3)]
+        check(AREA, f"io: {io}: commands that waited for buffers start as soon as these are free", min(took) < 0.9, took)
+        i.logout()
+
+
 def uring_missing():
     """Asks the kernel: io_uring_setup without arguments is wrong, or not there, or not allowed."""
     libc = ctypes.CDLL(None, use_errno=True)
@@ -228,5 +247,6 @@ for io in ("uring", "threads"):
     gw = Gateway(policy=POLICY, io=io, device=device, luns=luns).start()
     random_data(gw, io, [0, 1, 2] if loop.path else [0, 1])
     large(gw, io)
+    queued(gw, io)
     check(AREA, f"io: {io}: the gateway is well, and stops cleanly", "was ended by signal" not in gw.log() and gw.status()["well"] and gw.stop() == 0, gw.log())
 finish()
