@@ -130,22 +130,28 @@ static int key_fill(int fd)
 	return r < 0 ? r : fchmod(fd, 0600) < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
-/* Opens the folder that the key is in; makes it (one level) when it is missing. */
+/* Opens the folder that the key is in; makes it (one level) when it is missing. It is the policy's
+ * folder as well, which a gateway without root reads: so it is open to all, whatever our umask. */
 static int key_folder_open(const struct key_place *place)
 {
 	char folder[sizeof place->path];
 	const char *slash = strrchr(place->path, '/');
 	size_t len = slash ? (size_t)(slash - place->path) : 0;
-	int fd;
+	bool made;
+	OWNED_FD
+	fd = -1;
 
 	memcpy(folder, place->path, len);
 	folder[len] = '\0';
 	if (!slash || len == 0)
 		(void)string_copy(folder, sizeof folder, slash ? "/" : ".");
-	if (mkdir(folder, 0755) < 0 && errno != EEXIST)
+	made = mkdir(folder, 0755) == 0;
+	if (!made && errno != EEXIST)
 		return -errno;
 	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	if (fd < 0 || (made && fchmod(fd, 0755) < 0))
+		return -errno;
+	return fd_take(&fd);
 }
 
 /* Under the store's lock. What can't be finished is taken away again. */

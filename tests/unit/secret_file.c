@@ -75,6 +75,29 @@ static void run_made(void **state)
 	assert_false(sodium_is_zero(key, sizeof key));
 }
 
+/* As /etc/sallyport is: the key for root alone, the policy beside it for the gateway's user. */
+static void run_folder(void **state)
+{
+	char missing[320], inside[340], key[360];
+	mode_t mask = umask(077); /* what every process of ours has */
+	struct stat st;
+	int r;
+
+	(void)state;
+	(void)snprintf(missing, sizeof missing, "%s/etc", folder);
+	(void)snprintf(inside, sizeof inside, "%s/state", missing);
+	(void)snprintf(key, sizeof key, "%s.key", inside);
+	r = store_key_ensure(inside, state_fd, why, sizeof why);
+	(void)umask(mask);
+	assert_int_equal(r, 0);
+	assert_int_equal(stat(missing, &st), 0);
+	assert_int_equal(st.st_mode, S_IFDIR | 0755);
+	assert_int_equal(stat(key, &st), 0);
+	assert_int_equal(st.st_mode, S_IFREG | 0600);
+	assert_int_equal(unlink(key), 0);
+	assert_int_equal(rmdir(missing), 0);
+}
+
 static void run_lost(void **state)
 {
 	(void)state;
@@ -223,6 +246,8 @@ int main(void)
 
 	assert(sodium_init() >= 0);
 	add(&t, "the key is made by the first, 0600, 32 random octets, and stays", run_made);
+	add(&t, "a folder that is made for the key can be entered by all, the key read by none",
+	    run_folder);
 	add(&t, "a store without its key is an error, never a new key", run_lost);
 	add(&t, "a systemd credential is read and never made", run_credential);
 	add(&t, "a key file that is a link, a folder or a pipe is refused", run_link);
