@@ -8,6 +8,7 @@
 #include <linux/falloc.h>
 #include <linux/io_uring.h>
 #include <linux/landlock.h>
+#include <linux/netlink.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -156,7 +157,7 @@ static const struct sandbox_call firewall[] = {
 	{.name = "wait4", .why = "the end of nft"},
 	{.name = "waitid", .why = "the end of nft"},
 	{.name = "kill",
-	 .why = "nft that hangs; Landlock: nobody outside",
+	 .why = "nft that hangs; Landlock since 6.12: nobody outside; before, others of its user",
 	 .checks = {EQUAL(1, SIGKILL)}},
 	{.name = "pipe2", .why = "nft's words"},
 	{.name = "dup", .why = "nft's input and output"},
@@ -166,7 +167,13 @@ static const struct sandbox_call firewall[] = {
 	{.name = "ppoll", .why = "nft's words"},
 	{.name = "select", .why = "nft waits for the kernel's answer"},
 	{.name = "pselect6", .why = "nft waits for the kernel's answer"},
-	{.name = "socket", .why = "netlink", .checks = {EQUAL(0, AF_NETLINK)}},
+	{.name = "socket",
+	 .why = "the packet filter; not routes, interfaces or IPsec, which its right is for too",
+	 .checks = {EQUAL(0, AF_NETLINK), EQUAL(2, NETLINK_NETFILTER)}},
+	{.name = "socket",
+	 .why = "the other kinds of netlink",
+	 .checks = {EQUAL(0, AF_NETLINK), NOT(2, NETLINK_NETFILTER)},
+	 .refuse = EACCES},
 	{.name = "socket",
 	 .why = "nft asks for names of services",
 	 .checks = {NOT(0, AF_NETLINK)},

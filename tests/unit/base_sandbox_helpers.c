@@ -2,6 +2,7 @@
  * way back to root, and the layers' names. */
 #include <arpa/inet.h>
 #include <linux/capability.h>
+#include <linux/netlink.h>
 #include <sched.h>
 #include "tests/unit/base_sandbox.h"
 
@@ -58,7 +59,12 @@ static long run_another_program(void)
 
 static long make_a_netlink_socket(void)
 {
-	return TRY(SYS_socket, AF_NETLINK, SOCK_RAW, 12 /* NETLINK_NETFILTER */);
+	return TRY(SYS_socket, AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER);
+}
+
+static long change_routes(void)
+{
+	return TRY(SYS_socket, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
 }
 
 static long fork_into_a_namespace(void)
@@ -100,6 +106,7 @@ static const struct attempt attempts[] = {
 	{FIREWALL("open a file that nft does not need"), SANDBOX_FIREWALL, open_a_file, REFUSED, 0,
 	 1},
 	{FIREWALL("run another program"), SANDBOX_FIREWALL, run_another_program, REFUSED, 0, 1},
+	{FIREWALL("change routes or interfaces"), SANDBOX_FIREWALL, change_routes, REFUSED, 0, 0},
 	{FIREWALL("make an internet socket"), SANDBOX_FIREWALL, make_a_socket, REFUSED, 0, 0},
 	{FIREWALL("make a namespace"), SANDBOX_FIREWALL, make_a_namespace, KILLED, 0, 0},
 	{FIREWALL("fork into a namespace"), SANDBOX_FIREWALL, fork_into_a_namespace, KILLED, 0, 0},
