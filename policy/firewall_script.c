@@ -179,13 +179,14 @@ static void limits_write(FILE *f, const struct family *family)
 		v, v, family->source, CONNECTIONS_PER_MINUTE, CONNECTIONS_BURST, v);
 }
 
-/* What is said to a portal: sessions go on, new connections come from allowed addresses. Over the
- * loopback interface nothing is limited: whoever is there would shut out everybody. */
+/* What is said to a portal: sessions go on, new connections come from allowed addresses; one that
+ * another table's helper expects ("related") is as new as any. Over the loopback interface nothing
+ * is limited: whoever is there would shut out everybody. */
 static void portal_chain_write(FILE *f, const struct policy_portal *portal, const struct opening *o)
 {
 	fprintf(f,
 		"\tchain portal_%s {\n"
-		"\t\tct state established,related accept\n"
+		"\t\tct state established accept\n"
 		"\t\tct state invalid drop\n",
 		portal->name);
 	if (portal->loopback)

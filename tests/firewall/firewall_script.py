@@ -91,6 +91,28 @@ def test_doors(net):
     check(gateway.run("nft", "list", "table", "inet", "filter").stdout == before, "other tables are not touched")
 
 
+EXPECTING = f"""
+table ip expecting {{
+	ct expectation portal {{ protocol tcp; dport {PORT}; timeout 1m; size 8; l3proto ip; }}
+	chain c {{ type filter hook output priority 0; tcp dport {OTHER} ct state new ct expectation set "portal"; }}
+}}
+"""
+
+
+def test_expected(net):
+    """A helper of connection tracking, as FTP has one, opens no portal to whoever made it expect something."""
+    load(net.gateway, script(policy([[net.client.ip4]])))
+    done = load(net.gateway, EXPECTING)
+    if done.returncode != 0:
+        report.skip("P1: a connection that another table expects is no way in", done.stderr.strip())
+        return
+    listeners = net.stranger.listen(OTHER)
+    made = net.gateway.connect(OTHER, to=net.stranger.ip4, source=hosts.GATEWAY4)  # the way back is expected now
+    check(made and listeners and not net.stranger.reaches(PORT), "P1: a connection that another table expects is no way in",
+          net.gateway.run("nft", "list", "ruleset").stdout)
+    load(net.gateway, "delete table ip expecting")
+
+
 def unsent(s):
     """Octets that the other side's kernel has not acknowledged, after a while."""
     import fcntl
@@ -178,7 +200,7 @@ def main():
     with hosts.Network("client", "stranger") as net:
         test_loads(net)
         listeners = [net.gateway.listen(port) for port in (PORT, OTHER)]
-        for test in (test_doors, test_address, test_loopback, test_limits):
+        for test in (test_doors, test_expected, test_address, test_loopback, test_limits):
             test(net)
         del listeners
     report.finish()
