@@ -47,6 +47,8 @@ def translate(area, output):
 def run(job):
     area, command, limit = job
     name = pathlib.Path(command[-1]).name
+    if not os.path.exists(command[-1]):
+        return [f"FAIL {area}: {name} is not built"]
     with tempfile.TemporaryDirectory(prefix="sallyport-test-") as folder:
         env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP", TMPDIR=folder, PYTHONPATH=str(ROOT / "tests"))
         process = subprocess.Popen(command, cwd=folder, env=env, stdin=subprocess.DEVNULL, text=True,
