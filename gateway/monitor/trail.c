@@ -143,7 +143,8 @@ void trail_refusal(struct monitor *m, const struct connection *c, const char *re
 		e.policy_line = c->initiator->line;
 	(void)trail_put(m, &e);
 	log_notice("refused %s from %s: %s%s%s",
-		   text_escape(e.initiator, strlen(e.initiator), name, sizeof name),
+		   e.initiator[0] ? text_escape(e.initiator, strlen(e.initiator), name, sizeof name)
+				  : "an initiator without a name",
 		   endpoint_format(&c->peer, peer), reason, detail[0] ? ": " : "",
 		   text_escape(detail, strlen(detail), safe, sizeof safe));
 }

@@ -231,6 +231,7 @@ for length in (64, 65, 8100):
 case("thousands of unknown keys are refused", refused(first(NAMES + b"".join(b"X%d=\0" % k for k in range(900)))))
 case("a key that comes twice is refused", refused(first(NAMES + text(AuthMethod="CHAP"))))
 case("a login without a name is refused", refused(first(text(AuthMethod="CHAP")), 0x0207))
+check(AREA, "who has not told a name is refused as such in the log", wait_for(lambda: "refused an initiator without a name from 127.0.0.1:" in gw.log()), gw.log())
 case("a login without a target is refused", refused(first(text(InitiatorName=CLIENT, AuthMethod="CHAP")), 0x0207))
 case("a login of another kind is refused", refused(first(NAMES.replace(b"Normal", b"Odd")), 0x0209))
 for csg in (1, 2, 3):
