@@ -32,6 +32,7 @@ struct auditor {
 	struct resume resume;
 	enum segment_end ending;
 	bool ready_told;
+	bool hung_up;	       /* the monitor is gone; what it sent may not be read yet */
 	uint64_t event_told;   /* the monitor knows that it is durable */
 	uint64_t records_told; /* in the last status */
 	int layers;
@@ -102,18 +103,17 @@ static void (*const handlers[])(struct auditor *a, struct message *m) = {
 
 static void monitor_gone(struct auditor *a)
 {
-	loop_unwatch(a->loop, &a->monitor);
+	if (!a->hung_up)
+		loop_unwatch(a->loop, &a->monitor);
 	channel_close(&a->channel);
 	end_begin(a, a->ending ? a->ending : SEGMENT_END_ORPHANED);
 }
 
-static void monitor_ready(struct watch *w, uint32_t ready)
+static void monitor_read(struct auditor *a)
 {
-	struct auditor *a = CONTAINER_OF(w, struct auditor, monitor);
 	struct message m;
 	int got = 1;
 
-	(void)ready;
 	for (int i = 0; i < MESSAGES_A_TURN && commit_has_room(&a->commit); i++) {
 		got = channel_receive(&a->channel, &m);
 		if (got <= 0)
@@ -123,6 +123,20 @@ static void monitor_ready(struct watch *w, uint32_t ready)
 	}
 	if (got < 0)
 		monitor_gone(a);
+}
+
+/* A monitor that dies while there is no room for its last messages is told by the hang-up alone;
+ * they are read as there is room for them. */
+static void monitor_ready(struct watch *w, uint32_t ready)
+{
+	struct auditor *a = CONTAINER_OF(w, struct auditor, monitor);
+
+	if ((ready & EPOLLHUP) && !a->hung_up) {
+		a->hung_up = true;
+		loop_unwatch(a->loop, w);
+		end_begin(a, a->ending ? a->ending : SEGMENT_END_ORPHANED);
+	}
+	monitor_read(a);
 }
 
 /* What can't be sent now is tried again the next turn. */
@@ -181,16 +195,26 @@ static void tell_all(struct auditor *a)
 	if (durable.id > a->event_told && tell(a, AUDITOR_WRITTEN, &durable, sizeof durable))
 		a->event_told = durable.id;
 	tell_flushed(a);
-	(void)!loop_change(a->loop, &a->monitor, commit_has_room(&a->commit) ? EPOLLIN : 0);
+	if (!a->hung_up)
+		(void)!loop_change(a->loop, &a->monitor, commit_has_room(&a->commit) ? EPOLLIN : 0);
+}
+
+/* Nothing more comes, or none of it can be written. */
+static bool is_over(const struct auditor *a)
+{
+	return a->ending && drain_over(&a->commit.drain) &&
+	       (!a->hung_up || a->channel.fd < 0 || a->commit.state != AUDIT_WRITING);
 }
 
 static void turn(void *arg)
 {
 	struct auditor *a = arg;
 
+	if (a->hung_up && a->channel.fd >= 0)
+		monitor_read(a);
 	commit_turn(&a->commit);
 	tell_all(a);
-	if (a->ending && drain_over(&a->commit.drain))
+	if (is_over(a))
 		loop_stop(a->loop);
 }
 

@@ -133,6 +133,34 @@ static void never_began(void **state)
 	rig_close(&r);
 }
 
+/* No room for what the monitor sent last, and no file that takes it: still it ends. */
+static void monitor_dies(void **state)
+{
+	uint64_t until = clock_ms() + 10000;
+	struct rig r;
+	int status;
+
+	(void)state;
+	rig_open(&r);
+	assert_int_equal(mkdirat(r.folder_fd, "audit.new", 0700), 0);
+	rig_start(&r);
+	rig_expect_state(&r, AUDIT_CANNOT_WRITE);
+	for (uint64_t id = 1; id <= COMMIT_FLUSHES; id++) {
+		struct auditor_flush flush = {id};
+
+		assert_int_equal(CHANNEL_SEND(&r.channel, AUDITOR_FLUSH, &flush), 0);
+	}
+	rig_event(&r, 1, EVENT_STOP);
+	channel_close(&r.channel);
+	while (waitpid(r.pid, &status, WNOHANG) == 0 && clock_ms() < until)
+		(void)usleep(1000);
+	assert_true(clock_ms() < until);
+	r.pid = 0;
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 3);
+	assert_int_equal(unlinkat(r.folder_fd, "audit.new", AT_REMOVEDIR), 0);
+	rig_close(&r);
+}
+
 int main(void)
 {
 	static struct tests t;
@@ -142,5 +170,7 @@ int main(void)
 		  size_limit, NULL);
 	tests_add(&t, "P4: a full disk means busy, and recovers without loss", small_disk, NULL);
 	tests_add(&t, "P4: a log that can't even begin means busy until it can", never_began, NULL);
+	tests_add(&t, "an auditor that can't write and has no room ends with its monitor",
+		  monitor_dies, NULL);
 	return tests_run(&t, "audit_full");
 }
