@@ -11,22 +11,30 @@
 #define BANS_FILE "bans.json"
 #define BANS_MAX  (1u << 20)
 
-static void to_firewall(struct monitor *m, const struct penalty *p)
+static int to_firewall(struct monitor *m, const struct penalty *p)
 {
 	uint64_t now = clock_ms();
 	struct firewall_ban ban = {.source = p->source};
 
 	if (p->banned_until_ms <= now || !m->firewall_loaded)
-		return;
+		return 0;
 	ban.seconds = (uint32_t)((p->banned_until_ms - now + 999) / 1000);
-	if (helper_send(&m->helpers[HELPER_FIREWALL], FIREWALL_BAN, &ban, sizeof ban, -1) < 0)
-		log_error("a ban did not reach the firewall; it holds at accept");
+	return helper_send(&m->helpers[HELPER_FIREWALL], FIREWALL_BAN, &ban, sizeof ban, -1);
+}
+
+/* From the first that the firewall process had no room for. One that died is told all of them when
+ * it was started again. */
+void bans_go_on(struct monitor *m)
+{
+	while (m->bans_sent < PENALTIES_MAX &&
+	       to_firewall(m, &m->penalties.list[m->bans_sent]) == 0)
+		m->bans_sent++;
 }
 
 void bans_to_firewall(struct monitor *m)
 {
-	for (size_t k = 0; k < PENALTIES_MAX; k++)
-		to_firewall(m, &m->penalties.list[k]);
+	m->bans_sent = 0;
+	bans_go_on(m);
 }
 
 void bans_failure(struct monitor *m, const struct connection *c, const char *reason)
@@ -44,7 +52,8 @@ void bans_failure(struct monitor *m, const struct connection *c, const char *rea
 	(void)trail_put(m, &e);
 	log_notice("banned %s for %u s: %u failures, the last: %s", text, m->penalties.for_s,
 		   m->penalties.after, reason);
-	to_firewall(m, p);
+	if (to_firewall(m, p) < 0) /* a ban that it has already does not hurt */
+		m->bans_sent = MIN(m->bans_sent, (size_t)(p - m->penalties.list));
 }
 
 static void ban_restore(struct monitor *m, json_t *row)
@@ -54,9 +63,10 @@ static void ban_restore(struct monitor *m, json_t *row)
 	json_int_t now_s = (json_int_t)(clock_wall_ns() / 1000000000u);
 	struct network source;
 
-	if (text == NULL || network_parse(text, &source) < 0 || until_s <= now_s ||
-	    until_s - now_s > (json_int_t)m->penalties.for_s)
+	if (text == NULL || network_parse(text, &source) < 0 || until_s <= now_s)
 		return;
+	/* Never longer than a new one: the clock may have been set back, or the policy changed. */
+	until_s = MIN(until_s, now_s + (json_int_t)m->penalties.for_s);
 	penalty_ban(&m->penalties, &source, "kept from before",
 		    clock_ms() + (uint64_t)(until_s - now_s) * 1000);
 }
@@ -72,6 +82,7 @@ void bans_load(struct monitor *m)
 	m->penalties.after = m->policy->ban_after;
 	m->penalties.within_s = m->policy->ban_within_s;
 	m->penalties.for_s = m->policy->ban_for_s;
+	m->bans_sent = PENALTIES_MAX;
 	if (fd < 0)
 		return;
 	if (fd_read_all(fd, BANS_MAX, &text, &len) == 0)

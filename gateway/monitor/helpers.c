@@ -21,8 +21,10 @@ static int auditor_begin(struct helper *h);
 static int authenticator_begin(struct helper *h);
 static int firewall_begin(struct helper *h);
 static void auditor_message(struct helper *h, const struct message *msg);
+static void auditor_room(struct helper *h);
 static void authenticator_message(struct helper *h, const struct message *msg);
 static void firewall_message(struct helper *h, const struct message *msg);
+static void firewall_room(struct helper *h);
 
 static const struct helper_kind_row {
 	const char *name;
@@ -30,14 +32,15 @@ static const struct helper_kind_row {
 	const size_t *inbox_len;
 	int (*begin)(struct helper *h); /* the first messages */
 	void (*message)(struct helper *h, const struct message *msg);
-	bool dies_with_parent; /* the auditor saves what is in the rings first */
+	void (*room)(struct helper *h); /* after -EAGAIN: go on sending; NULL: nothing waits */
+	bool dies_with_parent;		/* the auditor saves what is in the rings first */
 } kinds[HELPERS] = {
 	[HELPER_AUDITOR] = {"auditor", auditor_outbox, &auditor_outbox_len, auditor_begin,
-			    auditor_message, false},
+			    auditor_message, auditor_room, false},
 	[HELPER_AUTHENTICATOR] = {"authenticator", auth_outbox, &auth_outbox_len,
-				  authenticator_begin, authenticator_message, true},
+				  authenticator_begin, authenticator_message, NULL, true},
 	[HELPER_FIREWALL] = {"firewall", firewall_outbox, &firewall_outbox_len, firewall_begin,
-			     firewall_message, true},
+			     firewall_message, firewall_room, true},
 };
 
 const char *helper_name(enum helper_kind kind)
@@ -47,9 +50,19 @@ const char *helper_name(enum helper_kind kind)
 
 int helper_send(struct helper *h, uint32_t type, const void *body, size_t size, int fd)
 {
-	if (h->pid == 0 || h->channel.fd < 0)
-		return -EPIPE;
-	return channel_send(&h->channel, type, body, size, &fd, fd >= 0 ? 1 : 0);
+	return helper_send_fds(h, type, body, size, &fd, fd >= 0 ? 1 : 0);
+}
+
+int helper_send_fds(struct helper *h, uint32_t type, const void *body, size_t size, const int *fds,
+		    size_t n)
+{
+	int r = -EPIPE;
+
+	if (h->pid != 0)
+		r = channel_send(&h->channel, type, body, size, fds, n);
+	if (r == -EAGAIN) /* its row's room() is called when it has taken some */
+		IGNORE_RESULT(loop_change(h->m->loop, &h->messages, EPOLLIN | EPOLLOUT));
+	return r;
 }
 
 /* --- what each is told at its start, and says --------------------------------------------------
@@ -74,6 +87,7 @@ static void auditor_status(struct helper *h, const struct auditor_status *s)
 	if (s->state == AUDIT_WRITING && t->state == AUDIT_CANNOT_WRITE)
 		log_notice("the audit log can be written again");
 	t->state = s->state;
+	t->records = s->records;
 	t->segment = s->segment;
 	(void)string_copy(h->why, sizeof h->why, s->state == AUDIT_WRITING ? "" : why);
 	h->layers = s->sandbox_layers;
@@ -114,6 +128,13 @@ static void auditor_message(struct helper *h, const struct message *msg)
 		break;
 	}
 	monitor_progress(m);
+}
+
+static void auditor_room(struct helper *h)
+{
+	rings_go_on(h->m);
+	trail_send(h->m);
+	rings_flushed(h->m);
 }
 
 /* What a policy names for a user is a floor: what is stronger, and named for anybody, is taken too.
@@ -216,30 +237,41 @@ static int firewall_begin(struct helper *h)
 	return channel_send(&h->channel, FIREWALL_LOAD, NULL, 0, &fd, 1);
 }
 
+/* With or without the firewall, the gateway waits for this before it listens. */
+static void firewall_loaded(struct helper *h, const struct firewall_status *status)
+{
+	struct monitor *m = h->m;
+	const char *why = status->why;
+
+	h->ready = true;
+	(void)string_copy(h->why, sizeof h->why, status->ok == 1 ? "" : why);
+	if (m->stopping) /* unloaded */
+		return;
+	m->firewall_loaded = status->ok == 1;
+	trail_say(m, EVENT_FIREWALL, m->firewall_loaded ? "loaded" : "not-loaded", "%s", why);
+	if (m->firewall_loaded)
+		bans_to_firewall(m);
+	else
+		log_warning("NO FIREWALL: %s. Addresses are checked at accept and login only.",
+			    why);
+	monitor_progress(m);
+}
+
 static void firewall_message(struct helper *h, const struct message *msg)
 {
 	struct firewall_status status;
-	struct monitor *m = h->m;
-
 	memcpy(&status, msg->body, sizeof status);
 	status.why[sizeof status.why - 1] = '\0';
 	h->layers = status.sandbox_layers;
-	(void)string_copy(h->why, sizeof h->why, status.ok == 1 ? "" : status.why);
-	if (msg->type == FIREWALL_LOADED && !m->stopping) {
-		h->ready = true; /* loaded, or said why not: only now may portals open */
-		m->firewall_loaded = status.ok == 1;
-		trail_say(m, EVENT_FIREWALL, status.ok == 1 ? "loaded" : "not-loaded", "%s",
-			  status.why);
-		if (m->firewall_loaded)
-			bans_to_firewall(m);
-		else
-			log_warning(
-				"NO FIREWALL: %s. Addresses are checked at accept and login only.",
-				status.why);
-	} else if (msg->type == FIREWALL_BANNED && status.ok != 1) {
-		log_warning("a ban is not in the firewall and holds at accept: %s", status.why);
-	}
-	monitor_progress(m);
+	if (msg->type == FIREWALL_LOADED)
+		firewall_loaded(h, &status);
+	else if (msg->type == FIREWALL_BANNED && status.ok != 1)
+		log_warning("a ban is not in the firewall, and holds at accept: %s", status.why);
+}
+
+static void firewall_room(struct helper *h)
+{
+	bans_go_on(h->m);
 }
 
 /* --- life ----------------------------------------------------------------------------------------
@@ -256,11 +288,12 @@ void helper_drain(struct helper *h)
 	while (h->pid != 0 && h->messages.fd >= 0 &&
 	       (r = channel_receive(&h->channel, &msg)) != 0) {
 		if (r < 0) {
-			if (r == -EPROTO)
+			/* Without a channel it is of no use; its end comes through the pidfd. */
+			if (!h->stopping)
 				(void)kill(h->pid, SIGKILL);
 			loop_unwatch(h->m->loop, &h->messages);
 			h->messages.fd = -1;
-			return; /* its end comes through the pidfd */
+			return;
 		}
 		kinds[h->kind].message(h, &msg);
 		message_close_fds(&msg);
@@ -269,8 +302,14 @@ void helper_drain(struct helper *h)
 
 static void on_messages(struct watch *w, uint32_t ready)
 {
-	(void)ready;
-	helper_drain(CONTAINER_OF(w, struct helper, messages));
+	struct helper *h = CONTAINER_OF(w, struct helper, messages);
+
+	if (ready & EPOLLOUT) {
+		IGNORE_RESULT(loop_change(h->m->loop, w, EPOLLIN));
+		kinds[h->kind].room(h);
+	}
+	if (ready & ~(uint32_t)EPOLLOUT)
+		helper_drain(h);
 }
 
 static void on_restart(struct timer *t)
@@ -304,7 +343,9 @@ static void helper_gone(struct helper *h)
 	channel_close(&h->channel);
 	h->pid = 0;
 	h->ready = false;
-	if (h->stopping || m->stopping) {
+	h->why[0] = '\0';
+	/* While sessions end, the auditor is needed for what they did, the firewall to clean up. */
+	if (h->stopping || (m->stopping && h->kind == HELPER_AUTHENTICATOR)) {
 		monitor_progress(m);
 		return;
 	}
@@ -408,6 +449,16 @@ void helpers_stop(struct monitor *m)
 		(void)shutdown(m->helpers[HELPER_AUTHENTICATOR].channel.fd, SHUT_RDWR);
 	if (helper_send(firewall, FIREWALL_UNLOAD, NULL, 0, -1) < 0 && firewall->pid != 0)
 		(void)kill(firewall->pid, SIGKILL);
+}
+
+void helpers_kill(struct monitor *m)
+{
+	for (enum helper_kind k = 0; k < HELPERS; k++) {
+		if (m->helpers[k].pid == 0)
+			continue;
+		log_error("the %s does not end; it is killed", kinds[k].name);
+		(void)kill(m->helpers[k].pid, SIGKILL);
+	}
 }
 
 bool helpers_gone(const struct monitor *m)

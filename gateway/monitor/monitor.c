@@ -19,6 +19,7 @@
 
 #define TICK_MS		1000
 #define FDS_PER_SESSION 8
+#define STOP_LOGOUT_MS	3000 /* for initiators to log out when we stop */
 #define LOCK_WAIT_MS	8000 /* for the auditor of a gateway that died to finish */
 #define CAP_BIT(cap)	(1ull << (cap))
 
@@ -140,6 +141,7 @@ static void on_tick(struct timer *t)
 	char status[128];
 
 	disks_check(m);
+	rings_go_on(m);
 	trail_tick(m);
 	rings_flushed(m);
 	(void)snprintf(status, sizeof status, "WATCHDOG=1\nSTATUS=%u sessions, audit %s",
@@ -179,6 +181,21 @@ static void say_start(struct monitor *m)
 	trail_say(m, EVENT_POLICY, "loaded", "%s sha256 %s", m->policy_path, hash);
 }
 
+static void stop_progress(struct monitor *m)
+{
+	if (!m->helpers_told) {
+		/* An auditor that died meanwhile is on its way back: it gets the last events. */
+		if (!m->left_behind && (m->open > 0 || !m->helpers[HELPER_AUDITOR].ready))
+			return;
+		m->helpers_told = true;
+		trail_say(m, EVENT_STOP, "stop", "%s",
+			  m->exit_status ? "it could not serve" : "asked to");
+		helpers_stop(m);
+	}
+	if (helpers_gone(m))
+		loop_stop(m->loop);
+}
+
 /* Starting: auditor, then everything durable that says so, authenticator, firewall; only then the
  * portals. Stopping: sessions, then the helpers. */
 void monitor_progress(struct monitor *m)
@@ -186,16 +203,7 @@ void monitor_progress(struct monitor *m)
 	struct helper *h = m->helpers;
 
 	if (m->stopping) {
-		if (m->open > 0)
-			return;
-		if (!m->helpers_told) {
-			m->helpers_told = true;
-			trail_say(m, EVENT_STOP, "stop", "%s",
-				  m->exit_status ? "it could not serve" : "asked to");
-			helpers_stop(m);
-		}
-		if (helpers_gone(m))
-			loop_stop(m->loop);
+		stop_progress(m);
 		return;
 	}
 	if (m->serving || !h[HELPER_AUDITOR].ready || !h[HELPER_AUTHENTICATOR].ready ||
@@ -205,24 +213,73 @@ void monitor_progress(struct monitor *m)
 	serve(m);
 }
 
-static void on_stop_too_long(struct timer *t)
-{
-	struct monitor *m = CONTAINER_OF(t, struct monitor, stop_timer);
+/* --- stopping ------------------------------------------------------------------------------------
+ */
 
+static void stop_kill_sessions(struct monitor *m)
+{
 	for (uint32_t k = 0; k < m->connection_max; k++) {
 		if (m->connections[k].state != CONN_FREE)
 			connection_kill(&m->connections[k], "stopped");
 	}
-	for (enum helper_kind k = 0; m->helpers_told && k < HELPERS; k++) {
-		if (m->helpers[k].pid != 0)
-			(void)kill(m->helpers[k].pid, SIGKILL);
+}
+
+/* What hangs in the kernel, or waits for an auditor that does nothing, must not keep us. */
+static void stop_leave_sessions(struct monitor *m)
+{
+	for (uint32_t k = 0; k < m->connection_max; k++) {
+		struct connection *c = &m->connections[k];
+
+		if (c->state == CONN_FREE)
+			continue;
+		log_error("stopping without session %u: %s", c->id,
+			  c->pid != 0 ? "its process hangs in the kernel"
+			  : c->lifeline.fd >= 0
+				  ? "its I/O is not over, and may still reach its disks"
+				  : "the auditor did not say that its records are durable");
+		if (c->attached && c->flush_id == 0)
+			ring_detach(c);
 	}
-	loop_timer_set(m->loop, t, clock_ms() + TICK_MS);
+	m->left_behind = true;
+	monitor_progress(m);
+}
+
+static void stop_kill_helpers(struct monitor *m)
+{
+	helpers_kill(m);
+	m->exit_status = EXIT_CANNOT;
+}
+
+static void stop_leave_helpers(struct monitor *m)
+{
+	log_error("stopping without a helper process that hangs in the kernel");
+	loop_stop(m->loop);
+}
+
+/* From the first signal on; all is usually over before the first of them. */
+static const struct stop_step {
+	unsigned at_ms;
+	void (*run)(struct monitor *m);
+} stop_steps[] = {
+	{STOP_LOGOUT_MS, stop_kill_sessions},
+	{3500, stop_leave_sessions},
+	{4300, stop_kill_helpers},
+	{4700, stop_leave_helpers},
+};
+
+static void on_stop_step(struct timer *t)
+{
+	struct monitor *m = CONTAINER_OF(t, struct monitor, stop_timer);
+	const struct stop_step *step = &stop_steps[m->stop_step++];
+
+	if (m->stop_step < ARRAY_LEN(stop_steps))
+		loop_timer_set(m->loop, t, clock_ms() + step[1].at_ms - step->at_ms);
+	step->run(m);
 }
 
 void monitor_stop(struct monitor *m, int exit_status)
 {
-	struct session_logout logout = {.seconds = STOP_WAIT_MS / 1000};
+	struct session_logout logout = {.seconds = STOP_LOGOUT_MS / 1000};
 
 	if (m->stopping)
 		return;
@@ -233,8 +290,8 @@ void monitor_stop(struct monitor *m, int exit_status)
 	notify_send("STOPPING=1");
 	listen_close(m);
 	bans_save(m);
-	m->stop_timer.run = on_stop_too_long;
-	loop_timer_set(m->loop, &m->stop_timer, clock_ms() + STOP_WAIT_MS);
+	m->stop_timer.run = on_stop_step;
+	loop_timer_set(m->loop, &m->stop_timer, clock_ms() + stop_steps[0].at_ms);
 	for (uint32_t k = 0; k < m->connection_max; k++) {
 		struct connection *c = &m->connections[k];
 
@@ -245,6 +302,9 @@ void monitor_stop(struct monitor *m, int exit_status)
 	}
 	monitor_progress(m);
 }
+
+/* --- the process ---------------------------------------------------------------------------------
+ */
 
 static int begin(struct monitor *m)
 {

@@ -18,7 +18,6 @@
 
 #define PER_SOURCE_MAX	  64	/* connections of one address block (never loopback) */
 #define REINSTATE_WAIT_MS 10000 /* for the lifeline of the session that a login replaces */
-#define STOP_WAIT_MS	  3500	/* for initiators to log out when we stop */
 #define EVENTS_QUEUED_MAX 1024
 #define QUEUE_DEPTH	  64
 
@@ -64,7 +63,9 @@ struct connection {
 	struct timer timer;
 	int ring_fd, page_fd;
 
-	bool claimed, judged, refused, reported, attached;
+	bool claimed, judged, refused, reported;
+	bool attached; /* an auditor has, or had, its ring */
+	bool reattach; /* … and the new one has it not yet */
 	struct session_claim claim;
 	char user[256];
 	uint8_t algorithm;
@@ -109,7 +110,7 @@ struct trail {
 	uint64_t lost;
 	uint64_t flush_id, flushed;
 	uint32_t state; /* enum audit_state */
-	uint64_t segment;
+	uint64_t records, segment;
 	struct noisy_source noisy[NOISY_SOURCES];
 };
 
@@ -127,6 +128,7 @@ struct monitor {
 	struct helper helpers[HELPERS];
 	struct trail trail;
 	struct penalties penalties;
+	size_t bans_sent; /* the firewall process has those before it in the list */
 	struct monitor_disk *disks;
 	uint64_t largest_disk;
 	uint16_t *portal_tags;
@@ -142,7 +144,10 @@ struct monitor {
 
 	struct watch control;
 	struct timer tick, stop_timer;
-	bool serving, stopping, helpers_told, firewall_loaded;
+	bool serving, stopping, firewall_loaded;
+	bool left_behind;  /* stopping: what is still there is not waited for */
+	bool helpers_told; /* stopping: to end */
+	size_t stop_step;
 	int exit_status;
 };
 
@@ -158,8 +163,11 @@ void monitor_stop(struct monitor *m, int exit_status);
 /* helpers.c */
 int helpers_start(struct monitor *m) MUST_CHECK;
 int helper_send(struct helper *h, uint32_t type, const void *body, size_t size, int fd);
+int helper_send_fds(struct helper *h, uint32_t type, const void *body, size_t size, const int *fds,
+		    size_t n);
 void helper_drain(struct helper *h); /* takes its waiting messages */
 void helpers_stop(struct monitor *m);
+void helpers_kill(struct monitor *m);
 bool helpers_gone(const struct monitor *m);
 const char *helper_name(enum helper_kind kind);
 
@@ -182,6 +190,7 @@ int ring_attach(struct connection *c) MUST_CHECK;
 void ring_detach(struct connection *c);
 void rings_away(struct monitor *m); /* the auditor died: every session is told */
 void rings_reattach(struct monitor *m);
+void rings_go_on(struct monitor *m);
 void rings_flushed(struct monitor *m);
 
 /* listen.c */
@@ -220,6 +229,7 @@ void bans_load(struct monitor *m);
 void bans_save(struct monitor *m);
 void bans_failure(struct monitor *m, const struct connection *c, const char *reason);
 void bans_to_firewall(struct monitor *m);
+void bans_go_on(struct monitor *m);
 
 /* control.c, status.c */
 int control_open(struct monitor *m) MUST_CHECK;

@@ -49,12 +49,13 @@ int ring_attach(struct connection *c)
 	fds[0] = c->ring_fd;
 	fds[1] = c->page_fd;
 	fds[2] = pair[1];
-	r = auditor->ready ? channel_send(&auditor->channel, AUDITOR_ATTACH, &info, sizeof info,
-					  fds, ARRAY_LEN(fds))
+	r = auditor->ready ? helper_send_fds(auditor, AUDITOR_ATTACH, &info, sizeof info, fds,
+					     ARRAY_LEN(fds))
 			   : -EPIPE;
 	fd_close(&pair[1]);
 	if (r == 0) {
 		c->attached = true;
+		c->reattach = false;
 		connection_send(c, SESSION_AUDIT, NULL, 0, pair[0]);
 	}
 	fd_close(&pair[0]);
@@ -70,7 +71,8 @@ void ring_detach(struct connection *c)
 
 	ring_info(c, &info);
 	c->flush_id = flush.id;
-	if (!auditor->ready || helper_send(auditor, AUDITOR_DETACH, &info, sizeof info, -1) < 0 ||
+	if (c->reattach || !auditor->ready ||
+	    helper_send(auditor, AUDITOR_DETACH, &info, sizeof info, -1) < 0 ||
 	    helper_send(auditor, AUDITOR_FLUSH, &flush, sizeof flush, -1) < 0)
 		c->flush_id = UINT64_MAX; /* asked again when an auditor is there */
 }
@@ -91,13 +93,24 @@ void rings_reattach(struct monitor *m)
 	for (uint32_t k = 0; k < m->connection_max; k++) {
 		struct connection *c = &m->connections[k];
 
-		if (c->state == CONN_FREE || !c->attached)
+		c->reattach = c->state != CONN_FREE && c->attached;
+		if (c->reattach && c->flush_id != 0)
+			c->flush_id = UINT64_MAX; /* the auditor that was asked is gone */
+	}
+	rings_go_on(m);
+}
+
+/* As many as the auditor takes now: there may be more than its channel has room for. Until it has
+ * them, their sessions answer BUSY. */
+void rings_go_on(struct monitor *m)
+{
+	for (uint32_t k = 0; k < m->connection_max; k++) {
+		struct connection *c = &m->connections[k];
+
+		if (c->state == CONN_FREE || !c->reattach)
 			continue;
-		if (ring_attach(c) < 0) {
-			log_error("connection %u could not be handed to the new auditor", c->id);
-			connection_kill(c, "audit-lost");
-			continue;
-		}
+		if (ring_attach(c) < 0)
+			return; /* again when it has room, or at the next tick */
 		if (c->flush_id != 0)
 			ring_detach(c);
 	}
