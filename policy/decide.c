@@ -89,6 +89,20 @@ static bool entry_opens(const struct policy *p, const struct policy_target *t,
 	return address_fits(i, &claim->from);
 }
 
+bool policy_opens_portal(const struct policy *p, size_t portal, const struct ip *from)
+{
+	struct claim claim = {.from = *from, .portal = portal};
+
+	for (size_t t = 0; t < p->target_count; t++) {
+		const struct policy_target *target = &p->targets[t];
+
+		for (size_t k = 0; k < target->initiator_count; k++)
+			if (entry_opens(p, target, &target->initiators[k], &claim))
+				return true;
+	}
+	return false;
+}
+
 static void subject_look(const struct policy *p, const struct claim *claim,
 			 const struct policy_target *t, struct subject *s)
 {

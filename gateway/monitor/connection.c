@@ -13,6 +13,7 @@
 #include "gateway/monitor/monitor.h"
 
 #define LOGIN_GRACE_MS 2000 /* the session has the login timer; this one has the session */
+#define MESSAGES_MAX   (POLICY_LUNS_MAX + 16) /* of one session: each LUN may fail once */
 
 struct connection *connection_find(struct monitor *m, uint32_t id)
 {
@@ -40,13 +41,19 @@ static bool is_login(const struct connection *c)
 	return c->state == CONN_LOGIN || c->state == CONN_PERMITTED || c->state == CONN_ENTERING;
 }
 
+static void count(struct connection *c, uint32_t one)
+{
+	c->m->queued += c->state == CONN_WAITING && c->readable ? one : 0;
+	c->m->logins += is_login(c) ? one : 0;
+	c->m->entering += c->state == CONN_ENTERING ? one : 0;
+	c->m->granted += c->state == CONN_GRANTED ? one : 0;
+}
+
 void connection_become(struct connection *c, enum connection_state state)
 {
-	bool was_login = is_login(c), was_granted = c->state == CONN_GRANTED;
-
+	count(c, UINT32_MAX); /* one less */
 	c->state = state;
-	c->m->logins += (uint32_t)is_login(c) - (uint32_t)was_login;
-	c->m->granted += (uint32_t)(state == CONN_GRANTED) - (uint32_t)was_granted;
+	count(c, 1);
 }
 
 void connection_free(struct connection *c)
@@ -65,11 +72,6 @@ void connection_free(struct connection *c)
 	fd_close(&c->page_fd);
 	connection_become(c, CONN_FREE);
 	m->open--;
-	if (m->accept_paused) {
-		m->accept_paused = false;
-		for (size_t k = 0; k < m->listener_count; k++)
-			IGNORE_RESULT(loop_change(m->loop, &m->listeners[k].watch, EPOLLIN));
-	}
 	listen_admit(m);
 	monitor_progress(m);
 }
@@ -86,7 +88,7 @@ static void record_end(struct connection *c, int status)
 		log_error("session %u was ended by signal %d%s", c->id, WTERMSIG(status),
 			  WTERMSIG(status) == SIGSYS ? ", its system-call filter" : "");
 	}
-	if (c->state == CONN_GRANTED || c->target_name[0] != '\0') {
+	if (c->state == CONN_GRANTED || c->event_id != 0) {
 		event_from_connection(&e, EVENT_LOGOUT, c);
 		(void)string_copy(e.reason, sizeof e.reason, c->ended[0] ? c->ended : "ended");
 		(void)snprintf(e.detail, sizeof e.detail,
@@ -95,7 +97,9 @@ static void record_end(struct connection *c, int status)
 			       (unsigned long long)c->written_bytes);
 		(void)trail_put(c->m, &e);
 	} else if (!c->refused) {
-		trail_refusal(c->m, c, c->ended[0] ? c->ended : "left", "");
+		trail_refusal(c->m, c, c->ended[0] ? c->ended : "left", c->detail);
+		if (c->blamed)
+			bans_failure(c->m, c, c->ended);
 	}
 }
 
@@ -107,10 +111,7 @@ static void end_if_over(struct connection *c)
 	if (c->pid != 0 || c->lifeline.fd >= 0)
 		return;
 	entry_release(c);
-	for (uint32_t k = 0; k < m->connection_max; k++) {
-		if (m->connections[k].state == CONN_ENTERING)
-			entry_go_on(&m->connections[k]);
-	}
+	entries_go_on(m);
 	if (c->attached)
 		ring_detach(c); /* freed when the auditor has all of it */
 	else
@@ -124,6 +125,10 @@ static void on_process(struct watch *w, uint32_t ready)
 
 	(void)ready;
 	connection_drain(c); /* its last words */
+	/* What it heard from the authenticator, we are told, too: a wrong secret counts even when
+	 * who gave it has left. */
+	if (c->claimed && !c->judged)
+		helper_drain(&c->m->helpers[HELPER_AUTHENTICATOR]);
 	(void)waitpid(c->pid, &status, 0);
 	c->pid = 0;
 	watch_end(c, &c->process);
@@ -137,7 +142,7 @@ static void on_lifeline(struct watch *w, uint32_t ready)
 {
 	struct connection *c = CONTAINER_OF(w, struct connection, lifeline);
 
-	if (!(ready & EPOLLHUP)) /* octets in it prove nothing: a session may write them */
+	if (!(ready & EPOLLHUP))
 		return;
 	watch_end(c, &c->lifeline);
 	end_if_over(c);
@@ -180,64 +185,69 @@ static void on_enter(struct connection *c, const struct message *msg)
 	entry_enter(c);
 }
 
-static const char *const end_names[SESSION_ENDS] = {
-	[SESSION_END_LOGOUT] = "logout",
-	[SESSION_END_LEFT] = "left",
-	[SESSION_END_LEFT_AFTER_PROOF] = "our-mutual-proof-was-not-accepted",
-	[SESSION_END_MALFORMED] = "malformed",
-	[SESSION_END_LOGIN_TIMEOUT] = "login-timeout",
-	[SESSION_END_REFUSED] = "refused",
-	[SESSION_END_DIGEST] = "digest-error",
-	[SESSION_END_SILENT] = "silent",
-	[SESSION_END_TOLD] = "told-to-end",
-	[SESSION_END_FAILED] = "failed",
+/* How the session says that it ended, and whether, in a login, the peer is to blame. What is our
+ * own doing (a helper is away) never bans anybody. */
+static const struct end_row {
+	const char *name;
+	bool blamed;
+} ends[SESSION_ENDS] = {
+	[SESSION_END_LOGOUT] = {"logout", false},
+	[SESSION_END_LEFT] = {"left", false},
+	[SESSION_END_LEFT_AFTER_PROOF] = {"our-mutual-proof-was-not-accepted", true},
+	[SESSION_END_MALFORMED] = {"malformed", true},
+	[SESSION_END_LOGIN_TIMEOUT] = {"login-timeout", true},
+	[SESSION_END_REFUSED] = {"refused", true},
+	[SESSION_END_DIGEST] = {"digest-error", true},
+	[SESSION_END_SILENT] = {"silent", false},
+	[SESSION_END_TOLD] = {"told-to-end", false},
+	[SESSION_END_FAILED] = {"failed", false},
+	[SESSION_END_UNAVAILABLE] = {"unavailable", false},
 };
 
+/* The first is made before the session reads from the network, and says what its sandbox is; the
+ * second, what ended it. The effect waits for the end of the process: a verdict may be on its way,
+ * and says more. */
 static void on_report(struct connection *c, const struct message *msg)
 {
 	struct session_report report;
-	char reason[32];
 
 	memcpy(&report, msg->body, sizeof report);
 	report.detail[sizeof report.detail - 1] = '\0';
-	if (report.end == SESSION_END_INVALID || report.end >= SESSION_ENDS) {
+	if (c->heard == 1 && report.end == SESSION_END_INVALID) {
 		c->m->session_layers = report.sandbox_layers;
 		c->m->session_reported = true;
-		return;
 	}
-	if (c->reported)
+	if (c->reported || report.end == SESSION_END_INVALID || report.end >= SESSION_ENDS)
 		return;
 	c->reported = true;
 	c->commands = report.commands;
 	c->read_bytes = report.read_bytes;
 	c->written_bytes = report.written_bytes;
-	(void)string_copy(reason, sizeof reason, end_names[report.end]);
+	c->blamed = ends[report.end].blamed;
+	(void)string_copy(c->detail, sizeof c->detail, report.detail);
 	if (c->ended[0] == '\0')
-		(void)string_copy(c->ended, sizeof c->ended, end_names[report.end]);
-	/* The authenticator gave its word to us before it answered the session: it comes first. */
-	if (is_login(c) && !c->judged)
-		helper_drain(&c->m->helpers[HELPER_AUTHENTICATOR]);
-	if (is_login(c) && !c->refused) {
-		c->refused = true;
-		trail_refusal(c->m, c, c->ended, report.detail);
-		if (report.end != SESSION_END_LEFT)
-			bans_failure(c->m, c, reason);
-	}
+		(void)string_copy(c->ended, sizeof c->ended, ends[report.end].name);
 }
 
+/* Believed of a LUN alone that the session may write: it makes the disk fail for everybody. */
 static void on_lun_failed(struct connection *c, const struct message *msg)
 {
 	struct session_lun_failed failed;
+	struct monitor_disk *d;
 	char who[64];
 
 	memcpy(&failed, msg->body, sizeof failed);
-	if (c->target == NULL)
+	if (c->state != CONN_GRANTED || c->claim.discovery || failed.error < 1 ||
+	    failed.error > ERRNO_MAX)
 		return;
 	(void)snprintf(who, sizeof who, "session %u", c->id);
 	for (size_t k = 0; k < c->target->lun_count; k++) {
-		if (c->target->luns[k].lun == failed.lun)
-			disk_failed(c->m, &c->m->disks[c->target->luns[k].disk], -failed.error,
-				    who);
+		if (c->target->luns[k].lun != failed.lun || !c->writes[k])
+			continue;
+		d = &c->m->disks[c->target->luns[k].disk];
+		disk_failed(c->m, d, -failed.error, who);
+		/* These two disks_check() sees, too, and their end. */
+		d->failed |= failed.error != ENODATA && failed.error != ESTALE;
 	}
 }
 
@@ -253,13 +263,19 @@ void connection_drain(struct connection *c)
 	struct message msg;
 	int r = 0;
 
-	while (c->messages.fd >= 0 && (r = channel_receive(&c->channel, &msg)) > 0) {
-		handlers[msg.type](c, &msg);
+	while (c->messages.fd >= 0 && r >= 0 && (r = channel_receive(&c->channel, &msg)) > 0) {
+		if (++c->heard > MESSAGES_MAX)
+			connection_kill(c, "says-too-much");
+		else
+			handlers[msg.type](c, &msg);
 		message_close_fds(&msg);
+		r = c->heard > MESSAGES_MAX ? -EPROTO : 0;
 	}
 	if (r < 0 && c->messages.fd >= 0) {
 		if (r == -EPROTO)
 			connection_kill(c, "broke-its-channel");
+		else if (c->pid != 0) /* over, or deaf: what it did by itself is in its status */
+			(void)kill(c->pid, SIGKILL);
 		loop_unwatch(c->m->loop, &c->messages);
 		channel_close(&c->channel);
 		c->messages.fd = -1;
@@ -352,8 +368,8 @@ static int watch_session(struct connection *c, struct beginning *b)
 
 	channel_open(&c->channel, fd_take(&b->channel[0]), says, session_outbox_len);
 	c->messages = (struct watch){.fd = c->channel.fd, .events = EPOLLIN, .run = on_messages};
-	c->lifeline = (struct watch){
-		.fd = fd_take(&b->lifeline[0]), .events = EPOLLIN, .run = on_lifeline};
+	/* Only its end is told: octets in it prove nothing, and a session may write them. */
+	c->lifeline = (struct watch){.fd = fd_take(&b->lifeline[0]), .run = on_lifeline};
 	c->process.events = EPOLLIN;
 	c->process.run = on_process;
 	if ((r = loop_watch(c->m->loop, &c->messages)) < 0 ||
@@ -390,6 +406,11 @@ int connection_begin(struct connection *c)
 		r = watch_session(c, &b);
 	beginning_close(&b);
 	fd_close(&c->socket.fd);
+	if (r < 0 && c->pid != 0) { /* it has done nothing yet, and nobody would hear of its end */
+		(void)kill(c->pid, SIGKILL);
+		(void)waitpid(c->pid, NULL, 0);
+		c->pid = 0;
+	}
 	if (r < 0)
 		return r;
 	connection_become(c, CONN_LOGIN);

@@ -63,7 +63,7 @@ void disk_failed(struct monitor *m, struct monitor_disk *d, int error, const cha
 	};
 	size_t k = 0;
 
-	if (d->error == error)
+	if (d->error == error || d->failed)
 		return;
 	d->error = error;
 	while (rows[k].error != error && rows[k].error != 0)
@@ -74,6 +74,16 @@ void disk_failed(struct monitor *m, struct monitor_disk *d, int error, const cha
 		  strerror(-error), who);
 }
 
+void disk_back(struct monitor *m, struct monitor_disk *d)
+{
+	if (d->error == 0 || d->failed)
+		return;
+	d->error = 0;
+	log_notice("disk %s is there again; an initiator that got errors logs in again to use it",
+		   d->policy->name);
+	trail_say(m, EVENT_DISK, "back", "disk %s", d->policy->name);
+}
+
 void disks_check(struct monitor *m)
 {
 	for (size_t k = 0; k < m->policy->disk_count; k++) {
@@ -81,6 +91,9 @@ void disks_check(struct monitor *m)
 
 		if (r < 0)
 			disk_failed(m, &m->disks[k], r, "the monitor");
+		else if (m->disks[k].checked < 0)
+			disk_back(m, &m->disks[k]);
+		m->disks[k].checked = r;
 	}
 }
 

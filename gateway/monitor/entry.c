@@ -18,6 +18,13 @@ enum login_status { /* RFC 7143 section 11.13.5 */
 		    STATUS_NO_RESOURCES = 0x0302,
 };
 
+#define REFUSED_WAIT_MS 3000 /* for the session to answer and to end */
+
+static void on_refused_too_long(struct timer *t)
+{
+	connection_kill(CONTAINER_OF(t, struct connection, timer), "refused-and-stayed");
+}
+
 void entry_refuse(struct connection *c, uint16_t status, const char *reason, const char *detail)
 {
 	struct session_verdict verdict = {.status = status};
@@ -26,6 +33,7 @@ void entry_refuse(struct connection *c, uint16_t status, const char *reason, con
 	trail_refusal(c->m, c, reason, detail);
 	if (status == STATUS_AUTH_FAILED)
 		bans_failure(c->m, c, reason);
+	connection_timer(c, REFUSED_WAIT_MS, on_refused_too_long);
 	connection_send(c, SESSION_REFUSE, &verdict, sizeof verdict, -1);
 }
 
@@ -134,7 +142,9 @@ static void on_reinstate_too_long(struct timer *t)
 {
 	struct connection *c = CONTAINER_OF(t, struct connection, timer);
 
-	entry_refuse(c, STATUS_UNAVAILABLE, "older-session-still-has-io", "");
+	/* It has an event once the older session's I/O was over. */
+	entry_refuse(c, STATUS_UNAVAILABLE,
+		     c->event_id ? "audit-away" : "older-session-still-has-io", "");
 }
 
 /* --- the grant
@@ -153,11 +163,8 @@ static bool access_of(const struct connection *c, uint16_t lun, struct policy_ac
 
 static bool may_write(const struct connection *c, size_t disk)
 {
-	struct policy_access access;
-
 	for (size_t k = 0; c->target != NULL && k < c->target->lun_count; k++) {
-		if (c->target->luns[k].disk == disk &&
-		    access_of(c, c->target->luns[k].lun, &access) && access.writable)
+		if (c->writes[k] && c->target->luns[k].disk == disk)
 			return true;
 	}
 	return false;
@@ -190,6 +197,7 @@ static void warn_second_writer(struct connection *c, size_t disk)
 		  other->initiator_name, c->initiator_name);
 }
 
+/* 1: it has the LUN; 0: its disk is not well; a negative error when it is us. */
 static int grant_lun(struct connection *c, const struct policy_lun *lun,
 		     const struct policy_access *access)
 {
@@ -200,6 +208,7 @@ static int grant_lun(struct connection *c, const struct policy_lun *lun,
 		.flags = (writable ? SESSION_LUN_WRITABLE : 0) |
 			 (d->disk.rotational ? SESSION_LUN_ROTATIONAL : 0) |
 			 (d->disk.kind == DISK_MEMORY ? SESSION_LUN_MEMORY : 0),
+		.failed = (uint16_t)(d->failed ? -d->error : 0),
 		.block_size = 512,
 		.rule_line = writable		    ? 0
 			     : d->policy->read_only ? d->policy->line
@@ -209,47 +218,47 @@ static int grant_lun(struct connection *c, const struct policy_lun *lun,
 	OWNED_FD
 	fd = disk_open(&d->disk, writable);
 
+	if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)
+		return fd; /* nothing is wrong with the disk */
 	if (fd < 0) {
 		disk_failed(c->m, d, fd, "a login");
-		return fd;
+		return 0;
 	}
+	disk_back(c->m, d);
 	memcpy(body.naa, d->naa, sizeof body.naa);
 	(void)string_copy(body.serial, sizeof body.serial, d->serial);
 	(void)string_copy(body.disk, sizeof body.disk, d->policy->name);
 	connection_send(c, SESSION_LUN, &body, sizeof body, fd);
 	if (writable) {
+		c->writes[lun - c->target->luns] = true;
 		d->writers++;
 		warn_second_writer(c, lun->disk);
 	}
-	return 0;
+	return 1;
 }
 
 /* Undoes what grant_lun() counted. */
 void entry_release(struct connection *c)
 {
-	struct policy_access access;
-
-	if (c->state != CONN_ENDING || c->target == NULL || c->tsih == 0)
-		return;
-	c->tsih = 0;
-	for (size_t k = 0; k < c->target->lun_count; k++) {
-		struct monitor_disk *d = &c->m->disks[c->target->luns[k].disk];
-
-		if (access_of(c, c->target->luns[k].lun, &access) && access.writable &&
-		    !d->policy->read_only && d->writers > 0)
-			d->writers--;
+	for (size_t k = 0; c->target != NULL && k < c->target->lun_count; k++) {
+		if (c->writes[k])
+			c->m->disks[c->target->luns[k].disk].writers--;
+		c->writes[k] = false;
 	}
 }
 
-static uint32_t grant_luns(struct connection *c)
+/* How many it got (a disk that can't be opened is left out), or a negative error of ours. */
+static int grant_luns(struct connection *c)
 {
 	struct policy_access access;
-	uint32_t count = 0;
+	int count = 0, r;
 
 	for (size_t k = 0; k < c->target->lun_count; k++) {
-		if (access_of(c, c->target->luns[k].lun, &access) &&
-		    grant_lun(c, &c->target->luns[k], &access) == 0)
-			count++;
+		if (!access_of(c, c->target->luns[k].lun, &access))
+			continue;
+		if ((r = grant_lun(c, &c->target->luns[k], &access)) < 0)
+			return r;
+		count += r;
 	}
 	return count;
 }
@@ -314,6 +323,7 @@ static void grant(struct connection *c)
 		.relative_port = (uint16_t)(c->portal + 1),
 		.audit_writes_only = c->m->policy->audit_writes_only,
 	};
+	int count = 0;
 
 	if (++c->m->next_tsih == 0)
 		c->m->next_tsih = 1;
@@ -322,10 +332,11 @@ static void grant(struct connection *c)
 	(void)string_copy(body.initiator, sizeof body.initiator, c->initiator_name);
 	if (c->target != NULL && c->target->alias != NULL)
 		(void)string_copy(body.alias, sizeof body.alias, c->target->alias);
-	if (send_targets(c) < 0)
-		return entry_refuse(c, STATUS_NO_RESOURCES, "no-memory", "");
 	if (!c->claim.discovery)
-		body.lun_count = grant_luns(c);
+		count = grant_luns(c);
+	if (count < 0 || send_targets(c) < 0)
+		return entry_refuse(c, STATUS_NO_RESOURCES, "no-resources", "");
+	body.lun_count = (uint32_t)count;
 	loop_timer_clear(c->m->loop, &c->timer);
 	connection_become(c, CONN_GRANTED);
 	connection_send(c, SESSION_GRANT, &body, sizeof body, -1);
@@ -359,13 +370,17 @@ static void put_event(struct connection *c)
 	say_login(c);
 }
 
-void entry_go_on(struct connection *c)
+static void go_on(struct connection *c)
 {
-	if (c->refused || c->pid == 0 || older_lives(c))
+	if (c->refused || c->pid == 0)
+		return;
+	/* First: while nobody can be granted, the older session is not ended for nothing. */
+	if (c->event_id == 0 && !trail_well(c->m))
+		return entry_refuse(c, STATUS_UNAVAILABLE, "audit-away", "");
+	if (older_lives(c))
 		return;
 	if (c->event_id == 0) {
-		loop_timer_clear(c->m->loop, &c->timer);
-		if (!trail_well(c->m) || (!c->claim.discovery && ring_attach(c) < 0))
+		if (!c->claim.discovery && ring_attach(c) < 0)
 			return entry_refuse(c, STATUS_UNAVAILABLE, "audit-away", "");
 		connection_timer(c, REINSTATE_WAIT_MS, on_reinstate_too_long);
 		put_event(c);
@@ -379,5 +394,13 @@ void entry_go_on(struct connection *c)
 void entry_enter(struct connection *c)
 {
 	connection_timer(c, REINSTATE_WAIT_MS, on_reinstate_too_long);
-	entry_go_on(c);
+	go_on(c);
+}
+
+void entries_go_on(struct monitor *m)
+{
+	for (uint32_t k = 0; k < m->connection_max && m->entering > 0; k++) {
+		if (m->connections[k].state == CONN_ENTERING)
+			go_on(&m->connections[k]);
+	}
 }

@@ -87,7 +87,6 @@ static void auditor_status(struct helper *h, const struct auditor_status *s)
 	if (s->state == AUDIT_WRITING && t->state == AUDIT_CANNOT_WRITE)
 		log_notice("the audit log can be written again");
 	t->state = s->state;
-	t->records = s->records;
 	t->segment = s->segment;
 	(void)string_copy(h->why, sizeof h->why, s->state == AUDIT_WRITING ? "" : why);
 	h->layers = s->sandbox_layers;
@@ -115,10 +114,7 @@ static void auditor_message(struct helper *h, const struct message *msg)
 		if (flush.id >= m->trail.next_id || flush.id <= m->trail.written)
 			return;
 		m->trail.written = flush.id;
-		for (uint32_t k = 0; k < m->connection_max; k++) {
-			if (m->connections[k].state == CONN_ENTERING)
-				entry_go_on(&m->connections[k]);
-		}
+		entries_go_on(m);
 		break;
 	case AUDITOR_FLUSHED:
 		m->trail.flushed = MAX(m->trail.flushed, MIN(flush.id, m->trail.flush_id));
@@ -260,6 +256,7 @@ static void firewall_loaded(struct helper *h, const struct firewall_status *stat
 static void firewall_message(struct helper *h, const struct message *msg)
 {
 	struct firewall_status status;
+
 	memcpy(&status, msg->body, sizeof status);
 	status.why[sizeof status.why - 1] = '\0';
 	h->layers = status.sandbox_layers;
@@ -306,7 +303,8 @@ static void on_messages(struct watch *w, uint32_t ready)
 
 	if (ready & EPOLLOUT) {
 		IGNORE_RESULT(loop_change(h->m->loop, w, EPOLLIN));
-		kinds[h->kind].room(h);
+		if (kinds[h->kind].room != NULL)
+			kinds[h->kind].room(h);
 	}
 	if (ready & ~(uint32_t)EPOLLOUT)
 		helper_drain(h);

@@ -4,6 +4,7 @@
  * policy names. Bounds in all and per source; the oldest silent one makes room (P6). */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
@@ -12,6 +13,7 @@
 #define BACKLOG		 256
 #define ACCEPTS_A_TURN	 64
 #define RESUME_ACCEPT_MS 100
+#define SAY_PAUSE_MS	 60000
 
 static void on_timeout(struct timer *t)
 {
@@ -24,6 +26,11 @@ static void on_timeout(struct timer *t)
 
 /* --- a slot ---------------------------------------------------------------------------------- */
 
+static bool gives_way_before(const struct connection *a, const struct connection *b)
+{
+	return a->named != b->named ? !a->named : a->since_ms < b->since_ms;
+}
+
 /* Silent connections of strangers go first; of those, the one that has waited longest. */
 static struct connection *oldest_waiting(struct monitor *m)
 {
@@ -33,7 +40,7 @@ static struct connection *oldest_waiting(struct monitor *m)
 		struct connection *c = &m->connections[k];
 
 		if (c->state == CONN_WAITING && !c->readable &&
-		    (oldest == NULL || c->since_ms < oldest->since_ms))
+		    (oldest == NULL || gives_way_before(c, oldest)))
 			oldest = c;
 	}
 	return oldest;
@@ -77,22 +84,32 @@ static bool source_is_full(const struct monitor *m, const struct ip *ip)
 	return count >= PER_SOURCE_MAX;
 }
 
-static bool login_slot_is_free(const struct monitor *m, const struct ip *ip)
+static bool login_slot_is_free(const struct connection *c)
 {
-	uint32_t most = m->policy->logins_at_once;
+	uint32_t most = c->m->policy->logins_at_once;
 
-	if (!ip_is_loopback(ip) && !policy_names_address(m->policy, ip))
+	if (!c->named)
 		most = MAX(most / 2, 1);
-	return m->logins < most;
+	return c->m->logins < most;
 }
 
 /* --- waiting for the first byte ----------------------------------------------------------------
  */
 
+/* Did it leave while it waited for a slot? */
+static bool has_left(const struct connection *c)
+{
+	struct pollfd p = {.fd = c->socket.fd, .events = POLLRDHUP};
+
+	return poll(&p, 1, 0) > 0;
+}
+
 static void hand_over(struct connection *c)
 {
 	int r;
 
+	if (has_left(c))
+		return connection_free(c);
 	loop_timer_clear(c->m->loop, &c->timer);
 	r = connection_begin(c);
 	if (r < 0) {
@@ -105,12 +122,14 @@ static void on_socket(struct watch *w, uint32_t ready)
 {
 	struct connection *c = CONTAINER_OF(w, struct connection, socket);
 
-	if (ready & (EPOLLHUP | EPOLLERR)) {
+	/* Who will send nothing more can't log in: no process for it. */
+	if (ready & (EPOLLHUP | EPOLLERR | EPOLLRDHUP)) {
 		connection_free(c);
 		return;
 	}
 	c->readable = true;
-	if (login_slot_is_free(c->m, &c->peer.ip))
+	c->m->queued++;
+	if (login_slot_is_free(c))
 		hand_over(c);
 	else
 		loop_unwatch(c->m->loop, &c->socket); /* listen_admit() comes back to it */
@@ -118,13 +137,13 @@ static void on_socket(struct watch *w, uint32_t ready)
 
 void listen_admit(struct monitor *m)
 {
-	for (uint32_t k = 1; k <= m->connection_max && m->serving && !m->stopping; k++) {
+	for (uint32_t k = 1; k <= m->connection_max && m->queued > 0 && m->serving; k++) {
 		struct connection *c =
 			&m->connections[(m->next_connection + k) % m->connection_max];
 
 		if (m->logins >= m->policy->logins_at_once)
 			return;
-		if (c->state == CONN_WAITING && c->readable && login_slot_is_free(m, &c->peer.ip))
+		if (c->state == CONN_WAITING && c->readable && login_slot_is_free(c))
 			hand_over(c);
 	}
 }
@@ -132,12 +151,12 @@ void listen_admit(struct monitor *m)
 /* --- accepting -----------------------------------------------------------------------------------
  */
 
-static void refuse_at_accept(struct monitor *m, int fd, const struct endpoint *peer,
+static void refuse_at_accept(struct listener *l, int fd, const struct endpoint *peer,
 			     const char *reason)
 {
-	struct connection c = {.m = m, .peer = *peer};
+	struct connection c = {.m = l->m, .peer = *peer, .portal = l->portal};
 
-	trail_refusal(m, &c, reason, "");
+	trail_refusal(l->m, &c, reason, "");
 	fd_close(&fd);
 }
 
@@ -153,6 +172,7 @@ static int make_waiting(struct listener *l, int fd, const struct endpoint *peer,
 	c->local = *local;
 	c->portal = l->portal;
 	c->since_ms = clock_ms();
+	c->named = ip_is_loopback(&peer->ip) || policy_names_address(l->m->policy, &peer->ip);
 	c->socket = (struct watch){.fd = fd, .events = EPOLLIN | EPOLLRDHUP, .run = on_socket};
 	connection_timer(c, l->m->policy->login_timeout_ms, on_timeout);
 	if ((r = loop_watch(l->m->loop, &c->socket)) < 0) {
@@ -178,20 +198,39 @@ static void take_one(struct listener *l, int fd, const struct sockaddr_storage *
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
 	if (penalty_is_banned(&l->m->penalties, &peer.ip, now))
-		refuse_at_accept(l->m, fd, &peer, "banned");
+		refuse_at_accept(l, fd, &peer, "banned");
+	else if (!policy_opens_portal(l->m->policy, l->portal, &peer.ip))
+		refuse_at_accept(l, fd, &peer, "wrong-address");
 	else if (source_is_full(l->m, &peer.ip))
-		refuse_at_accept(l->m, fd, &peer, "too-many-from-source");
+		refuse_at_accept(l, fd, &peer, "too-many-from-source");
 	else if (make_waiting(l, fd, &peer, &local) < 0)
-		refuse_at_accept(l->m, fd, &peer, "too-many-connections");
+		refuse_at_accept(l, fd, &peer, "too-many-connections");
 }
 
-/* Out of descriptors: level-triggered readiness would spin, so look away for a moment. */
-static void pause_accept(struct monitor *m)
+static void listeners_watch(struct monitor *m, uint32_t events)
 {
 	for (size_t k = 0; k < m->listener_count; k++)
-		IGNORE_RESULT(loop_change(m->loop, &m->listeners[k].watch, 0));
-	m->accept_paused = true;
-	log_warning("no descriptors left to accept connections with: waiting for some to end");
+		IGNORE_RESULT(loop_change(m->loop, &m->listeners[k].watch, events));
+}
+
+static void on_resume(struct timer *t)
+{
+	listeners_watch(CONTAINER_OF(t, struct monitor, accept_timer), EPOLLIN);
+}
+
+/* Level-triggered readiness would spin, so look away for a moment. */
+static void pause_accept(struct monitor *m, int error)
+{
+	uint64_t now = clock_ms();
+
+	listeners_watch(m, 0);
+	m->accept_timer.run = on_resume;
+	loop_timer_set(m->loop, &m->accept_timer, now + RESUME_ACCEPT_MS);
+	if (m->pause_said_ms != 0 && now - m->pause_said_ms < SAY_PAUSE_MS)
+		return;
+	m->pause_said_ms = now;
+	log_warning("no connection can be accepted (%s): tried again every %d ms", strerror(error),
+		    RESUME_ACCEPT_MS);
 }
 
 static void on_listener(struct watch *w, uint32_t ready)
@@ -207,8 +246,9 @@ static void on_listener(struct watch *w, uint32_t ready)
 
 		if (fd >= 0) {
 			take_one(l, fd, &from);
-		} else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
-			pause_accept(l->m);
+		} else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
+			   errno == ENOBUFS) {
+			pause_accept(l->m, errno);
 			return;
 		} else if (errno != ECONNABORTED && errno != EINTR) {
 			return;
@@ -269,6 +309,7 @@ int listen_open(struct monitor *m)
 
 void listen_close(struct monitor *m)
 {
+	loop_timer_clear(m->loop, &m->accept_timer);
 	for (size_t k = 0; k < m->listener_count; k++) {
 		loop_unwatch(m->loop, &m->listeners[k].watch);
 		fd_close(&m->listeners[k].watch.fd);

@@ -19,6 +19,7 @@
 
 #define TICK_MS		1000
 #define FDS_PER_SESSION 8
+#define FDS_OTHER	256
 #define STOP_LOGOUT_MS	3000 /* for initiators to log out when we stop */
 #define LOCK_WAIT_MS	8000 /* for the auditor of a gateway that died to finish */
 #define CAP_BIT(cap)	(1ull << (cap))
@@ -108,25 +109,34 @@ static int policy_begin(struct monitor *m)
 	return policy_load(m->policy_path, &options, &m->policy);
 }
 
-/* Descriptors for every session; without them accept would stand still. */
-static void limits_raise(struct monitor *m)
+/* Descriptors for every session: one that runs out of them in the midst of a grant would harm more
+ * than one connection fewer. */
+static uint32_t connections_possible(const struct monitor *m)
 {
 	struct rlimit files;
-	rlim_t want = (rlim_t)m->connection_max * FDS_PER_SESSION + 256;
+	rlim_t other = FDS_OTHER + m->policy->disk_count;
+	rlim_t want = (rlim_t)m->policy->connections * FDS_PER_SESSION + other;
 
 	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
-		return;
+		return m->policy->connections;
 	if (m->root && files.rlim_max < want)
 		files.rlim_max = want;
 	files.rlim_cur = MIN(want, files.rlim_max);
-	if (setrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur < want)
-		log_warning("the limit of open files (%llu) allows fewer than %u connections",
-			    (unsigned long long)files.rlim_cur, m->connection_max);
+	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+		(void)getrlimit(RLIMIT_NOFILE, &files);
+	if (files.rlim_cur >= want)
+		return m->policy->connections;
+	return (uint32_t)((MAX(files.rlim_cur, other + 2 * FDS_PER_SESSION) - other) /
+			  FDS_PER_SESSION);
 }
 
 static int connections_begin(struct monitor *m)
 {
-	m->connection_max = m->policy->connections;
+	m->connection_max = connections_possible(m);
+	if (m->connection_max < m->policy->connections)
+		log_warning("%u connections at once, not the %u of the policy: raise the limit of "
+			    "open files (ulimit -n, LimitNOFILE=)",
+			    m->connection_max, m->policy->connections);
 	m->connections = calloc(m->connection_max, sizeof *m->connections);
 	m->trail.next_id = m->trail.sent = 1;
 	return m->connections ? 0 : -ENOMEM;
@@ -316,7 +326,6 @@ static int begin(struct monitor *m)
 	    (r = identities_load(m)) < 0 || (r = connections_begin(m)) < 0)
 		return r;
 	bans_load(m);
-	limits_raise(m);
 	if (m->root && (r = capabilities_limit(MONITOR_CAPS)) < 0) {
 		log_error("capabilities can't be given up: %s", strerror(-r));
 		return r;

@@ -20,6 +20,7 @@
 #define REINSTATE_WAIT_MS 10000 /* for the lifeline of the session that a login replaces */
 #define EVENTS_QUEUED_MAX 1024
 #define QUEUE_DEPTH	  64
+#define ERRNO_MAX	  4095
 
 enum helper_kind { HELPER_AUDITOR, HELPER_AUTHENTICATOR, HELPER_FIREWALL, HELPERS };
 
@@ -55,6 +56,7 @@ struct connection {
 	size_t portal;
 	uint64_t since_ms;
 	bool readable; /* its first byte is there */
+	bool named;    /* from loopback, or an address that the policy names */
 
 	struct watch socket; /* CONN_WAITING only; then the session's alone */
 	struct watch process, messages, lifeline;
@@ -76,7 +78,10 @@ struct connection {
 	uint64_t event_id; /* the login's event: granted when it is durable */
 	uint64_t flush_id; /* its ring is given up when this flush is done; 0: not asked */
 	uint64_t commands, read_bytes, written_bytes;
-	char ended[64]; /* why, for the audit */
+	bool writes[POLICY_LUNS_MAX]; /* by index in its target: counted in the disk's writers */
+	unsigned heard;		      /* messages of its session */
+	char ended[64], detail[128];  /* why, for the audit; the detail is the session's word */
+	bool blamed;		      /* … and it counts against the source */
 };
 
 struct listener {
@@ -91,7 +96,9 @@ struct monitor_disk {
 	const struct policy_disk *policy;
 	char serial[37];
 	uint8_t naa[8];
-	int error; /* 0: well; else what disk_check() or a session said, -errno */
+	int error;   /* 0: well; else what disk_check() or a session said, -errno */
+	bool failed; /* a write-back failed: this stays, whatever disk_check() says */
+	int checked; /* what that said last */
 	unsigned writers;
 };
 
@@ -137,10 +144,12 @@ struct monitor {
 	size_t listener_count;
 	struct connection *connections; /* connection id is at [id % connection_max] */
 	uint32_t connection_max, next_connection;
-	uint32_t open, logins, granted;
+	uint32_t open, queued, logins, entering, granted; /* queued: for a login slot */
 	uint16_t next_tsih;
 	uint32_t session_layers; /* as the last session reported them */
-	bool session_reported, accept_paused;
+	bool session_reported;
+	struct timer accept_timer; /* set: accepting is paused */
+	uint64_t pause_said_ms;
 
 	struct watch control;
 	struct timer tick, stop_timer;
@@ -211,7 +220,7 @@ struct connection *connection_find(struct monitor *m, uint32_t id);
 /* entry.c */
 void entry_verdict(struct connection *c, uint32_t reason, const char *user, uint32_t algorithm);
 void entry_enter(struct connection *c);
-void entry_go_on(struct connection *c); /* a lifeline closed, an event became durable */
+void entries_go_on(struct monitor *m); /* a lifeline closed, an event became durable */
 void entry_refuse(struct connection *c, uint16_t status, const char *reason, const char *detail);
 void entry_release(struct connection *c); /* its writers' places are free again */
 
@@ -219,6 +228,7 @@ void entry_release(struct connection *c); /* its writers' places are free again 
 int disks_open(struct monitor *m) MUST_CHECK;
 void disks_check(struct monitor *m);
 void disk_failed(struct monitor *m, struct monitor_disk *d, int error, const char *who);
+void disk_back(struct monitor *m, struct monitor_disk *d);
 void disks_close(struct monitor *m);
 
 /* identity.c: names that stay (UUIDs of disks, tags of portal groups), in the state folder */

@@ -136,7 +136,7 @@ void trail_refusal(struct monitor *m, const struct connection *c, const char *re
 
 	if (!noisy_count(m, &c->peer.ip))
 		return;
-	event_from_connection(&e, EVENT_REFUSAL, c);
+	event_from_connection(&e, c->state <= CONN_WAITING ? EVENT_CONNECTION : EVENT_REFUSAL, c);
 	(void)string_copy(e.reason, sizeof e.reason, reason);
 	(void)string_copy(e.detail, sizeof e.detail, detail);
 	if (c->initiator != NULL)

@@ -24,10 +24,18 @@ void host_names(void *host, const struct iscsi_names *names)
 	session_tell(s, SESSION_CLAIM, &claim, sizeof claim);
 }
 
+static void refuse_unavailable(struct session *s)
+{
+	s->unavailable = true;
+	iscsi_login_refuse(s->iscsi, STATUS_UNAVAILABLE);
+}
+
 static void ask_authenticator(struct session *s, uint32_t type, const void *body, size_t size)
 {
 	if (s->auth.fd < 0 || channel_send(&s->auth, type, body, size, NULL, 0) < 0)
-		iscsi_login_refuse(s->iscsi, STATUS_UNAVAILABLE);
+		refuse_unavailable(s);
+	else
+		s->asked = true;
 }
 
 void host_chap_offer(void *host, const uint32_t *algorithms, size_t count)
@@ -79,6 +87,7 @@ static void on_challenge(struct session *s, const struct message *m)
 	struct auth_challenge challenge;
 
 	memcpy(&challenge, m->body, sizeof challenge);
+	s->asked = false;
 	if (challenge.algorithm == CHAP_NONE)
 		iscsi_login_refuse(s->iscsi, STATUS_AUTH_FAILED);
 	else
@@ -89,6 +98,7 @@ static void on_challenge(struct session *s, const struct message *m)
 static void on_result(struct session *s, const struct message *m)
 {
 	memcpy(&s->result, m->body, sizeof s->result);
+	s->asked = false;
 	s->result.name[sizeof s->result.name - 1] = '\0';
 	s->have_result = true;
 	if (s->result.ok != 1)
@@ -115,7 +125,7 @@ static void on_auth(struct watch *w, uint32_t ready)
 	loop_unwatch(s->loop, &s->auth_watch);
 	channel_close(&s->auth);
 	if (!s->have_result && !iscsi_is_full_feature(s->iscsi))
-		iscsi_login_refuse(s->iscsi, STATUS_UNAVAILABLE);
+		refuse_unavailable(s);
 }
 
 /* --- the monitor's words
@@ -168,6 +178,7 @@ static void on_lun(struct session *s, struct message *m)
 		.memory = body.flags & SESSION_LUN_MEMORY,
 		.block_size = body.block_size,
 		.rule_line = body.rule_line,
+		.failed = body.failed,
 		.blocks = body.size_bytes / body.block_size,
 	};
 	memcpy(lun->naa, body.naa, sizeof lun->naa);

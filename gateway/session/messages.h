@@ -67,7 +67,7 @@ struct session_verdict {
 
 struct session_lun {
 	uint16_t lun;
-	uint16_t reserved;
+	uint16_t failed; /* errno of a write-back that failed before; 0: well */
 	uint32_t flags;
 	uint32_t block_size;
 	uint32_t rule_line; /* the policy line that makes it read-only, for the gate's denials */
@@ -103,9 +103,10 @@ enum session_end {
 	SESSION_END_LOGIN_TIMEOUT,
 	SESSION_END_REFUSED, /* a login status of ours was answered; detail says which */
 	SESSION_END_DIGEST,
-	SESSION_END_SILENT, /* pings were not answered */
-	SESSION_END_TOLD,   /* the monitor asked */
-	SESSION_END_FAILED, /* our own failure */
+	SESSION_END_SILENT,	 /* pings were not answered */
+	SESSION_END_TOLD,	 /* the monitor asked */
+	SESSION_END_FAILED,	 /* our own failure */
+	SESSION_END_UNAVAILABLE, /* a login that waited for one of our processes in vain */
 	SESSION_ENDS
 };
 

@@ -103,7 +103,8 @@ static void end_if_core_ended(struct session *s)
 
 	for (size_t k = 0; k < ARRAY_LEN(ends) && end != ISCSI_END_NONE; k++) {
 		if (ends[k].from == end)
-			session_end(s, ends[k].to, detail ? detail : "");
+			session_end(s, s->unavailable ? SESSION_END_UNAVAILABLE : ends[k].to,
+				    detail ? detail : "");
 	}
 }
 
@@ -192,8 +193,10 @@ static void on_login_too_long(struct timer *t)
 {
 	struct session *s = CONTAINER_OF(t, struct session, login_timer);
 
+	bool ours = s->asked || (s->have_result && !s->permitted);
+
 	s->closed = true;
-	session_end(s, SESSION_END_LOGIN_TIMEOUT, "");
+	session_end(s, ours ? SESSION_END_UNAVAILABLE : SESSION_END_LOGIN_TIMEOUT, "");
 }
 
 static void on_lun_failed(void *host, const struct scsi_lun *lun, int error, uint64_t lba)

@@ -37,7 +37,9 @@ struct session {
 
 	int layers;
 	bool started, discovery;
-	bool have_result, permitted; /* both are needed to accept CHAP */
+	bool asked, have_result; /* the authenticator: its answer is due, it said who it is */
+	bool permitted;		 /* by the monitor: both are needed to accept CHAP */
+	bool unavailable;	 /* one of our processes is away */
 	struct auth_result result;
 	char *targets; /* the text of SendTargets */
 	size_t targets_len;

@@ -58,11 +58,15 @@ static void transport_write(struct session *s)
 static void on_socket(struct watch *w, uint32_t ready)
 {
 	struct session *s = CONTAINER_OF(w, struct session, socket);
+	struct iovec iov;
 
 	s->nexus.now_ms = loop_now_ms(s->loop);
 	s->nexus.wall_ns = clock_wall_ns(); /* for the records of all that is read now */
 	if (ready & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		transport_read(s);
+	/* Over in both directions is told at every turn, whether there is room to read or not. */
+	if ((ready & (EPOLLHUP | EPOLLERR)) && !s->closed && iscsi_rx_space(s->iscsi, &iov, 1) == 0)
+		peer_left(s);
 }
 
 void transport_turn(struct session *s)
