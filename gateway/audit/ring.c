@@ -115,10 +115,9 @@ bool audit_ring_healthy(struct audit_ring *r, uint64_t now_ms)
 	return is_patient(r, now_ms);
 }
 
-int audit_ring_put(struct audit_ring *r, struct audit_record *record, uint64_t now_ms)
+void audit_ring_put_kept(struct audit_ring *r, struct audit_record *record, uint64_t now_ms)
 {
-	if (!audit_ring_healthy(r, now_ms) || audit_ring_free(r) == 0)
-		return -EBUSY;
+	assert(audit_ring_free(r) > 0);
 	if (r->oldest_ms == 0) {
 		r->oldest_ms = MAX(now_ms, 1);
 		r->oldest_index = r->head;
@@ -127,6 +126,13 @@ int audit_ring_put(struct audit_ring *r, struct audit_record *record, uint64_t n
 	memcpy(&r->memory->slots[r->head & (AUDIT_RING_SLOTS - 1)], record, sizeof *record);
 	r->head++;
 	atomic_store_explicit(&r->memory->head, r->head, memory_order_release);
+}
+
+int audit_ring_put(struct audit_ring *r, struct audit_record *record, uint64_t now_ms)
+{
+	if (!audit_ring_healthy(r, now_ms) || audit_ring_free(r) == 0)
+		return -EBUSY;
+	audit_ring_put_kept(r, record, now_ms);
 	return 0;
 }
 

@@ -62,6 +62,9 @@ uint32_t audit_ring_free(const struct audit_ring *r); /* slots */
 bool audit_ring_healthy(struct audit_ring *r, uint64_t now_ms);
 /* 0; -EBUSY when it is not healthy or full: nothing was put. record->index is set. */
 int audit_ring_put(struct audit_ring *r, struct audit_record *record, uint64_t now_ms) MUST_CHECK;
+/* A record for which the caller kept a slot free (asserted): what became of a command that ran. It
+ * is put even while the log can't be written: whoever comes next drains the ring. */
+void audit_ring_put_kept(struct audit_ring *r, struct audit_record *record, uint64_t now_ms);
 /* Wakes the auditor if it sleeps, or if something is to become durable. Once a turn of the loop,
  * after the records of that turn, never per record. */
 void audit_ring_wake(struct audit_ring *r);

@@ -25,7 +25,7 @@ int scsi_nexus_open(struct scsi_nexus *n, unsigned admissions)
 void scsi_nexus_close(struct scsi_nexus *n)
 {
 	if (n->gate != NULL && n->ring != NULL)
-		gate_catch_up(n);
+		gate_put_busy_count(n);
 	gate_close(TAKE(n->gate));
 	verifier_close(TAKE(n->verifier));
 }

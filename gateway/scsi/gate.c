@@ -9,14 +9,13 @@
 #define NO_LUN 0xffff
 
 struct admission {
-	struct admission *next;	     /* in the free list, or in the list of late outcomes */
-	struct audit_record outcome; /* late: waits for the ring to take it */
+	struct admission *next; /* in the free list */
 	bool submitted;
 };
 
 struct gate {
-	struct admission *free, *late, **late_end;
-	uint32_t free_count, late_count, admissions;
+	struct admission *free;
+	uint32_t free_count, admissions;
 	uint32_t busy;		/* commands answered BUSY that no record tells of yet */
 	struct scsi_task *held; /* for the audit to become durable, oldest first */
 	struct admission all[];
@@ -33,7 +32,6 @@ int gate_open(unsigned admissions, struct gate **ret_gate)
 	if (g == NULL)
 		return -ENOMEM;
 	g->admissions = g->free_count = admissions;
-	g->late_end = &g->late;
 	for (unsigned i = 0; i < admissions; i++) {
 		g->all[i].next = g->free;
 		g->free = &g->all[i];
@@ -47,15 +45,10 @@ void gate_close(struct gate *gate)
 	free(gate);
 }
 
-static uint32_t in_flight(const struct gate *g)
-{
-	return g->admissions - g->free_count - g->late_count;
-}
-
 /* Each command in flight may need one more slot, for its outcome. */
 static uint32_t slots_spoken_for(const struct gate *g)
 {
-	return in_flight(g) + g->late_count + (g->busy != 0);
+	return g->admissions - g->free_count + (g->busy != 0);
 }
 
 uint32_t gate_room(const struct scsi_nexus *nexus)
@@ -104,7 +97,7 @@ static bool has_room(const struct scsi_nexus *n)
 	return audit_ring_free(n->ring) >= slots_spoken_for(n->gate) + 2;
 }
 
-static void put_busy_count(struct scsi_nexus *n)
+void gate_put_busy_count(struct scsi_nexus *n)
 {
 	struct audit_record r = {
 		.wall_ns = n->wall_ns,
@@ -115,26 +108,16 @@ static void put_busy_count(struct scsi_nexus *n)
 		.status = SCSI_BUSY,
 	};
 
-	if (n->gate->busy != 0 && has_room(n) && audit_ring_put(n->ring, &r, n->now_ms) == 0)
-		n->gate->busy = 0;
+	if (n->gate->busy == 0 || !has_room(n))
+		return;
+	audit_ring_put_kept(n->ring, &r, n->now_ms);
+	n->gate->busy = 0;
 }
 
 void gate_catch_up(struct scsi_nexus *nexus)
 {
-	struct gate *g = nexus->gate;
-
-	while (g->late != NULL) {
-		struct admission *a = g->late;
-
-		if (audit_ring_put(nexus->ring, &a->outcome, nexus->now_ms) < 0)
-			return;
-		g->late = a->next;
-		if (g->late == NULL)
-			g->late_end = &g->late;
-		g->late_count--;
-		admission_free(g, a);
-	}
-	put_busy_count(nexus);
+	if (nexus->gate->busy != 0 && audit_ring_healthy(nexus->ring, nexus->now_ms))
+		gate_put_busy_count(nexus);
 }
 
 static bool answer_busy(struct scsi_task *task)
@@ -151,7 +134,7 @@ static bool answer_busy(struct scsi_task *task)
 static bool may_record(struct scsi_nexus *n)
 {
 	gate_catch_up(n);
-	return n->gate->late == NULL && n->gate->busy == 0 && has_room(n);
+	return n->gate->busy == 0 && has_room(n);
 }
 
 /* A command that ends at the gate: one record, with the reason. */
@@ -218,19 +201,15 @@ int gate_submit(struct scsi_task *task)
 	return r;
 }
 
-/* The outcome goes into the ring now, or when the auditor is back: it is never lost. */
+/* Its slot was kept free since the admission, so the outcome is never lost: not even when the
+ * session ends while the auditor is away. */
 static void put_outcome(struct scsi_task *task, enum audit_verdict verdict)
 {
 	struct scsi_nexus *n = task->nexus;
-	struct gate *g = n->gate;
-	struct admission *a = TAKE(task->admission);
+	struct audit_record r = record_for(task, AUDIT_OUTCOME, verdict);
 
-	a->next = NULL;
-	a->outcome = record_for(task, AUDIT_OUTCOME, verdict);
-	*g->late_end = a;
-	g->late_end = &a->next;
-	g->late_count++;
-	gate_catch_up(n);
+	audit_ring_put_kept(n->ring, &r, n->now_ms);
+	admission_free(n->gate, TAKE(task->admission));
 }
 
 void gate_end(struct scsi_task *task)

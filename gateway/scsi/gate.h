@@ -21,8 +21,10 @@ void gate_end(struct scsi_task *task);
 void gate_abandon(struct scsi_task *task);
 
 uint32_t gate_room(const struct scsi_nexus *nexus);
-/* Records that had to wait for the auditor go into the ring, if it takes them now. */
+/* One record for all commands that were answered BUSY since the last: if the auditor is well again,
+ * or in any case. */
 void gate_catch_up(struct scsi_nexus *nexus);
+void gate_put_busy_count(struct scsi_nexus *nexus);
 
 /* Answers that wait for the audit to be durable. */
 void gate_hold(struct scsi_task *task);

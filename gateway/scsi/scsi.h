@@ -48,8 +48,6 @@ struct scsi_nexus {
 	uint64_t wall_ns; /* the same, since 1970: for the audit's records */
 	/* told once for each LUN that failed */
 	void (*lun_failed)(void *host, const struct scsi_lun *lun, int error, uint64_t lba);
-	/* the device asks that held commands (durable answers) are looked at again: see
-	 * scsi_audit_moved */
 	void *host;
 };
 

@@ -296,6 +296,8 @@ int session_main(const char *largest_disk)
 	report(&s); /* which layers are in force */
 	if ((r = begin(&s)) == 0)
 		r = loop_run(s.loop);
+	if (r == 0) /* nothing runs any more; what was counted is still to be recorded */
+		scsi_nexus_close(&s.nexus);
 	if (r < 0) {
 		log_error("it failed: %s", strerror(-r));
 		s.end = SESSION_END_FAILED;
