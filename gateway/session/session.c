@@ -163,6 +163,7 @@ static void on_turn(void *arg)
 	if (s->iscsi == NULL)
 		return;
 	s->nexus.now_ms = loop_now_ms(s->loop);
+	s->nexus.wall_ns = clock_wall_ns(); /* for what became of commands that ran */
 	do {
 		engine_flush(s->engine);
 	} while (engine_reap(s->engine) > 0);
@@ -180,13 +181,11 @@ static void on_turn(void *arg)
 	audit_ring_wake(&s->ring);
 }
 
+/* on_turn() reaps. */
 static void on_engine(struct watch *w, uint32_t ready)
 {
-	struct session *s = CONTAINER_OF(w, struct session, engine_watch);
-
+	(void)w;
 	(void)ready;
-	s->nexus.now_ms = loop_now_ms(s->loop);
-	(void)engine_reap(s->engine);
 }
 
 static void on_login_too_long(struct timer *t)
