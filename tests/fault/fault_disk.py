@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """A disk that shrinks or vanishes, a full file system: a clear error for people, the right sense for initiators."""
-import os, subprocess
+import atexit, os, subprocess
 from harness import *
 from initiator import *
 
@@ -60,4 +60,43 @@ check(AREA, "P1: a disk outside of disk_roots is refused", done.returncode in (1
 done = run(SALLYPORT, "run", gw.policy, "--state", gw.state)
 check(AREA, "a second gateway on the same state folder is refused", done.returncode == 3 and "another gateway" in done.stderr, done.stderr)
 check(AREA, "the first is not disturbed by any of this", gw.status()["well"])
+
+# --- a sync that fails: lost is lost --------------------------------------------------------------------------------
+SYNC = bytes([0x35]).ljust(10, b"\0")
+LOST = (3, 0x0c, 0)
+
+
+def small_device(folder):
+    """A loop device of 64 MiB over 2 MiB of room: the page cache takes what the sync can't write."""
+    if run("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder).returncode != 0:
+        return None
+    atexit.register(run, "umount", "-l", folder)
+    run("truncate", "-s", "64M", folder / "disk")
+    device = run("losetup", "--find", "--show", folder / "disk").stdout.strip()
+    if device:
+        atexit.register(run, "losetup", "-d", device)
+    return device or None
+
+
+gw = Gateway()
+(gw.folder / "small").mkdir()
+device = small_device(gw.folder / "small")
+if device is None:
+    skip(AREA, "a failed sync is never made good by a new login", "needs root, a mount and a loop device")
+else:
+    gw.policy.write_text(gw.policy.read_text().replace(f"{{file: {gw.folder}/vault.img, size: 64MiB}}", f"{{device: {device}}}"))
+    gw.start()
+    with Initiator(gw.port).login() as i:
+        for k in range(8):
+            i.write(k * 2048, b"x" * (1 << 20))
+        answer = i.run(SYNC)
+        check(AREA, "a sync that fails is a write error", is_check(answer) and sense(answer[1]) == LOST, answer)
+        answers = i.run(SYNC), i.ready(), i.read(0, 1)
+        check(AREA, "the disk stays failed for this session", all(is_check(a) and sense(a[1]) == LOST for a in answers), answers)
+        check(AREA, "the other disk goes on", i.write(0, b"y" * 512, lun=1, fua=True)[0] == 0)
+    with Initiator(gw.port, isid=b"\x80\0\0\0\0\x56").login() as i:
+        answers = i.run(SYNC), i.ready(), i.read(0, 1)
+        check(AREA, "P4: a failed sync is never made good by a new login", all(is_check(a) and sense(a[1]) == LOST for a in answers), answers)
+    check(AREA, "the log says what to do about it", "disk vault failed" in gw.log() and "restart" in gw.log(), gw.log())
+    gw.stop()
 finish()
