@@ -139,7 +139,7 @@ def farewell():
     bystander.over.set()
     bystander.join(5)
     check(AREA, f"the other session wrote and read all the time ({bystander.rounds} rounds)", bystander.error is None and bystander.rounds > 100, bystander.error)
-    check(AREA, "no session was ended by a signal, and the gateway is well", "was ended by signal" not in gw.log() and wait_for(lambda: gw.command("status").returncode == 0), gw.log())
+    check(AREA, "no session was ended by a signal, and the gateway is well", "was ended by signal" not in gw.log() and wait_for(gw.is_well), gw.log())
     check(AREA, "nothing is left of all these sessions", wait_for(lambda: len(gw.sessions()) <= 1), gw.sessions())
     check(AREA, "the gateway stops cleanly after all this", gw.stop() == 0, gw.log())
     finish()

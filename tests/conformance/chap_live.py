@@ -276,6 +276,6 @@ if shutil.which("qemu-img"):
 else:
     skip(AREA, "qemu-img reads a disk by one-way CHAP", "no qemu-img")
 
-check(AREA, "no process was ended by a signal, and the gateway is well", "was ended by signal" not in gw.log() and gw.status()["well"], gw.log())
+check(AREA, "no process was ended by a signal, and the gateway is well", "was ended by signal" not in gw.log() and gw.is_well(), gw.log())
 check(AREA, "the gateway stops cleanly", gw.stop() == 0, gw.log())
 finish()

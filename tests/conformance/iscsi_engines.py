@@ -248,5 +248,5 @@ for io in ("uring", "threads"):
     random_data(gw, io, [0, 1, 2] if loop.path else [0, 1])
     large(gw, io)
     queued(gw, io)
-    check(AREA, f"io: {io}: the gateway is well, and stops cleanly", "was ended by signal" not in gw.log() and gw.status()["well"] and gw.stop() == 0, gw.log())
+    check(AREA, f"io: {io}: the gateway is well, and stops cleanly", "was ended by signal" not in gw.log() and gw.is_well() and gw.stop() == 0, gw.log())
 finish()

@@ -157,6 +157,6 @@ with Initiator(gw.port, isid=isid).login() as old, Initiator(gw.port, isid=b"\x8
             lambda: [s["initiator"] for s in gw.sessions()] == [CLIENT] * 2) and new.nop() == b"ping", gw.sessions())
         new.logout()
     other.logout()
-check(AREA, "no session was ended by a signal, and the gateway is well", "was ended by signal" not in gw.log() and wait_for(lambda: gw.status()["well"]), gw.log())
+check(AREA, "no session was ended by a signal, and the gateway is well", "was ended by signal" not in gw.log() and wait_for(gw.is_well), gw.log())
 check(AREA, "the gateway stops cleanly", gw.stop() == 0, gw.log())
 finish()

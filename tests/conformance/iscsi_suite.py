@@ -16,5 +16,5 @@ for family in FAMILIES:
     match = re.search(r"^\s*tests\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)", out, re.M)
     ran, bad = (int(match[2]), int(match[4])) if match else (0, -1)
     check("iscsi", f"iscsi-test-cu {scope}.{family} has no failure ({ran} tests)", ran > 0 and bad == 0, out[-4000:])
-check("iscsi", "the gateway is well after the suite", gw.status()["well"], gw.log())
+check("iscsi", "the gateway is well after the suite", gw.is_well(), gw.log())
 finish()

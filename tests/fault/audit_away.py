@@ -126,5 +126,5 @@ if fine:
     check(AREA, "P4: nothing but GOOD and BUSY is answered meanwhile", all(r[0] <= {0, BUSY} for r in results.values()) and any(BUSY in r[0] for r in results.values()), results)
     check(AREA, "P4: NOPs are answered meanwhile", all(r[1] > 5 for r in results.values()), results)
     check(AREA, "P4: every acknowledged write is there", not any(r[2] for r in results.values()), results)
-check(AREA, "the gateway is well again", wait_for(lambda: gw.command("status").returncode == 0), gw.command("status").stdout)
+check(AREA, "the gateway is well again", wait_for(gw.is_well), gw.command("status").stdout)
 finish()

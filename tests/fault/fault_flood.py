@@ -122,5 +122,5 @@ with Initiator(gw.port).login(target=None) as i:
     pdu = i.receive()
     check(AREA, "P1: discovery lists what this initiator may enter, at the address that it reached",
           pdu.data == f"TargetName={TARGET}\0TargetAddress=127.0.0.1:{gw.port},1\0".encode(), pdu.data)
-check(AREA, "the gateway is well after all of it", wait_for(lambda: gw.command("status").returncode == 0), gw.log())
+check(AREA, "the gateway is well after all of it", wait_for(gw.is_well), gw.log())
 finish()

@@ -84,7 +84,7 @@ for helper in ("authenticator", "auditor", "firewall"):
     check("audit", f"the death of the {helper} is in the audit log",
           wait_for(lambda: any(helper in e.get("detail", "") and e.get("reason") == "died" for e in gw.audit("--op", "helper"))), gw.audit("--op", "helper"))
     with Initiator(gw.port, isid=b"\x80\0\0\0\0\x77") as i:
-        check(AREA, f"P4: a fresh login works after the {helper} came back", wait_for(lambda: gw.status()["well"]) and i.login() is not None and i.nop() == b"ping")
+        check(AREA, f"P4: a fresh login works after the {helper} came back", wait_for(gw.is_well) and i.login() is not None and i.nop() == b"ping")
         i.logout()
 
 # --- the monitor: everything ends with it, and comes back ----------------------------------------------------------

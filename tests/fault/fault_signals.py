@@ -48,7 +48,10 @@ def children(pid):
 def holdings():
     """Descriptors of the processes that stay, children, sessions; what is left is compared with it."""
     pids = {"monitor": gw.process.pid, **{name: gw.helper_pid(name) for name in ("authenticator", "auditor", "firewall")}}
-    held = {name: len(os.listdir(f"/proc/{pid}/fd")) for name, pid in pids.items() if pid}
+    try:  # not dumpable: an ordinary user may not look, not even at his own
+        held = {name: len(os.listdir(f"/proc/{pid}/fd")) for name, pid in pids.items() if pid}
+    except PermissionError:
+        held = {}
     return {**held, "children": len(children(gw.process.pid)), "sessions": len(gw.sessions())}
 
 
@@ -95,10 +98,10 @@ os.kill(pid, signal.SIGSTOP)
 start = time.monotonic()
 ends = at_once(5, source="127.0.0.9")  # of its own: the audit log lists 20 refusals of a source in a minute
 took = time.monotonic() - start
-check(AREA, f"P4: while the authenticator stands still, logins end with the login timer ({took:.1f} s)", "in" not in ends and 1 < took < 6, ends)
+check(AREA, f"P4: while the authenticator stands still, logins end with the login timer ({took:.1f} s)", set(ends) <= {"0301h", "closed"} and 1 < took < 6, ends)
 check(AREA, "P4: and who is in goes on", other.nop() == b"ping" and other.write(600, data)[0] == GOOD)
-check("audit", "such a login is in the audit log as login-timeout",
-      wait_for(lambda: any(e["reason"] == "login-timeout" and e["peer_ip"] == "127.0.0.9" for e in gw.audit("--op", "refusal"))), gw.audit("--op", "refusal")[-5:])
+check("audit", "such a login is in the audit log as unavailable: it is our failure, not the initiator's",
+      wait_for(lambda: any(e["reason"] == "unavailable" and e["peer_ip"] == "127.0.0.9" for e in gw.audit("--op", "refusal"))), gw.audit("--op", "refusal")[-5:])
 os.kill(pid, signal.SIGCONT)
 check(AREA, "P4: when it goes on, logins succeed", wait_for(lambda: attempt() == "in"), gw.log())
 
@@ -148,6 +151,6 @@ check(AREA, "P4: no session was disturbed by all this", other.nop() == b"ping" a
 other.logout()
 other.close()
 check(AREA, "P6: nothing is left of all this", wait_for(lambda: holdings() == before), (before, holdings()))
-check(AREA, "no session was ended by a signal, and the gateway is well", "was ended by signal" not in gw.log() and wait_for(lambda: gw.status()["well"]), gw.log())
+check(AREA, "no session was ended by a signal, and the gateway is well", "was ended by signal" not in gw.log() and wait_for(gw.is_well), gw.log())
 check(AREA, "the gateway stops cleanly after all this", gw.stop() == 0, gw.log())
 finish()
