@@ -182,6 +182,9 @@ static void test_row(void **state)
 	assert_string_equal(d.verdicts[at].reason, row->reason);
 	assert_int_equal(d.verdicts[at].line, row->line);
 	assert_true(strlen(d.verdicts[at].text) > 10);
+	if (claim.portal < policy->portal_count)
+		assert_int_equal(policy_opens_portal(policy, claim.portal, &claim.from),
+				 d.verdicts[LAYER_FIREWALL].allowed);
 }
 
 /* --- discovery lists what a login would be allowed to enter ------------------------------- */
