@@ -29,7 +29,7 @@ static int disk_begin(struct monitor *m, struct monitor_disk *d, const struct po
 	d->disk.claim_fd = -1;
 	r = disk_claim(&spec, &d->disk, why, sizeof why);
 	if (r < 0) {
-		log_error("%s:%u: disk %s: %s", m->policy_path, p->line, p->name, why);
+		log_error("%s:%u: %s", m->policy_path, p->line, why);
 		return r;
 	}
 	m->largest_disk = MAX(m->largest_disk, d->disk.size_bytes);
