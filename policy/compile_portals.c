@@ -8,14 +8,28 @@ struct listen_row {
 	const struct node *node;
 };
 
+/* 0; -EINVAL: no address with a port; -EADDRNOTAVAIL: a link-local one, which many links have. */
+static int endpoint_read(const struct node *n, struct endpoint *ret)
+{
+	if (n->bad || endpoint_parse(n->text, ret) < 0)
+		return -EINVAL;
+	return ip_is_link_local(&ret->ip) && ret->ip.scope == 0 ? -EADDRNOTAVAIL : 0;
+}
+
 static bool endpoint_compile(struct compiler *c, const struct node *n, struct endpoint *ret)
 {
-	if (n->bad)
-		return false;
-	if (endpoint_parse(n->text, ret) == 0)
-		return true;
-	diagnose_error(c->d, n->at, "\"%s\" is no address with a port", shown_text(n->text).text);
-	diagnose_hint(c->d, "write it like \"192.0.2.1:3260\" or \"[2001:db8::1]:3260\"");
+	int r = endpoint_read(n, ret);
+
+	if (r == 0 || n->bad)
+		return r == 0;
+	if (r == -EADDRNOTAVAIL) {
+		diagnose_error(c->d, n->at, "%s is on every link: which one?", n->text);
+		diagnose_hint(c->d, "name the interface: \"[fe80::1%%eth0]:3260\"");
+	} else {
+		diagnose_error(c->d, n->at, "\"%s\" is no address with a port",
+			       shown_text(n->text).text);
+		diagnose_hint(c->d, "write it like \"192.0.2.1:3260\" or \"[2001:db8::1]:3260\"");
+	}
 	return false;
 }
 
@@ -135,7 +149,7 @@ static void listen_check(struct compiler *c, const struct node *portals)
 		for (const struct node *e = node_first(listen); e && p->listen; e = e->next) {
 			struct endpoint unused;
 
-			if (!e->bad && endpoint_parse(e->text, &unused) == 0)
+			if (endpoint_read(e, &unused) == 0)
 				rows[count++] = (struct listen_row){&p->listen[at++], e};
 		}
 	}

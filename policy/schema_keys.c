@@ -131,7 +131,7 @@ const struct schema_key schema_keys[] = {
 	 .help = "CHAP digests that may be used"},
 	{SECTION_AUTH, "bans", TYPE_MAP, false, SECTION_BANS, .example = "{after: 5}",
 	 .help = "for addresses that fail"},
-	{SECTION_BANS, "after", TYPE_NUMBER, .least = 1, .most = 1000, .value = "5", .example = "5",
+	{SECTION_BANS, "after", TYPE_NUMBER, .least = 1, .most = 32, .value = "5", .example = "5",
 	 .help = "failures"},
 	{SECTION_BANS, "within", TYPE_DURATION, .least = 1000, .most = 86400000, .value = "10m",
 	 .example = "10m", .help = "in which they count together"},

@@ -218,6 +218,11 @@ bool ip_is_any(const struct ip *ip)
 	return (ip->version == 4 || ip->version == 6) && !bits_beyond(ip, 0);
 }
 
+bool ip_is_link_local(const struct ip *ip)
+{
+	return ip->version == 6 && bytes_are_link_local(ip->bytes);
+}
+
 bool network_contains(const struct network *network, const struct ip *ip)
 {
 	unsigned whole = network->prefix / 8, rest = network->prefix % 8;

@@ -37,6 +37,7 @@ const char *network_format(const struct network *network, char ret[ADDRESS_TEXT]
 bool ip_equal(const struct ip *a, const struct ip *b);
 bool ip_is_loopback(const struct ip *ip);
 bool ip_is_any(const struct ip *ip);
+bool ip_is_link_local(const struct ip *ip); /* IPv6: means nothing without its scope */
 bool network_contains(const struct network *network, const struct ip *ip);
 /* Whom bans and counts are about: the address (IPv4), its /64 (IPv6). */
 struct network ip_source_block(const struct ip *ip);
