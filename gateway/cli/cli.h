@@ -55,8 +55,7 @@ int cli_usage(const struct cli *cli, const char *fmt, ...) PRINTF_LIKE(2, 3);
 int cli_cannot(const struct cli *cli, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Colour: only when f is a terminal and NO_COLOR is not set. */
 bool cli_colour(FILE *f);
-/* The nearest of `names` (count entries of `stride` octets apart, each a const char *) within two
- * edits, unique; or NULL. */
+/* The one of `names` that may have been meant (policy/nearest.h), or NULL. */
 const char *cli_nearest(const char *word, const char *const *names, size_t count);
 
 extern const struct subcommand cli_run, cli_status, cli_sessions, cli_check, cli_plan, cli_explain,

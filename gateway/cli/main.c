@@ -10,6 +10,7 @@
 #include "gateway/base/state.h"
 #include "gateway/cli/cli.h"
 #include "policy/firewall.h"
+#include "policy/nearest.h"
 
 static const struct subcommand *const commands[] = {
 	&cli_run,    &cli_check,    &cli_plan,	 &cli_explain,
@@ -107,45 +108,13 @@ bool cli_colour(FILE *f)
 	return getenv("NO_COLOR") == NULL && isatty(fileno(f)) == 1;
 }
 
-/* Levenshtein's distance, given up beyond 2. */
-static size_t distance(const char *a, const char *b)
-{
-	size_t la = strlen(a), lb = strlen(b), row[64];
-
-	if (la >= 63 || lb >= 63)
-		return SIZE_MAX;
-	for (size_t k = 0; k <= lb; k++)
-		row[k] = k;
-	for (size_t j = 1; j <= la; j++) {
-		size_t diagonal = row[0];
-
-		row[0] = j;
-		for (size_t k = 1; k <= lb; k++) {
-			size_t change = diagonal + (a[j - 1] != b[k - 1]);
-
-			diagonal = row[k];
-			row[k] = MIN(change, MIN(row[k], row[k - 1]) + 1);
-		}
-	}
-	return row[lb];
-}
-
 const char *cli_nearest(const char *word, const char *const *names, size_t count)
 {
-	const char *best = NULL;
-	size_t least = 3;
+	struct nearest n = nearest_to(word);
 
-	for (size_t k = 0; k < count; k++) {
-		size_t d = distance(word, names[k]);
-
-		if (d == least)
-			best = NULL;
-		if (d < least) {
-			least = d;
-			best = names[k];
-		}
-	}
-	return best;
+	for (size_t k = 0; k < count; k++)
+		nearest_offer(&n, names[k]);
+	return nearest_found(&n);
 }
 
 static int unknown_option(const struct cli *cli, const char *name)
