@@ -28,8 +28,9 @@ chmod 0644 "$unit"
 [ -n "$1" ] || cat <<TEXT
 Installed below $prefix. To serve, as root:
   systemd-sysusers                       # makes the users sallyport and sallyport-net
-  \$EDITOR /etc/sallyport/policy.yaml     # begin with one of $prefix/share/doc/sallyport/examples
+  install -d -o sallyport -g sallyport /srv/sallyport    # disks that are files
   sallyport secret generate NAME         # for each name that the policy has under chap:
+  \$EDITOR /etc/sallyport/policy.yaml     # begin with one of $prefix/share/doc/sallyport/examples
   sallyport check /etc/sallyport/policy.yaml
   systemctl daemon-reload && systemctl enable --now sallyport
 TEXT

@@ -58,14 +58,14 @@ def check_unit():
     unit = (ROOT / "deploy/sallyport.service").read_text()
     lines = unit.splitlines()
     wanted = ("Type=notify", "User=sallyport", "AmbientCapabilities=CAP_NET_ADMIN",
-              "CapabilityBoundingSet=CAP_NET_ADMIN", "StateDirectory=sallyport", "StateDirectoryMode=0700",
+              "CapabilityBoundingSet=CAP_NET_ADMIN", "StateDirectory=sallyport", "StateDirectoryMode=0710",
               "NoNewPrivileges=yes", "ProtectSystem=strict", "MemoryDenyWriteExecute=yes", "UMask=0077")
     missing = [line for line in wanted if line not in lines]
     tell("the unit starts without root, with the firewall's capability alone", ", ".join(missing))
 
 
 def check_deps():
-    done = run("sh", "deploy/install-deps.sh", "nonsense")
+    done = run("deploy/install-deps.sh", "nonsense")  # as the README types it
     tell("install-deps.sh says what it takes", "" if done.returncode == 2 and "build or test" in done.stdout
          else done.stdout)
 
