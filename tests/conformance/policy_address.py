@@ -48,7 +48,7 @@ for source, want, sentence in (
         ("127.8.1.7", 0x0201, "P1: another initiator's address is refused at login, with the right secret")):
     got = attempt(source)
     check(AREA, sentence, got == want, (got, gw.log()))
-    found = wait_for(lambda: [e for e in gw.audit("--op", "refusal") if e.get("peer_ip") == source])
+    found = wait_for(lambda: [e for e in gw.audit("--denied") if e.get("peer_ip") == source])
     check("audit", f"the refusal of {source} is in the audit log with its reason",
           found and {e.get("reason") for e in found} == {"wrong-address"}, gw.audit())
 check(AREA, "the gateway stops cleanly", gw.stop() == 0, gw.log())
