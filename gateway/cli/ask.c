@@ -18,6 +18,7 @@ static int control_connect(const char *state_path)
 	if (folder < 0 || fd < 0)
 		return -errno;
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait); /* connect, too */
 	(void)snprintf(sa.sun_path, sizeof sa.sun_path, "/proc/self/fd/%d/control", folder);
 	if (connect(fd, (struct sockaddr *)&sa, sizeof sa) < 0)
 		return -errno;

@@ -7,21 +7,27 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include "gateway/base/bytes.h"
+#include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/monitor/monitor.h"
 
 #define CONTROL_NAME "control"
 #define REQUEST_MAX  256
 #define CLIENTS_MAX  16
+#define CLIENT_MS    5000 /* for a client to ask and to take its answer */
+#define KICK_S	     2	  /* for an initiator to log out, before its session is ended */
 
 struct client {
 	struct watch watch;
+	struct timer timer;
+	struct client *next; /* younger */
 	struct monitor *m;
 	char *text; /* the answer, on its way */
 	size_t at, len;
 };
 
-static unsigned clients;
+/* Oldest first. */
+static struct client *clients;
 
 static json_t *answer_error(const char *text)
 {
@@ -40,9 +46,14 @@ static json_t *do_sessions(struct monitor *m, const char *argument)
 	return sessions_json(m);
 }
 
+static void on_kick_too_long(struct timer *t)
+{
+	connection_kill(CONTAINER_OF(t, struct connection, timer), "kicked-by-an-operator");
+}
+
 static json_t *do_kick(struct monitor *m, const char *argument)
 {
-	struct session_logout logout = {.seconds = 2};
+	struct session_logout logout = {.seconds = KICK_S};
 	struct connection *c;
 	uint64_t id;
 
@@ -53,6 +64,7 @@ static json_t *do_kick(struct monitor *m, const char *argument)
 		return answer_error("there is no such session: see sallyport sessions");
 	(void)string_copy(c->ended, sizeof c->ended, "kicked-by-an-operator");
 	connection_send(c, SESSION_LOGOUT, &logout, sizeof logout, -1);
+	connection_timer(c, (KICK_S + 1) * 1000, on_kick_too_long);
 	return json_pack("{s:I}", "asked_to_log_out", (json_int_t)id);
 }
 
@@ -109,11 +121,35 @@ static json_t *answer(struct monitor *m, int fd, char *line)
 
 static void client_end(struct client *cl)
 {
+	struct client **place = &clients;
+
+	while (*place != cl)
+		place = &(*place)->next;
+	*place = cl->next;
+	loop_timer_clear(cl->m->loop, &cl->timer);
 	loop_unwatch(cl->m->loop, &cl->watch);
 	fd_close(&cl->watch.fd);
 	free(cl->text);
 	free(cl);
-	clients--;
+}
+
+static void on_client_too_long(struct timer *t)
+{
+	client_end(CONTAINER_OF(t, struct client, timer));
+}
+
+/* The new one at the end of the list; the oldest gives way, so that nobody who only connects keeps
+ * others out. */
+static void client_add(struct client *cl)
+{
+	struct client **place = &clients;
+	unsigned count = 0;
+
+	for (; *place != NULL; place = &(*place)->next)
+		count++;
+	*place = cl;
+	if (count >= CLIENTS_MAX)
+		client_end(clients);
 }
 
 /* As much of the answer as the socket takes now; the rest when it is writable again. */
@@ -166,13 +202,15 @@ static void on_control(struct watch *w, uint32_t ready)
 	(void)ready;
 	if (fd < 0)
 		return;
-	cl = clients < CLIENTS_MAX ? calloc(1, sizeof *cl) : NULL;
+	cl = calloc(1, sizeof *cl);
 	if (cl == NULL) {
 		fd_close(&fd);
 		return;
 	}
-	clients++;
+	client_add(cl);
 	cl->m = m;
+	cl->timer.run = on_client_too_long;
+	loop_timer_set(m->loop, &cl->timer, clock_ms() + CLIENT_MS);
 	cl->watch = (struct watch){.fd = fd, .events = EPOLLIN, .run = on_client};
 	if (loop_watch(m->loop, &cl->watch) < 0)
 		client_end(cl);

@@ -253,7 +253,7 @@ static int grant_luns(struct connection *c)
 	struct policy_access access;
 	int count = 0, r;
 
-	for (size_t k = 0; k < c->target->lun_count; k++) {
+	for (size_t k = 0; c->target != NULL && k < c->target->lun_count; k++) {
 		if (!access_of(c, c->target->luns[k].lun, &access))
 			continue;
 		if ((r = grant_lun(c, &c->target->luns[k], &access)) < 0)

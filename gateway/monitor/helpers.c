@@ -48,21 +48,18 @@ const char *helper_name(enum helper_kind kind)
 	return kinds[kind].name;
 }
 
-int helper_send(struct helper *h, uint32_t type, const void *body, size_t size, int fd)
+int helper_sent(struct helper *h, int r)
 {
-	return helper_send_fds(h, type, body, size, &fd, fd >= 0 ? 1 : 0);
-}
-
-int helper_send_fds(struct helper *h, uint32_t type, const void *body, size_t size, const int *fds,
-		    size_t n)
-{
-	int r = -EPIPE;
-
-	if (h->pid != 0)
-		r = channel_send(&h->channel, type, body, size, fds, n);
-	if (r == -EAGAIN) /* its row's room() is called when it has taken some */
+	if (r == -EAGAIN)
 		IGNORE_RESULT(loop_change(h->m->loop, &h->messages, EPOLLIN | EPOLLOUT));
 	return r;
+}
+
+int helper_send(struct helper *h, uint32_t type, const void *body, size_t size, int fd)
+{
+	if (h->pid == 0)
+		return -EPIPE;
+	return helper_sent(h, channel_send(&h->channel, type, body, size, &fd, fd >= 0 ? 1 : 0));
 }
 
 /* --- what each is told at its start, and says --------------------------------------------------

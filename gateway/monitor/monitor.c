@@ -105,8 +105,11 @@ static int policy_begin(struct monitor *m)
 					 .colour = cli_colour(stderr),
 					 .secret_known = secret_known,
 					 .arg = m};
+	int r;
 
-	return policy_load(m->policy_path, &options, &m->policy);
+	r = policy_load(m->policy_path, &options, &m->policy);
+	m->policy_refused = r == -EINVAL;
+	return r;
 }
 
 /* Descriptors for every session: one that runs out of them in the midst of a grant would harm more
@@ -374,7 +377,7 @@ int monitor_run(const struct monitor_options *options)
 	if (r == 0)
 		r = loop_run(m.loop);
 	if (r < 0)
-		m.exit_status = r == -EINVAL && m.policy == NULL ? EXIT_NO : EXIT_CANNOT;
+		m.exit_status = m.policy_refused ? EXIT_NO : EXIT_CANNOT;
 	end(&m);
 	return m.exit_status;
 }

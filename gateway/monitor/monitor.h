@@ -157,6 +157,7 @@ struct monitor {
 	bool left_behind;  /* stopping: what is still there is not waited for */
 	bool helpers_told; /* stopping: to end */
 	size_t stop_step;
+	bool policy_refused;
 	int exit_status;
 };
 
@@ -172,8 +173,8 @@ void monitor_stop(struct monitor *m, int exit_status);
 /* helpers.c */
 int helpers_start(struct monitor *m) MUST_CHECK;
 int helper_send(struct helper *h, uint32_t type, const void *body, size_t size, int fd);
-int helper_send_fds(struct helper *h, uint32_t type, const void *body, size_t size, const int *fds,
-		    size_t n);
+/* What channel_send() to it said; when it was full, its row's room() is called later. */
+int helper_sent(struct helper *h, int r);
 void helper_drain(struct helper *h); /* takes its waiting messages */
 void helpers_stop(struct monitor *m);
 void helpers_kill(struct monitor *m);

@@ -49,9 +49,10 @@ int ring_attach(struct connection *c)
 	fds[0] = c->ring_fd;
 	fds[1] = c->page_fd;
 	fds[2] = pair[1];
-	r = auditor->ready ? helper_send_fds(auditor, AUDITOR_ATTACH, &info, sizeof info, fds,
-					     ARRAY_LEN(fds))
-			   : -EPIPE;
+	r = -EPIPE;
+	if (auditor->ready)
+		r = helper_sent(auditor, channel_send(&auditor->channel, AUDITOR_ATTACH, &info,
+						      sizeof info, fds, ARRAY_LEN(fds)));
 	fd_close(&pair[1]);
 	if (r == 0) {
 		c->attached = true;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include "auth/auth.h"
 #include "gateway/base/clock.h"
+#include "gateway/base/log.h"
 #include "gateway/base/sandbox.h"
 #include "gateway/monitor/monitor.h"
 
@@ -11,6 +12,15 @@ static void add_problem(json_t *problems, const char *what, const char *why)
 
 	(void)snprintf(text, sizeof text, "%s: %s", what, why);
 	json_array_append_new(problems, json_string(text));
+}
+
+static bool came_in_at(const struct connection *c, const struct listener *l)
+{
+	const struct endpoint *at = &l->endpoint;
+
+	return c->portal == l->portal && c->local.port == at->port &&
+	       c->local.ip.version == at->ip.version &&
+	       (ip_is_any(&at->ip) || ip_equal(&c->local.ip, &at->ip));
 }
 
 static json_t *portals_json(const struct monitor *m)
@@ -24,8 +34,7 @@ static json_t *portals_json(const struct monitor *m)
 
 		for (uint32_t c = 0; c < m->connection_max; c++)
 			sessions += m->connections[c].state == CONN_GRANTED &&
-				    m->connections[c].portal == l->portal &&
-				    m->connections[c].local.port == l->endpoint.port;
+				    came_in_at(&m->connections[c], l);
 		json_array_append_new(list,
 				      json_pack("{s:s,s:s,s:s,s:i}", "portal",
 						m->policy->portals[l->portal].name, "listens",
@@ -73,7 +82,10 @@ static json_t *helpers_json(const struct monitor *m, json_t *problems)
 								   sizeof missing)
 						 : ""));
 		if (!off && !h->ready)
-			add_problem(problems, helper_name(k), "not running");
+			add_problem(problems, helper_name(k),
+				    h->why[0]	  ? h->why
+				    : h->pid != 0 ? "not ready yet"
+						  : "not running");
 		else if (!off && h->why[0] != '\0')
 			add_problem(problems, helper_name(k), h->why);
 	}
@@ -122,10 +134,12 @@ static json_t *session_json(const struct connection *c)
 		[CONN_PERMITTED] = "login", [CONN_ENTERING] = "login",	[CONN_GRANTED] = "granted",
 		[CONN_ENDING] = "ending",
 	};
-	char peer[ADDRESS_TEXT];
+	char peer[ADDRESS_TEXT], user[256];
 
+	/* The user is what the peer said until it is granted: JSON takes UTF-8 alone. */
+	(void)text_escape(c->user, strlen(c->user), user, sizeof user);
 	return json_pack("{s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:b,s:i}", "session", (json_int_t)c->id,
-			 "state", states[c->state], "initiator", c->initiator_name, "user", c->user,
+			 "state", states[c->state], "initiator", c->initiator_name, "user", user,
 			 "peer", endpoint_format(&c->peer, peer), "target",
 			 c->claim.discovery ? "(discovery)" : c->target_name, "portal",
 			 c->m->policy->portals[c->portal].name, "up_s",
