@@ -83,6 +83,8 @@ static int list_again(struct trail *t)
 
 	if (e < 0)
 		return e;
+	if (list.count == 0 && t->fd >= 0) /* all were removed under us: this one is read on */
+		return 0;
 	segment_list_free(&t->list);
 	t->list = list;
 	for (t->at = 0; t->at + 1 < list.count && list.numbers[t->at] < number;)

@@ -59,8 +59,9 @@ void disk_failed(struct monitor *m, struct monitor_disk *d, int error, const cha
 	} rows[] = {
 		{-ENODATA, "shrank", "is smaller than it was: restore its size"},
 		{-ESTALE, "vanished", "was deleted or replaced: put the file back and restart"},
-		{0, "failed",
+		{-EIO, "failed",
 		 "failed: what was written last may be lost: check it, then restart the gateway"},
+		{0, "failed", "failed"},
 	};
 	size_t k = 0;
 

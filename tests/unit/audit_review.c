@@ -440,6 +440,39 @@ static void check_run(void **state)
 		fail_msg("exit status %d, and:\n%s", status, out);
 }
 
+static void ignore(void *arg, bool damage, const char *text)
+{
+	(void)arg;
+	(void)damage;
+	(void)text;
+}
+
+/* Somebody empties the folder under a reader that stands before an incomplete record. */
+static void folder_emptied(void **state)
+{
+	static struct trail_record record;
+	char name[SEGMENT_NAME_SIZE];
+	uint64_t records = 0, offset;
+	struct trail *trail;
+	struct place p;
+	int fd;
+
+	(void)state;
+	place_open(&p);
+	fd = openat(p.fd, segment_name(3, name), O_WRONLY | O_APPEND | O_CLOEXEC);
+	assert_int_equal(write(fd, (uint8_t[]){FRAME_MARKER, FRAME_COMMAND}, 2), 2);
+	close(fd);
+	assert_int_equal(trail_open(&trail, p.fd, 0, ignore, NULL), 0);
+	while (records < 9 && trail_next(trail, &record) == 1)
+		records++;
+	for (uint64_t i = 1; i <= 3; i++)
+		assert_int_equal(unlinkat(p.fd, segment_name(i, name), 0), 0);
+	assert_int_equal(trail_next(trail, &record), 0);
+	assert_string_equal(trail_torn(trail, &offset), segment_name(3, name));
+	trail_close(trail);
+	place_close(&p);
+}
+
 static void no_log(void **state)
 {
 	struct place p = {.state = "/nonexistent"};
@@ -467,5 +500,7 @@ int main(void)
 	tests_add(&t, "outcomes say what became of a command", prints_outcomes, NULL);
 	tests_add(&t, "JSON is valid whatever names hold, and has all 64 bits", prints_json, NULL);
 	tests_add(&t, "without a log it says where it looked and what to do", no_log, NULL);
+	tests_add(&t, "segments that are removed while they are read harm nobody", folder_emptied,
+		  NULL);
 	return tests_run(&t, "audit_review");
 }
