@@ -86,8 +86,7 @@ static int key_check(int fd, const struct key_place *place, const struct why *wh
 
 static int key_open_at(const struct key_place *place, const struct why *why)
 {
-	OWNED_FD
-	fd = open(place->path, READ_FLAGS & ~(place->credential ? O_NOFOLLOW : 0));
+	OWNED_FD fd = open(place->path, READ_FLAGS & ~(place->credential ? O_NOFOLLOW : 0));
 	int r;
 
 	if (fd < 0)
@@ -138,8 +137,7 @@ static int key_folder_open(const struct key_place *place)
 	const char *slash = strrchr(place->path, '/');
 	size_t len = slash ? (size_t)(slash - place->path) : 0;
 	bool made;
-	OWNED_FD
-	fd = -1;
+	OWNED_FD fd = -1;
 
 	memcpy(folder, place->path, len);
 	folder[len] = '\0';
@@ -159,8 +157,7 @@ static int key_make(const struct key_place *place, const struct why *why)
 {
 	OWNED_FD
 	folder = key_folder_open(place);
-	OWNED_FD
-	fd = -1;
+	OWNED_FD fd = -1;
 	int r = folder;
 
 	if (r >= 0) {
@@ -191,8 +188,7 @@ int store_key_ensure(const char *state_path, int state_fd, char *ret_why, size_t
 	const struct why why = {ret_why, why_size};
 	OWNED_FD
 	lock = store_lock(state_fd, ret_why, why_size);
-	OWNED_FD
-	fd = -1;
+	OWNED_FD fd = -1;
 	struct key_place place;
 	int r;
 
@@ -265,8 +261,7 @@ static int damaged(const struct why *why, int error)
 int store_list_load(int state_fd, struct store_list *ret_list, char *ret_why, size_t why_size)
 {
 	const struct why why = {ret_why, why_size};
-	OWNED_FD
-	fd = store_open(state_fd, ret_why, why_size);
+	OWNED_FD fd = store_open(state_fd, ret_why, why_size);
 	OWNED_FREE char *bytes = NULL;
 	size_t len;
 	int r;
@@ -304,8 +299,7 @@ int store_load(struct store *s, int store_fd, const uint8_t key[STORE_KEY_SIZE],
 int store_lock(int state_fd, char *ret_why, size_t why_size)
 {
 	const struct why why = {ret_why, why_size};
-	OWNED_FD
-	fd = openat(state_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	OWNED_FD fd = openat(state_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int r;
 
 	if (fd < 0)
@@ -324,8 +318,7 @@ int store_lock(int state_fd, char *ret_why, size_t why_size)
  * them. By descriptor, and only a file that we just made: its folder is that user's. */
 static int owner_follow(int state_fd)
 {
-	OWNED_FD
-	fd = openat(state_fd, STORE_FILE, READ_FLAGS);
+	OWNED_FD fd = openat(state_fd, STORE_FILE, READ_FLAGS);
 	struct stat folder, file;
 
 	if (fd < 0 || fstat(state_fd, &folder) < 0 || fstat(fd, &file) < 0)

@@ -38,9 +38,9 @@ enum engine_kind { ENGINE_INVALID, ENGINE_AUTO, ENGINE_URING, ENGINE_THREADS };
 
 struct engine;
 
-/* Before the sandbox closes. `lifeline` is the write end of a pipe that must stay open as long as
- * any I/O of this engine can still reach a disk: io_uring keeps it among its registered files, the
- * threads keep the descriptor itself. Taken over on success. `depth`: requests at once.
+/* Before the sandbox closes. `lifeline` is an end of a pipe or socket that must stay open as long
+ * as any I/O of this engine can still reach a disk: io_uring keeps it among its registered files,
+ * the threads keep the descriptor itself. Taken over on success. `depth`: requests at once.
  * ENGINE_AUTO: io_uring where it is there and can be restricted, else threads.
  *
  * What an engine asks of the kernel afterwards, through everything declared here: close, fstat, and

@@ -82,8 +82,7 @@ int fd_write_all(int fd, const void *bytes, size_t len)
 
 int memfd_sealed(const char *name, const void *bytes, size_t len)
 {
-	OWNED_FD
-	fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	OWNED_FD fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	int r;
 
 	if (fd < 0)
@@ -97,8 +96,7 @@ int memfd_sealed(const char *name, const void *bytes, size_t len)
 
 int memfd_shared(const char *name, size_t size)
 {
-	OWNED_FD
-	fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	OWNED_FD fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0)
 		return -errno;
@@ -138,8 +136,7 @@ static int temporary_open(int folder_fd, const char *name)
 static int temporary_fill(int folder_fd, const char *name, const void *bytes, size_t len,
 			  mode_t mode)
 {
-	OWNED_FD
-	fd = temporary_open(folder_fd, name);
+	OWNED_FD fd = temporary_open(folder_fd, name);
 	int r;
 
 	if (fd < 0)

@@ -26,8 +26,7 @@
 
 static int program_open(int folder, const char *path)
 {
-	OWNED_FD
-	fd = openat(folder, path, O_PATH | O_CLOEXEC);
+	OWNED_FD fd = openat(folder, path, O_PATH | O_CLOEXEC);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)

@@ -55,8 +55,7 @@ static int state_refuse(const char *path, const char *why, int error, char *ret_
 
 int state_open(const char *path, bool make, char *ret_why, size_t why_size)
 {
-	OWNED_FD
-	fd = -1;
+	OWNED_FD fd = -1;
 	const char *why;
 	int r;
 
@@ -83,8 +82,7 @@ int state_open(const char *path, bool make, char *ret_why, size_t why_size)
 
 int state_subfolder(int state_fd, const char *name)
 {
-	OWNED_FD
-	fd = -1;
+	OWNED_FD fd = -1;
 	const char *why = "can't be made";
 	int r = 0;
 
@@ -104,12 +102,23 @@ int state_subfolder(int state_fd, const char *name)
 
 int state_lock(int state_fd)
 {
-	OWNED_FD
-	fd = openat(state_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	OWNED_FD fd = openat(state_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 
 	if (fd < 0)
 		return -errno;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return -errno;
+	return fd_take(&fd);
+}
+
+int state_io_lock(int state_fd, bool alone)
+{
+	OWNED_FD fd = openat(state_fd, "sessions.lock", O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+			     0600);
+
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, (alone ? LOCK_EX : LOCK_SH) | LOCK_NB) < 0)
 		return -errno;
 	return fd_take(&fd);
 }

@@ -14,6 +14,10 @@ int state_subfolder(int state_fd, const char *name) MUST_CHECK;
 /* Takes the lock of the folder ("lock", flock): -EWOULDBLOCK when another gateway has it. Returns
  * the descriptor that holds it until it is closed. */
 int state_lock(int state_fd) MUST_CHECK;
+/* The lock that says that some session's I/O is not over ("sessions.lock"): each session's lifeline
+ * holds it shared, so that it outlives even the monitor; a gateway that starts must once have it
+ * alone. Returns a descriptor, or -EWOULDBLOCK. */
+int state_io_lock(int state_fd, bool alone) MUST_CHECK;
 /* Where the key that unseals the secrets is: $CREDENTIALS_DIRECTORY/sallyport.key when that is set,
  * /etc/sallyport/key for STATE_DEFAULT, "DIR.key" beside another folder. */
 int state_key_path(const char *state_path, char *ret_path, size_t size) MUST_CHECK;

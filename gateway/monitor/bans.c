@@ -73,8 +73,7 @@ static void ban_restore(struct monitor *m, json_t *row)
 
 void bans_load(struct monitor *m)
 {
-	OWNED_FD
-	fd = openat(m->state_fd, BANS_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	OWNED_FD fd = openat(m->state_fd, BANS_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	OWNED_FREE char *text = NULL;
 	json_t *root = NULL, *row;
 	size_t len, k;

@@ -4,12 +4,14 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include "auth/auth.h"
 #include "backends/backend.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/fd.h"
 #include "gateway/base/log.h"
+#include "gateway/base/state.h"
 #include "gateway/monitor/monitor.h"
 
 #define LOGIN_GRACE_MS 2000 /* the session has the login timer; this one has the session */
@@ -163,8 +165,7 @@ static void on_login_too_long(struct timer *t)
 	connection_kill(CONTAINER_OF(t, struct connection, timer), "login-timeout");
 }
 
-/* --- what the session says
- * ------------------------------------------------------------------------ */
+/* --- what the session says --- */
 
 static void on_claim(struct connection *c, const struct message *msg)
 {
@@ -296,8 +297,7 @@ void connection_send(struct connection *c, uint32_t type, const void *body, size
 		connection_kill(c, "does-not-read");
 }
 
-/* --- its beginning
- * ---------------------------------------------------------------------------------- */
+/* --- its beginning --- */
 
 /* Both ends of everything that a session has from its start. */
 struct beginning {
@@ -313,6 +313,31 @@ static void beginning_close(struct beginning *b)
 		fd_close(fds[k]);
 }
 
+/* The lifeline: a socket pair whose far end the session's I/O keeps open. On its way to that end,
+ * and never received, is a descriptor that holds the lock of all I/O: so the lock lasts as long as
+ * the end does, even when nobody of this gateway lives. */
+static int lifeline_make(const struct monitor *m, int ret_ends[2])
+{
+	OWNED_FD lock = state_io_lock(m->state_fd, false);
+	char control[CMSG_SPACE(sizeof lock)] = {0}, octet = 0;
+	struct iovec iov = {&octet, sizeof octet};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = control,
+			     .msg_controllen = sizeof control};
+	struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
+
+	if (lock < 0)
+		return lock;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ret_ends) < 0)
+		return -errno;
+	h->cmsg_level = SOL_SOCKET;
+	h->cmsg_type = SCM_RIGHTS;
+	h->cmsg_len = CMSG_LEN(sizeof lock);
+	memcpy(CMSG_DATA(h), &lock, sizeof lock);
+	return sendmsg(ret_ends[0], &msg, MSG_NOSIGNAL) == 1 ? 0 : -EIO;
+}
+
 static int beginning_make(struct connection *c, struct beginning *b)
 {
 	struct helper *auth = &c->m->helpers[HELPER_AUTHENTICATOR];
@@ -323,8 +348,8 @@ static int beginning_make(struct connection *c, struct beginning *b)
 	if ((r = ring_make(c)) < 0 || (r = channel_pair(b->channel)) < 0 ||
 	    (r = channel_pair(b->auth)) < 0)
 		return r;
-	if (pipe2(b->lifeline, O_CLOEXEC) < 0)
-		return -errno;
+	if ((r = lifeline_make(c->m, b->lifeline)) < 0)
+		return r;
 	b->page = fd_reopen(c->page_fd, O_RDONLY);
 	if (b->page < 0)
 		return b->page;

@@ -109,8 +109,7 @@ void entry_verdict(struct connection *c, uint32_t reason, const char *user, uint
 	connection_send(c, SESSION_PERMIT, &go_on, sizeof go_on, -1);
 }
 
-/* --- session reinstatement, RFC 7143 section 6.3.5
- * --------------------------------------------------- */
+/* --- session reinstatement, RFC 7143 section 6.3.5 --- */
 
 static bool is_same_nexus(const struct connection *a, const struct connection *b)
 {
@@ -147,8 +146,7 @@ static void on_reinstate_too_long(struct timer *t)
 		     c->event_id ? "audit-away" : "older-session-still-has-io", "");
 }
 
-/* --- the grant
- * --------------------------------------------------------------------------------------- */
+/* --- the grant --- */
 
 static bool access_of(const struct connection *c, uint16_t lun, struct policy_access *ret_access)
 {
@@ -215,8 +213,7 @@ static int grant_lun(struct connection *c, const struct policy_lun *lun,
 						    : access->line,
 		.size_bytes = d->disk.size_bytes,
 	};
-	OWNED_FD
-	fd = disk_open(&d->disk, writable);
+	OWNED_FD fd = disk_open(&d->disk, writable);
 
 	if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)
 		return fd; /* nothing is wrong with the disk */
@@ -298,8 +295,7 @@ static int send_targets(struct connection *c)
 {
 	struct targets_text t = {.c = c};
 	struct claim claim;
-	OWNED_FD
-	fd = -1;
+	OWNED_FD fd = -1;
 
 	claim_of(c, &claim);
 	if (c->claim.discovery)

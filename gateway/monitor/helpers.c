@@ -145,8 +145,7 @@ static int send_accounts(struct helper *h)
 	const struct policy *p = h->m->policy;
 	struct auth_count count = {.algorithms = p->algorithms};
 	OWNED_FREE struct auth_account *list = NULL;
-	OWNED_FD
-	fd = -1;
+	OWNED_FD fd = -1;
 	size_t most = 0;
 
 	for (size_t t = 0; t < p->target_count; t++)
@@ -219,8 +218,7 @@ static void authenticator_message(struct helper *h, const struct message *msg)
 static int firewall_begin(struct helper *h)
 {
 	OWNED_FREE char *script = firewall_script(h->m->policy);
-	OWNED_FD
-	fd = -1;
+	OWNED_FD fd = -1;
 
 	if (script == NULL)
 		return -ENOMEM;

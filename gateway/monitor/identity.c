@@ -120,8 +120,7 @@ static int portals_identify(struct monitor *m, json_t *tags)
 
 static int identities_read(struct monitor *m, json_t **ret_root)
 {
-	OWNED_FD
-	fd = openat(m->state_fd, IDENTITY_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	OWNED_FD fd = openat(m->state_fd, IDENTITY_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	OWNED_FREE char *text = NULL;
 	size_t len;
 	int r;

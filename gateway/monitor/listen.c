@@ -261,8 +261,7 @@ static int listen_at(struct listener *l)
 	struct sockaddr_storage sa;
 	socklen_t len = endpoint_to_sockaddr(&l->endpoint, &sa);
 	int seconds = (int)(l->m->policy->login_timeout_ms / 1000), one = 1;
-	OWNED_FD
-	fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	OWNED_FD fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return -errno;

@@ -60,6 +60,26 @@ static int lock_wait(int state_fd)
 	return fd;
 }
 
+/* Writes of a gateway that was killed may still be on their way to a disk. */
+static int earlier_io_wait(struct monitor *m)
+{
+	uint64_t until = clock_ms() + LOCK_WAIT_MS;
+	OWNED_FD fd = state_io_lock(m->state_fd, true);
+
+	while (fd == -EWOULDBLOCK && clock_ms() < until) {
+		(void)usleep(50000);
+		fd = state_io_lock(m->state_fd, true);
+	}
+	if (fd == -EWOULDBLOCK)
+		log_error("the disks of an earlier run in %s still have writes in flight: a disk "
+			  "hangs; "
+			  "start again when it answers, or after a reboot",
+			  m->state_path);
+	else if (fd < 0)
+		log_error("%s/sessions.lock can't be locked: %s", m->state_path, strerror(-fd));
+	return MIN(fd, 0);
+}
+
 static int state_begin(struct monitor *m)
 {
 	char why[512];
@@ -76,6 +96,8 @@ static int state_begin(struct monitor *m)
 			  strerror(-m->lock_fd));
 		return m->lock_fd;
 	}
+	if ((r = earlier_io_wait(m)) < 0)
+		return r;
 	if ((r = store_key_ensure(m->state_path, m->state_fd, why, sizeof why)) < 0) {
 		log_error("%s", why);
 		return r;
@@ -145,8 +167,7 @@ static int connections_begin(struct monitor *m)
 	return m->connections ? 0 : -ENOMEM;
 }
 
-/* --- the loop
- * --------------------------------------------------------------------------------------- */
+/* --- the loop --- */
 
 static void on_tick(struct timer *t)
 {

@@ -8,8 +8,7 @@
 #define STATUS_UNAVAILABLE 0x0301
 #define TARGETS_TEXT_MAX   (1u << 20)
 
-/* --- what the core asks
- * --------------------------------------------------------------------------- */
+/* --- what the core asks --- */
 
 void host_names(void *host, const struct iscsi_names *names)
 {
@@ -72,8 +71,7 @@ void host_enter(void *host)
 	session_tell(s, SESSION_ENTER, NULL, 0);
 }
 
-/* --- the authenticator's answers
- * ------------------------------------------------------------------ */
+/* --- the authenticator's answers --- */
 
 static void accept_if_agreed(struct session *s)
 {
@@ -128,8 +126,7 @@ static void on_auth(struct watch *w, uint32_t ready)
 		refuse_unavailable(s);
 }
 
-/* --- the monitor's words
- * ---------------------------------------------------------------------------- */
+/* --- the monitor's words --- */
 
 static void on_start(struct session *s, struct message *m)
 {

@@ -27,7 +27,7 @@ enum session_message {
 };
 
 /* Descriptors that the monitor gives to the process: 3 its channel, 4 the connection, 5 its channel
- * to the authenticator, 6 the lifeline's write end, 7 the audit ring, 8 its page (read-only); the
+ * to the authenticator, 6 the lifeline's end, 7 the audit ring, 8 its page (read-only); the
  * last two are mapped before the sandbox closes, so that no descriptor can be mapped after it. */
 enum session_fd {
 	SESSION_FD_MONITOR = 3,

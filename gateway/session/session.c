@@ -51,8 +51,7 @@ void session_tell(struct session *s, uint32_t type, const void *body, size_t siz
 		_exit(0); /* the monitor is gone or does not listen: nothing can be granted */
 }
 
-/* --- the end
- * ----------------------------------------------------------------------------------------- */
+/* --- the end --- */
 
 static void report(struct session *s)
 {
@@ -124,8 +123,7 @@ static void stop_if_over(struct session *s)
 		loop_stop(s->loop);
 }
 
-/* --- a turn of the loop
- * -------------------------------------------------------------------------------- */
+/* --- a turn of the loop --- */
 
 static void on_tick(struct timer *t)
 {
@@ -207,8 +205,7 @@ static void on_lun_failed(void *host, const struct scsi_lun *lun, int error, uin
 	session_tell(s, SESSION_LUN_FAILED, &body, sizeof body);
 }
 
-/* --- the beginning
- * ---------------------------------------------------------------------------------------- */
+/* --- the beginning --- */
 
 /* All that needs a right which the sandbox takes away. */
 static int before_sandbox(struct session *s)

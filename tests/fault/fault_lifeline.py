@@ -9,7 +9,9 @@ AREA = "fault"
 SENTENCES = ["P4: a new login waits for the I/O of the session that it replaces",
              "P4: past 10 s it is answered 0301h",
              "P4: when the old write is over, the new login is granted",
-             "P4: the old write never lands on the new one"]
+             "P4: the old write never lands on the new one",
+             "P4: a gateway that was killed with a write in flight does not serve again before the write is over",
+             "P4: when it is over, it does"]
 
 
 def have_tools():
@@ -111,6 +113,17 @@ try:
         there = i.read(0, 1)
         i.logout()
     check(AREA, SENTENCES[3], there == (0, new) and (folder / "mnt" / "disk").read_bytes()[:512] == new, there)
+    i = Initiator(gw.port, isid=isid).login()
+    device.freeze(True)
+    i.command(struct.pack(">BBQIBB", 0x8a, 8, 0, 1, 0, 0), write=old)
+    time.sleep(0.5)
+    gw.stop(signal.SIGKILL)
+    i.close()
+    gw.spawn()
+    time.sleep(6.5)  # past the 5 s for which the old auditor holds the folder
+    check(AREA, SENTENCES[4], gw.process.poll() is None and not gw.is_serving(), gw.log())
+    device.freeze(False)
+    check(AREA, SENTENCES[5], wait_for(gw.is_serving, 10), gw.log())
     gw.stop()
 finally:
     if device is not None:

@@ -448,8 +448,7 @@ static void every_cdb_length(void **state)
 	peer_close(&p);
 }
 
-/* --- garbage
- * --------------------------------------------------------------------------------------- */
+/* --- garbage --- */
 
 /* Every opcode with every flag octet, in normal and discovery sessions: never a hang, never a
  * command carried out in discovery. */

@@ -140,8 +140,7 @@ static void first_header(void **state)
 	peer_close(&p);
 }
 
-/* --- the host
- * -------------------------------------------------------------------------------------- */
+/* --- the host --- */
 
 /* The host says no, at each of its turns. */
 static void host_refuses(void **state)

@@ -21,8 +21,7 @@ static int file_with(const char *name, const char *text)
 
 static void assert_file(const char *name, const char *want, mode_t mode)
 {
-	OWNED_FD
-	fd = openat(folder, name, O_RDONLY | O_CLOEXEC);
+	OWNED_FD fd = openat(folder, name, O_RDONLY | O_CLOEXEC);
 	OWNED_FREE char *text = NULL;
 	struct stat st;
 	size_t len;
@@ -36,8 +35,7 @@ static void assert_file(const char *name, const char *want, mode_t mode)
 
 static void test_read_limit(void **state)
 {
-	OWNED_FD
-	fd = file_with("limit", "0123456789");
+	OWNED_FD fd = file_with("limit", "0123456789");
 	OWNED_FREE char *text = NULL;
 	size_t len = 77;
 
@@ -53,8 +51,7 @@ static void test_read_limit(void **state)
 static void test_read_sizes(void **state)
 {
 	static char text[20000];
-	OWNED_FD
-	fd = -1;
+	OWNED_FD fd = -1;
 
 	(void)state;
 	memset(text, 'x', sizeof text - 1);
@@ -88,8 +85,7 @@ static void test_read_pipe(void **state)
 
 static void test_sealed(void **state)
 {
-	OWNED_FD
-	fd = memfd_sealed("test", "script", 6);
+	OWNED_FD fd = memfd_sealed("test", "script", 6);
 	OWNED_FD
 	again = -1;
 	OWNED_FREE char *text = NULL;
@@ -112,8 +108,7 @@ static void test_sealed(void **state)
 
 static void test_shared(void **state)
 {
-	OWNED_FD
-	fd = memfd_shared("test", 8192);
+	OWNED_FD fd = memfd_shared("test", 8192);
 	OWNED_FD
 	file = file_with("plain", "x");
 	uint8_t *page;
@@ -134,8 +129,7 @@ static void test_shared(void **state)
 
 static void test_reopen(void **state)
 {
-	OWNED_FD
-	fd = file_with("reopen", "abc");
+	OWNED_FD fd = file_with("reopen", "abc");
 	OWNED_FD
 	fresh = fd_reopen(fd, O_RDONLY);
 	char c = 0;

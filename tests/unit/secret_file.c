@@ -45,8 +45,7 @@ static int ensure(void)
 
 static void write_file(const char *path, const char *bytes, size_t len, mode_t mode)
 {
-	OWNED_FD
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+	OWNED_FD fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
 
 	assert_true(fd >= 0);
 	assert_int_equal(fchmod(fd, mode), 0);
