@@ -64,6 +64,16 @@ static json_t *disks_json(const struct monitor *m, json_t *problems)
 	return list;
 }
 
+/* On loopback alone there is nothing for a firewall to keep out. */
+static bool firewall_is_missed(const struct policy *p)
+{
+	for (size_t k = 0; k < p->portal_count; k++) {
+		if (!p->portals[k].loopback)
+			return true;
+	}
+	return false;
+}
+
 static json_t *helpers_json(const struct monitor *m, json_t *problems)
 {
 	json_t *list = json_array();
@@ -86,7 +96,8 @@ static json_t *helpers_json(const struct monitor *m, json_t *problems)
 				    h->why[0]	  ? h->why
 				    : h->pid != 0 ? "not ready yet"
 						  : "not running");
-		else if (!off && h->why[0] != '\0')
+		else if (!off && h->why[0] != '\0' &&
+			 (k != HELPER_FIREWALL || firewall_is_missed(m->policy)))
 			add_problem(problems, helper_name(k), h->why);
 	}
 	return list;

@@ -12,6 +12,7 @@ WANTED = {  # below the gateway's own folder
     "state": ("folder", 0o710 if ROOT else 0o700),  # its group may reach the control socket, and list nothing
     "state/control": ("socket", 0o660),
     "state/lock": ("file", 0o600),
+    "state/sessions.lock": ("file", 0o600),
     "state/secrets": ("file", 0o600),
     "state/identities.json": ("file", 0o600),
     "state/bans.json": ("file", 0o600),
