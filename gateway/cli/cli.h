@@ -57,6 +57,9 @@ int cli_cannot(const struct cli *cli, const char *fmt, ...) PRINTF_LIKE(2, 3);
 bool cli_colour(FILE *f);
 /* The one of `names` that may have been meant (policy/nearest.h), or NULL. */
 const char *cli_nearest(const char *word, const char *const *names, size_t count);
+/* The row of a table of verbs that the first argument names; each row of `stride` octets begins
+ * with its name. NULL, with the usage error said, when there is none. */
+const void *cli_verb(const struct cli *cli, const void *rows, size_t stride, size_t count);
 
 extern const struct subcommand cli_run, cli_status, cli_sessions, cli_check, cli_plan, cli_explain,
 	cli_secret, cli_audit;

@@ -117,6 +117,25 @@ const char *cli_nearest(const char *word, const char *const *names, size_t count
 	return nearest_found(&n);
 }
 
+const void *cli_verb(const struct cli *cli, const void *rows, size_t stride, size_t count)
+{
+	const char *word = cli->arguments[0], *near;
+	struct nearest n = nearest_to(word);
+
+	for (size_t k = 0; k < count; k++) {
+		const void *row = (const char *)rows + k * stride;
+		const char *name = *(const char *const *)row;
+
+		if (strcmp(word, name) == 0)
+			return row;
+		nearest_offer(&n, name);
+	}
+	near = nearest_found(&n);
+	(void)cli_usage(cli, near ? "unknown verb %s; did you mean %s?" : "unknown verb %s", word,
+			near);
+	return NULL;
+}
+
 static int unknown_option(const struct cli *cli, const char *name)
 {
 	const char *names[CLI_OPTIONS_MAX + 3] = {"--help", "--state", "--json"};

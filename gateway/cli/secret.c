@@ -451,26 +451,11 @@ static const struct verb {
 	{"remove", true, false, run_remove},
 };
 
-static const struct verb *verb_find(const struct cli *cli)
-{
-	const char *names[ARRAY_LEN(verbs)], *near;
-
-	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
-		if (strcmp(cli->arguments[0], verbs[i].name) == 0)
-			return &verbs[i];
-		names[i] = verbs[i].name;
-	}
-	near = cli_nearest(cli->arguments[0], names, ARRAY_LEN(verbs));
-	(void)cli_usage(cli, near ? "unknown verb %s; did you mean %s?" : "unknown verb %s",
-			cli->arguments[0], near);
-	return NULL;
-}
-
 static int run_secret(const struct cli *cli)
 {
 	OWNED_BY(bench_close)
 	struct bench b = {.cli = cli, .name = cli->arguments[1], .state_fd = -1, .lock_fd = -1};
-	const struct verb *verb = verb_find(cli);
+	const struct verb *verb = cli_verb(cli, verbs, sizeof verbs[0], ARRAY_LEN(verbs));
 
 	if (!verb)
 		return EXIT_USAGE;
