@@ -23,32 +23,6 @@
 static char folder[256], state_path[300], key_path[320];
 static char out[8192], err[8192];
 
-/* The three that the command's main() has. */
-int cli_usage(const struct cli *cli, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
-	va_end(args);
-	return cli->command == &cli_secret ? EXIT_USAGE : EXIT_CANNOT;
-}
-
-int cli_cannot(const struct cli *cli, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
-	va_end(args);
-	return cli->command == &cli_secret ? EXIT_CANNOT : EXIT_USAGE;
-}
-
-const char *cli_nearest(const char *word, const char *const *names, size_t count)
-{
-	return count > 0 && strcmp(word, "lst") == 0 ? names[2] : NULL;
-}
-
 /* A forked child is no test: cmocka's handlers would go on with the tests in it. */
 static void child_begin(void)
 {
