@@ -21,7 +21,7 @@ static void take_algorithms(struct login *l, const char *value)
 		}
 		memcpy(one, item, len);
 		one[len] = '\0';
-		if (text_number(one, 0, 255, &number) < 0) {
+		if (number_parse_any(one, 0, 255, &number) < 0) {
 			l->chap_bad = true;
 			return;
 		}
@@ -47,7 +47,7 @@ static void take_id(struct login *l, const char *value)
 {
 	uint64_t number = 0;
 
-	if (text_number(value, 0, 255, &number) < 0)
+	if (number_parse_any(value, 0, 255, &number) < 0)
 		l->chap_bad = true;
 	l->chap.id = (uint8_t)number;
 }

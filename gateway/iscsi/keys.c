@@ -99,7 +99,7 @@ static enum key_answer take_number(struct keys *k, const struct key *key, const 
 	uint64_t number;
 	uint32_t ours = k->ours[key->id], theirs;
 
-	if (text_number(value, key->min, key->max, &number) < 0)
+	if (number_parse_any(value, key->min, key->max, &number) < 0)
 		return KEY_REJECT;
 	theirs = (uint32_t)number;
 	if (key->type == KEY_MIN)

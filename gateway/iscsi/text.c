@@ -79,42 +79,6 @@ bool text_list_has(const char *list, const char *item)
 	return false;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
-/* RFC 7143 section 6.1: a numerical value is a decimal or a hex constant. */
-int text_number(const char *value, uint64_t min, uint64_t max, uint64_t *ret_number)
-{
-	size_t digits = 0;
-	uint64_t v = 0;
-
-	if (value[0] != '0' || (value[1] != 'x' && value[1] != 'X'))
-		return number_parse(value, min, max, ret_number);
-	for (const char *p = value + 2; *p; p++, digits++) {
-		int digit = hex_digit(*p);
-
-		if (digit < 0)
-			return -EINVAL;
-		if (v >> 60)
-			return -ERANGE;
-		v = v << 4 | (unsigned)digit;
-	}
-	if (digits == 0)
-		return -EINVAL;
-	if (v < min || v > max)
-		return -ERANGE;
-	*ret_number = v;
-	return 0;
-}
-
 void text_put(struct wr *w, const char *key, const char *value)
 {
 	wr_bytes(w, key, strlen(key));

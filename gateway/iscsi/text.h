@@ -30,8 +30,5 @@ bool text_is(const struct text_pair *p, const char *key);
 /* The next value of a comma-separated list, from *at on; false: no more. */
 bool text_list_next(const char **at, const char **ret_item, size_t *ret_len);
 bool text_list_has(const char *list, const char *item);
-/* Decimal, or hex after 0x; -EINVAL, -ERANGE. */
-int text_number(const char *value, uint64_t min, uint64_t max, uint64_t *ret_number) MUST_CHECK;
-
 void text_put(struct wr *w, const char *key, const char *value);
 void text_put_number(struct wr *w, const char *key, uint64_t value);
