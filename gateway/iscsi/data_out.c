@@ -79,6 +79,8 @@ enum route data_out_route(struct iscsi *i, struct pdu *pdu)
 	enum fault fault = FAULT_NONE;
 
 	i->rx.discard = true;
+	if (where == BELONGS_INVALID)
+		i->rx.reason = REJECT_INVALID_FIELD;
 	if (where == BELONGS_INVALID || where == BELONGS_TO_ABORTED || s->fault != FAULT_NONE)
 		return ROUTE_GO;
 	if (where == BELONGS_UNSOLICITED)
@@ -109,12 +111,16 @@ static void burst_ends(struct iscsi *i, struct slot *s, struct r2t *r)
 		set_fault(i, s, FAULT_AMOUNT);
 }
 
+/* What belonged to nothing when its header came belongs to nothing now: its octets are gone, even
+ * if an R2T with the tag that it guessed has been made since. */
 void data_out_run(struct iscsi *i, struct pdu *pdu, bool digest_ok)
 {
 	struct slot *s = NULL;
-	enum belongs where = belongs_to(i, pdu, &s);
+	enum belongs where = BELONGS_INVALID;
 	struct r2t *r = NULL;
 
+	if (i->rx.reason == REJECT_INVALID)
+		where = belongs_to(i, pdu, &s);
 	if (!digest_ok)
 		reject(i, pdu, REJECT_DATA_DIGEST);
 	else if (where == BELONGS_INVALID)

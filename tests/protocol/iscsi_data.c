@@ -302,6 +302,51 @@ static void stray_data(void **state)
 	peer_close(&p);
 }
 
+/* Data-Out with the tag that the next R2T will have; the R2T is made while it still comes in. */
+static const struct {
+	const char *why;
+	uint32_t edtl, len;
+	bool final;
+} guesses[] = {
+	{"P2: data that came before its R2T, of the right length, is not written", 1024, 1024,
+	 true},
+	{"P6: data that came before its R2T, of any length, moves nothing", 1024, 200000, false},
+};
+
+static void guessed_tag(void **state)
+{
+	const typeof(guesses[0]) *row = *state;
+	struct peer p = {0};
+	uint8_t bhs[ISCSI_BHS_SIZE], *wire = malloc(row->len + 64);
+	struct reply r, asked;
+	size_t n;
+
+	assert_non_null(wire);
+	peer_up(&p, KEYS(R2T_ONLY));
+	rw_bhs(&p, bhs, FLAG_WRITE | FLAG_FINAL, row->edtl, row->edtl / 512);
+	n = peer_wire(&p, bhs, (struct body){0}, wire);
+	assert_int_equal(peer_feed(&p, wire, n), n);
+	data_out_bhs(&p, bhs, (struct out_place){row->final, 0, 0, 0}); /* the first tag is 0 */
+	n = peer_wire(&p, bhs, (struct body){NULL, junk, row->len}, wire);
+	assert_int_equal(peer_feed(&p, wire, n - 1), n - 1);
+	peer_drain(&p);
+	peer_expect(&p, &asked, OP_R2T);
+	assert_int_equal(reply_u32(&asked, BHS_TTT), 0);
+	assert_int_equal(peer_feed(&p, wire + n - 1, 1), 1);
+	peer_drain(&p);
+	free(wire);
+	peer_expect(&p, &r, OP_REJECT);
+	assert_int_equal(r.bhs[2], REJECT_INVALID_FIELD);
+	assert_int_equal(p.arrived_calls, 0);
+	/* the R2T is as open as before */
+	data_out_bhs(&p, bhs, (struct out_place){true, 0, 0, 0});
+	assert_true(peer_send(&p, bhs, junk, row->edtl));
+	expect_end(&p, SENSE_NONE);
+	assert_memory_equal(p.disk, junk, row->edtl);
+	peer_alive(&p);
+	peer_close(&p);
+}
+
 /* DataSequenceInOrder=Yes: R2Ts are answered in their order. */
 static void later_r2t_first(void **state)
 {
@@ -387,6 +432,7 @@ int main(void)
 	junk_fill();
 	TESTS_ADD_TABLE(&t, scripts, runs_script);
 	TESTS_ADD_TABLE(&t, strays, stray_data);
+	TESTS_ADD_TABLE(&t, guesses, guessed_tag);
 	tests_add(&t, "13.19 a later R2T that is answered first ends the command", later_r2t_first,
 		  NULL);
 	tests_add(&t, "R and W together are answered with CHECK CONDITION", read_and_write_bits,
