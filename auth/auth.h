@@ -21,8 +21,7 @@ enum chap_algorithm {
 #define CHAP_SECRET_MIN	      12   /* octets: 96 bits */
 #define CHAP_SECRET_MAX	      255
 
-const char *chap_algorithm_name(enum chap_algorithm a);	      /* "sha3-256" */
-enum chap_algorithm chap_algorithm_by_name(const char *name); /* CHAP_NONE: unknown */
+const char *chap_algorithm_name(enum chap_algorithm a); /* "sha3-256" */
 size_t chap_digest_size(enum chap_algorithm a);
 
 /* Descriptors that the monitor gives to the process: 3 the channel. */

@@ -55,14 +55,6 @@ const char *chap_algorithm_name(enum chap_algorithm a)
 	return "none";
 }
 
-enum chap_algorithm chap_algorithm_by_name(const char *name)
-{
-	for (size_t i = 0; i < ARRAY_LEN(algorithms); i++)
-		if (strcmp(algorithms[i].name, name) == 0)
-			return algorithms[i].number;
-	return CHAP_NONE;
-}
-
 size_t chap_digest_size(enum chap_algorithm a)
 {
 	for (size_t i = 0; i < ARRAY_LEN(algorithms); i++)

@@ -57,8 +57,7 @@ int store_remove(struct store *s, const char *name) MUST_CHECK; /* -ENOENT */
 int store_seal(const struct store *s, const uint8_t key[STORE_KEY_SIZE], uint8_t **ret_bytes,
 	       size_t *ret_len) MUST_CHECK;
 
-/* --- files, for the monitor, `check` and `sallyport secret` ------------------------------------
- */
+/* --- files, for the monitor, `check` and `sallyport secret` --- */
 
 /* All return 0 (or a descriptor) or -errno, with a sentence for people in ret_why. */
 

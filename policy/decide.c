@@ -359,22 +359,3 @@ bool policy_names_address(const struct policy *p, const struct ip *ip)
 {
 	return ranges_contain(p->sources, p->source_count, ip);
 }
-
-size_t policy_portal_by_endpoint(const struct policy *p, const struct endpoint *local)
-{
-	size_t any = SIZE_MAX;
-
-	for (size_t i = 0; i < p->portal_count; i++) {
-		for (size_t k = 0; k < p->portals[i].listen_count; k++) {
-			const struct endpoint *e = &p->portals[i].listen[k];
-
-			if (e->port != local->port || e->ip.version != local->ip.version)
-				continue;
-			if (ip_equal(&e->ip, &local->ip))
-				return i;
-			if (ip_is_any(&e->ip) && any == SIZE_MAX)
-				any = i;
-		}
-	}
-	return any;
-}

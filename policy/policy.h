@@ -171,5 +171,3 @@ void policy_each_target(const struct policy *p, const struct claim *claim,
 bool policy_opens_portal(const struct policy *p, size_t portal, const struct ip *from);
 /* Does the policy name this address as a source anywhere? (half of the login slots are theirs) */
 bool policy_names_address(const struct policy *p, const struct ip *ip);
-size_t policy_portal_by_endpoint(const struct policy *p,
-				 const struct endpoint *local); /* SIZE_MAX */

@@ -154,8 +154,7 @@ static bool has_threads(void)
 	return stat("/proc/self/task", &st) < 0 || st.st_nlink > 3;
 }
 
-/* --- what holds for the process ----------------------------------------------------------------
- */
+/* --- what holds for the process --- */
 
 static int limit_set(int which, uint64_t value)
 {

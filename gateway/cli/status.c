@@ -125,8 +125,7 @@ const struct subcommand cli_status = {
 	.run = status,
 };
 
-/* --- sessions -----------------------------------------------------------------------------------
- */
+/* --- sessions --- */
 
 static void print_sessions(const json_t *root)
 {

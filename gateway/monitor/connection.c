@@ -78,8 +78,7 @@ void connection_free(struct connection *c)
 	monitor_progress(m);
 }
 
-/* --- its end -------------------------------------------------------------------------------------
- */
+/* --- its end --- */
 
 static void record_end(struct connection *c, int status)
 {

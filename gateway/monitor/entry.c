@@ -9,13 +9,14 @@
 #include "gateway/base/log.h"
 #include "gateway/monitor/monitor.h"
 
-enum login_status { /* RFC 7143 section 11.13.5 */
-		    STATUS_GO_ON = 0,
-		    STATUS_AUTH_FAILED = 0x0201,
-		    STATUS_NOT_FOUND = 0x0203,
-		    STATUS_NO_SESSION = 0x020a,
-		    STATUS_UNAVAILABLE = 0x0301,
-		    STATUS_NO_RESOURCES = 0x0302,
+/* RFC 7143 section 11.13.5 */
+enum login_status {
+	STATUS_GO_ON = 0,
+	STATUS_AUTH_FAILED = 0x0201,
+	STATUS_NOT_FOUND = 0x0203,
+	STATUS_NO_SESSION = 0x020a,
+	STATUS_UNAVAILABLE = 0x0301,
+	STATUS_NO_RESOURCES = 0x0302,
 };
 
 #define REFUSED_WAIT_MS 3000 /* for the session to answer and to end */
@@ -37,8 +38,7 @@ void entry_refuse(struct connection *c, uint16_t status, const char *reason, con
 	connection_send(c, SESSION_REFUSE, &verdict, sizeof verdict, -1);
 }
 
-/* --- after CHAP ----------------------------------------------------------------------------------
- */
+/* --- after CHAP --- */
 
 static void claim_of(const struct connection *c, struct claim *ret_claim)
 {

@@ -62,8 +62,7 @@ int helper_send(struct helper *h, uint32_t type, const void *body, size_t size, 
 	return helper_sent(h, channel_send(&h->channel, type, body, size, &fd, fd >= 0 ? 1 : 0));
 }
 
-/* --- what each is told at its start, and says --------------------------------------------------
- */
+/* --- what each is told at its start, and says --- */
 
 static int auditor_begin(struct helper *h)
 {
@@ -266,8 +265,7 @@ static void firewall_room(struct helper *h)
 	bans_go_on(h->m);
 }
 
-/* --- life ----------------------------------------------------------------------------------------
- */
+/* --- life --- */
 
 static void helper_gone(struct helper *h);
 static int helper_start(struct helper *h) MUST_CHECK;

@@ -93,8 +93,7 @@ static bool login_slot_is_free(const struct connection *c)
 	return c->m->logins < most;
 }
 
-/* --- waiting for the first byte ----------------------------------------------------------------
- */
+/* --- waiting for the first byte --- */
 
 /* Did it leave while it waited for a slot? */
 static bool has_left(const struct connection *c)
@@ -148,8 +147,7 @@ void listen_admit(struct monitor *m)
 	}
 }
 
-/* --- accepting -----------------------------------------------------------------------------------
- */
+/* --- accepting --- */
 
 static void refuse_at_accept(struct listener *l, int fd, const struct endpoint *peer,
 			     const char *reason)

@@ -30,8 +30,7 @@
 	(CAP_BIT(CAP_SETUID) | CAP_BIT(CAP_SETGID) | CAP_BIT(CAP_KILL) | CAP_BIT(CAP_CHOWN) | \
 	 CAP_BIT(CAP_FOWNER) | CAP_BIT(CAP_DAC_OVERRIDE) | CAP_BIT(CAP_NET_ADMIN))
 
-/* --- before it serves ----------------------------------------------------------------------------
- */
+/* --- before it serves --- */
 
 static int users_find(struct monitor *m)
 {
@@ -247,8 +246,7 @@ void monitor_progress(struct monitor *m)
 	serve(m);
 }
 
-/* --- stopping ------------------------------------------------------------------------------------
- */
+/* --- stopping --- */
 
 static void stop_kill_sessions(struct monitor *m)
 {
@@ -337,8 +335,7 @@ void monitor_stop(struct monitor *m, int exit_status)
 	monitor_progress(m);
 }
 
-/* --- the process ---------------------------------------------------------------------------------
- */
+/* --- the process --- */
 
 static int begin(struct monitor *m)
 {

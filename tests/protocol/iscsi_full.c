@@ -4,8 +4,7 @@
 
 #include <stdio.h>
 
-/* --- Text and SendTargets ----------------------------------------------------------------------
- */
+/* --- Text and SendTargets --- */
 
 static void text_bhs(struct peer *p, uint8_t bhs[ISCSI_BHS_SIZE], uint8_t flags, uint32_t ttt)
 {
@@ -221,8 +220,7 @@ static void new_request_ends_the_old(void **state)
 	peer_close(&p);
 }
 
-/* --- what is rejected ---------------------------------------------------------------------------
- */
+/* --- what is rejected --- */
 
 static const struct opcode_row {
 	const char *why;
@@ -322,8 +320,7 @@ static void segment_too_long(void **state)
 	peer_close(&p);
 }
 
-/* --- additional headers --------------------------------------------------------------------------
- */
+/* --- additional headers --- */
 
 static const struct ahs_row {
 	const char *why;

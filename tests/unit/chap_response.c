@@ -131,13 +131,12 @@ static void run_refusals(void **state)
 static void run_names(void **state)
 {
 	(void)state;
-	for (unsigned a = CHAP_MD5; a <= CHAP_SHA3_256; a++)
-		assert_int_equal(chap_algorithm_by_name(chap_algorithm_name(a)), a);
+	assert_string_equal(chap_algorithm_name(CHAP_MD5), "md5");
+	assert_string_equal(chap_algorithm_name(CHAP_SHA1), "sha1");
+	assert_string_equal(chap_algorithm_name(CHAP_SHA256), "sha256");
+	assert_string_equal(chap_algorithm_name(CHAP_SHA3_256), "sha3-256");
 	assert_int_equal(CHAP_SHA1, 6); /* not 7: an interoperability mistake of others */
 	assert_int_equal(CHAP_SHA256, 7);
-	assert_int_equal(chap_algorithm_by_name("sha"), CHAP_NONE);
-	assert_int_equal(chap_algorithm_by_name("MD5"), CHAP_NONE);
-	assert_int_equal(chap_algorithm_by_name("none"), CHAP_NONE);
 	assert_string_equal(chap_algorithm_name((enum chap_algorithm)77), "none");
 	assert_string_equal(auth_reason_name(AUTH_WRONG_SECRET), "wrong-secret");
 	assert_string_equal(auth_reason_name((enum auth_reason)AUTH_REASONS), "invalid");

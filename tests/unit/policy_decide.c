@@ -254,25 +254,6 @@ static void test_addresses(void **state)
 	}
 }
 
-static void test_endpoints(void **state)
-{
-	static const struct {
-		const char *endpoint;
-		size_t portal;
-	} cases[] = {{"127.0.0.1:3260", HERE}, {"[::1]:3260", HERE},	   {"10.8.0.1:3260", SITE},
-		     {"192.0.2.1:3261", WAN},  {"10.8.0.1:3261", WAN},	   {"127.0.0.1:3261", WAN},
-		     {"[::1]:3261", SIZE_MAX}, {"10.8.0.2:3260", SIZE_MAX}};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct endpoint e;
-
-		assert_int_equal(endpoint_parse(cases[i].endpoint, &e), 0);
-		if (policy_portal_by_endpoint(policy, &e) != cases[i].portal)
-			fail_msg("%s", cases[i].endpoint);
-	}
-}
-
 int main(void)
 {
 	int failed;
@@ -282,8 +263,6 @@ int main(void)
 	tests_add(&t, "P1: discovery lists exactly the targets that a login may enter",
 		  test_discovery, NULL);
 	tests_add(&t, "the addresses that a policy names", test_addresses, NULL);
-	tests_add(&t, "a portal by its endpoint: exact, or every address of the port",
-		  test_endpoints, NULL);
 	failed = tests_run(&t, "policy_decide");
 	policy_free(policy);
 	return failed;
