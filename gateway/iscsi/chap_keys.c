@@ -92,27 +92,27 @@ void chap_take(struct login *l, const struct key *key, const struct text_pair *p
 	}
 }
 
-static enum chap_outcome choose_method(struct iscsi *i)
+static enum chap_outcome choose_method(struct iscsi_connection *c)
 {
-	text_put(&i->login.out, "AuthMethod", "CHAP");
+	text_put(&c->login.out, "AuthMethod", "CHAP");
 	return CHAP_REPLY;
 }
 
-static enum chap_outcome ask_challenge(struct iscsi *i)
+static enum chap_outcome ask_challenge(struct iscsi_connection *c)
 {
-	struct login *l = &i->login;
+	struct login *l = &c->login;
 
 	l->ask = ASK_CHALLENGE;
-	i->ops->chap_offer(i->host, l->algorithms, l->algorithm_count);
+	c->i->ops->chap_offer(c->i->host, l->algorithms, l->algorithm_count);
 	return CHAP_ASKED;
 }
 
-static enum chap_outcome ask_verdict(struct iscsi *i)
+static enum chap_outcome ask_verdict(struct iscsi_connection *c)
 {
-	struct login *l = &i->login;
+	struct login *l = &c->login;
 
 	l->ask = ASK_VERDICT;
-	i->ops->chap_proof(i->host, &l->chap);
+	c->i->ops->chap_proof(c->i->host, &l->chap);
 	return CHAP_ASKED;
 }
 
@@ -124,7 +124,7 @@ static enum chap_outcome ask_verdict(struct iscsi *i)
 static const struct chap_row {
 	enum chap_step step, next;
 	uint32_t keys;
-	enum chap_outcome (*act)(struct iscsi *i);
+	enum chap_outcome (*act)(struct iscsi_connection *c);
 } rows[] = {
 	{CHAP_START, CHAP_METHOD, BIT(KEY_AUTH_METHOD), choose_method},
 	{CHAP_METHOD, CHAP_CHALLENGED, BIT(KEY_CHAP_A), ask_challenge},
@@ -132,9 +132,9 @@ static const struct chap_row {
 	{CHAP_CHALLENGED, CHAP_CHALLENGED, PROOF | MUTUAL, ask_verdict},
 };
 
-enum chap_outcome chap_act(struct iscsi *i)
+enum chap_outcome chap_act(struct iscsi_connection *c)
 {
-	struct login *l = &i->login;
+	struct login *l = &c->login;
 	uint32_t seen = l->chap_seen;
 
 	l->chap_seen = 0;
@@ -147,7 +147,7 @@ enum chap_outcome chap_act(struct iscsi *i)
 		if (rows[n].step != l->step || rows[n].keys != seen)
 			continue;
 		l->step = rows[n].next;
-		return rows[n].act(i);
+		return rows[n].act(c);
 	}
 	return CHAP_REFUSED;
 }
@@ -164,30 +164,31 @@ static void put_binary(struct login *l, const char *key, const uint8_t *bytes, s
 		l->out.failed = true;
 }
 
-void iscsi_chap_challenge(struct iscsi *i, uint32_t algorithm, uint8_t id, const uint8_t *challenge,
-			  size_t len)
+void iscsi_chap_challenge(struct iscsi_connection *c, uint32_t algorithm, uint8_t id,
+			  const uint8_t *challenge, size_t len)
 {
-	struct login *l = &i->login;
+	struct login *l = &c->login;
 
-	if (i->phase != PHASE_LOGIN || l->ask != ASK_CHALLENGE)
+	if (c->phase != PHASE_LOGIN || l->ask != ASK_CHALLENGE)
 		return;
 	l->ask = ASK_NOTHING;
 	if (algorithm == 0) {
-		login_refuse(i, 0x0201, "no CHAP algorithm in common");
+		login_refuse(c, 0x0201, "no CHAP algorithm in common");
 		return;
 	}
 	text_put_number(&l->out, "CHAP_A", algorithm);
 	text_put_number(&l->out, "CHAP_I", id);
 	put_binary(l, "CHAP_C", challenge, len);
-	login_advance(i);
-	rx_run(i);
+	login_advance(c);
+	rx_run(c);
 }
 
-void iscsi_chap_accepted(struct iscsi *i, const char *name, const uint8_t *response, size_t len)
+void iscsi_chap_accepted(struct iscsi_connection *c, const char *name, const uint8_t *response,
+			 size_t len)
 {
-	struct login *l = &i->login;
+	struct login *l = &c->login;
 
-	if (i->phase != PHASE_LOGIN || l->ask != ASK_VERDICT)
+	if (c->phase != PHASE_LOGIN || l->ask != ASK_VERDICT)
 		return;
 	l->ask = ASK_NOTHING;
 	l->step = CHAP_PROVEN;
@@ -197,6 +198,6 @@ void iscsi_chap_accepted(struct iscsi *i, const char *name, const uint8_t *respo
 		put_binary(l, "CHAP_R", response, len);
 	}
 	explicit_bzero(&l->chap, sizeof l->chap);
-	login_advance(i);
-	rx_run(i);
+	login_advance(c);
+	rx_run(c);
 }

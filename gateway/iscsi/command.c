@@ -83,32 +83,33 @@ static enum fault data_fault(const struct iscsi *i, const struct iscsi_task *t,
 	return pdu->data_len > t->edtl ? FAULT_AMOUNT : FAULT_NONE;
 }
 
-static enum route refuse(struct iscsi *i, enum reject_reason reason)
+static enum route refuse(struct iscsi_connection *c, enum reject_reason reason)
 {
-	i->rx.reason = reason;
-	i->rx.discard = true;
+	c->rx.reason = reason;
+	c->rx.discard = true;
 	return ROUTE_GO;
 }
 
-enum route command_route(struct iscsi *i, struct pdu *pdu)
+enum route command_route(struct iscsi_connection *c, struct pdu *pdu)
 {
 	enum reject_reason reason;
+	struct iscsi *i = c->i;
 	struct iscsi_task *t;
 	struct slot *s;
 
 	if (window_order(i, pdu) == ORDER_DROP)
-		return refuse(i, REJECT_INVALID); /* in silence */
+		return refuse(c, REJECT_INVALID); /* in silence */
 	reason = header_fault(i, pdu);
 	if (reason != REJECT_INVALID)
-		return refuse(i, reason);
-	s = slot_new(i, SLOT_COMMAND, pdu);
+		return refuse(c, reason);
+	s = slot_new(c, SLOT_COMMAND, pdu);
 	if (!s)
 		return ROUTE_WAIT; /* until a response that is on its way has gone */
 	t = &s->task;
 	reason = take_cdb(pdu, t);
 	if (reason != REJECT_INVALID) {
 		slot_free(i, s);
-		return refuse(i, reason);
+		return refuse(c, reason);
 	}
 	memcpy(t->lun, pdu->bhs + BHS_LUN, 8);
 	t->attribute = pdu->flags & 7;
@@ -117,23 +118,24 @@ enum route command_route(struct iscsi *i, struct pdu *pdu)
 	t->edtl = pdu_u32(pdu, BHS_EDTL);
 	s->unsolicited = t->write && !pdu->final;
 	s->fault = data_fault(i, t, pdu);
-	i->rx.into = s;
-	i->rx.discard = s->fault != FAULT_NONE;
+	c->rx.into = s;
+	c->rx.discard = s->fault != FAULT_NONE;
 	return ROUTE_GO;
 }
 
-void command_run(struct iscsi *i, struct pdu *pdu, bool digest_ok)
+void command_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok)
 {
-	struct slot *s = i->rx.into;
+	struct slot *s = c->rx.into;
+	struct iscsi *i = c->i;
 
 	if (!s) {
-		if (i->rx.reason != REJECT_INVALID)
-			reject(i, pdu, digest_ok ? i->rx.reason : REJECT_DATA_DIGEST);
+		if (c->rx.reason != REJECT_INVALID)
+			reject(c, pdu, digest_ok ? c->rx.reason : REJECT_DATA_DIGEST);
 		return;
 	}
 	if (!digest_ok) { /* RFC 7143 section 7.8: the command is discarded with its data */
 		slot_free(i, s);
-		reject(i, pdu, REJECT_DATA_DIGEST);
+		reject(c, pdu, REJECT_DATA_DIGEST);
 		return;
 	}
 	if (s->fault == FAULT_NONE)
@@ -189,7 +191,7 @@ void command_answer(struct iscsi *i, struct slot *s)
 {
 	s->state = SLOT_ANSWERING;
 	s->burst_left = i->max_burst;
-	tx_queue(i, &s->answer);
+	tx_queue(s->conn, &s->answer);
 }
 
 static void set_residual(struct slot *s, size_t wanted)
@@ -229,11 +231,11 @@ void iscsi_task_respond(struct iscsi *i, struct iscsi_task *task, const struct i
 	set_answer(s, r);
 	s->in_host = false;
 	s->wanting = false;
-	tx_unqueue(i, &s->ask);
+	tx_unqueue(s->conn, &s->ask);
 	i->ops->finished(i->host, task);
 	if (cancelled) {
 		iscsi_task_end(i, task);
-	} else if (i->phase == PHASE_OVER) {
+	} else if (s->conn->phase == PHASE_OVER) {
 		slot_free(i, s);
 	} else {
 		s->responded = true;

@@ -1,7 +1,7 @@
-/* The inside of one connection, shared by the rooms of this folder and by nobody
- * else. Runs in the session process. Everything that a peer can make grow has its
- * bound here: slots, frames, answers, text, chunks. Nothing is allocated after
- * iscsi_open() but the list of targets.
+/* The inside of one session and its connections, shared by the rooms of this folder and
+ * by nobody else. Runs in the session process. Everything that a peer can make grow
+ * has its bound here: slots, frames, answers, text, chunks. Nothing is allocated but
+ * with iscsi_open(), with a connection, and for the list of targets.
  */
 #pragma once
 
@@ -64,7 +64,8 @@ struct job {
 #define SLOT_WORDS ((ISCSI_TASKS_MAX + 63) / 64)
 
 struct slot {
-	struct iscsi_task task; /* first: the host's view */
+	struct iscsi_task task;	       /* first: the host's view */
+	struct iscsi_connection *conn; /* its allegiance: RFC 7143 section 4.2.2.1 */
 	enum slot_kind kind;
 	enum slot_state state;
 	bool in_host; /* the host was told and did not yet forget it */
@@ -215,11 +216,8 @@ struct text_exchange {
 
 enum phase { PHASE_INVALID, PHASE_LOGIN, PHASE_FULL, PHASE_OVER };
 
-struct iscsi {
-	struct iscsi_limits limits;
-	const struct iscsi_host *ops;
-	void *host;
-	uint16_t portal_group;
+struct iscsi_connection {
+	struct iscsi *i;
 	enum phase phase;
 	enum iscsi_end end;
 	char detail[160];
@@ -227,7 +225,6 @@ struct iscsi {
 	bool closing;  /* a Logout waits for tasks: nothing more is read */
 	bool lost;     /* nothing more is sent */
 	bool rejected; /* by the handler that runs: its CmdSN does not count as received */
-	uint64_t now_ms;
 
 	struct rx rx;
 	struct tx tx;
@@ -235,10 +232,35 @@ struct iscsi {
 	struct text text;
 	struct keys keys;
 	struct text_exchange exchange;
+	uint32_t peer_segment; /* the initiator's MaxRecvDataSegmentLength */
 
-	/* what was agreed */
+	/* pings of ours */
+	uint32_t ping_ttt;
+	bool ping_open;
+	uint64_t ping_at_ms;
+	unsigned ping_missed;
+
+	/* What connection_reset() leaves alone. */
+	uint8_t *memory; /* all of it, one mapping of memory_size octets */
+	size_t memory_size;
+};
+
+/* --- the session -------------------------------------------------------------------------- */
+
+struct iscsi {
+	struct iscsi_limits limits;
+	const struct iscsi_host *ops;
+	void *host;
+	uint16_t portal_group;
+	struct iscsi_connection *connections[ISCSI_CONNECTIONS_MAX]; /* NULL: a free place */
+
+	/* What session_reset() clears: from here on. */
+	uint64_t now_ms;
+	bool lost; /* nothing is begun any more */
+
+	/* what was agreed on its first connection */
 	bool discovery, immediate_data, initial_r2t;
-	uint32_t peer_segment, max_burst, first_burst, max_r2t, queue_depth;
+	uint32_t max_burst, first_burst, max_r2t, queue_depth;
 
 	/* CmdSN: RFC 7143 section 4.2.2.1 */
 	uint32_t expcmdsn, maxcmdsn;
@@ -259,40 +281,52 @@ struct iscsi {
 	unsigned free_extra_count;
 	struct slot *waiting_first, **waiting_last;
 
-	/* pings of ours */
-	uint32_t ping_ttt;
-	bool ping_open;
-	uint64_t ping_at_ms;
-	unsigned ping_missed;
-
-	/* What connection_reset() leaves alone. */
-	uint8_t *memory; /* all of it, one mapping of memory_size octets */
-	size_t memory_size;
+	/* What session_reset() leaves alone. */
+	size_t memory_size; /* of the mapping that this is the beginning of */
 	uint8_t *chunks;
 	struct slot slots[ISCSI_TASKS_MAX];
 };
+
+/* Every connection, one after another; the body may end the one that it is at. */
+#define EACH_CONNECTION(i, c)                                                     \
+	for (struct iscsi_connection *c = connection_after((i), NULL), *c##_next; \
+	     c && (c##_next = connection_after((i), c), true); c = c##_next)
+struct iscsi_connection *connection_after(const struct iscsi *i,
+					  const struct iscsi_connection *c); /* NULL: no more */
 
 /* Every slot in use, one after another. The body may free the slot that it is at. */
 #define EACH_SLOT(i, n) for (int n = slot_after((i), -1); n >= 0; n = slot_after((i), n))
 int slot_after(const struct iscsi *i, int n); /* -1: no more */
 
+/* iscsi.c */
+#define PAGE	    4096u
+#define IN_PAGES(n) (((n) + PAGE - 1) / PAGE * PAGE)
+uint8_t *memory_map(size_t size);    /* zero, and not there until it is touched; NULL: none */
+void session_reset(struct iscsi *i); /* as new, its connections too; no task may be left */
+
 /* connection.c */
-void connection_reset(struct iscsi *i); /* as new; no task may be left */
-void connection_end(struct iscsi *i, enum iscsi_end end, const char *fmt, ...) PRINTF_LIKE(3, 4);
+struct iscsi_connection *connection_new(struct iscsi *i); /* NULL: no place, no memory */
+void connection_unmap(struct iscsi_connection *c);
+void connection_reset(struct iscsi_connection *c);
+void connection_tick(struct iscsi_connection *c);
+uint64_t connection_next_tick(const struct iscsi_connection *c); /* 0: none */
+void connection_end(struct iscsi_connection *c, enum iscsi_end end, const char *fmt, ...)
+	PRINTF_LIKE(3, 4);
 uint32_t connection_tag(struct iscsi *i, unsigned slot); /* a Target Transfer Tag, never TAG_NONE */
 
 /* rx.c */
-void rx_run(struct iscsi *i);
-void rx_forget(struct iscsi *i, const struct slot *s);
+void rx_run(struct iscsi_connection *c);
+void rx_forget(struct iscsi_connection *c, const struct slot *s);
 
 /* tx.c */
-void tx_start(struct iscsi *i);
-bool tx_has_room(const struct iscsi *i);
-struct misc *tx_misc(struct iscsi *i, enum opcode opcode, uint32_t itt); /* NULL: full */
-bool tx_misc_data(struct iscsi *i, struct misc *m, const void *bytes, size_t len) MUST_CHECK;
-void tx_queue(struct iscsi *i, struct job *job);
-void tx_unqueue(struct iscsi *i, struct job *job);
-void tx_drop_all(struct iscsi *i);
+void tx_start(struct iscsi_connection *c);
+bool tx_has_room(const struct iscsi_connection *c);
+struct misc *tx_misc(struct iscsi_connection *c, enum opcode opcode, uint32_t itt); /* NULL: full */
+bool tx_misc_data(struct iscsi_connection *c, struct misc *m, const void *bytes,
+		  size_t len) MUST_CHECK;
+void tx_queue(struct iscsi_connection *c, struct job *job);
+void tx_unqueue(struct iscsi_connection *c, struct job *job);
+void tx_drop_all(struct iscsi_connection *c);
 
 /* window.c */
 enum order { ORDER_INVALID, ORDER_NOW, ORDER_LATER, ORDER_DROP };
@@ -305,7 +339,7 @@ bool window_turn(struct iscsi *i); /* runs one held PDU or skips one plug, if it
 
 /* slot.c */
 void slots_start(struct iscsi *i);
-struct slot *slot_new(struct iscsi *i, enum slot_kind kind, const struct pdu *pdu);
+struct slot *slot_new(struct iscsi_connection *c, enum slot_kind kind, const struct pdu *pdu);
 void slot_free(struct iscsi *i, struct slot *s);
 struct slot *slot_of(struct iscsi *i, struct iscsi_task *task);
 struct slot *slot_by_itt(struct iscsi *i, uint32_t itt); /* commands only */
@@ -318,14 +352,14 @@ bool aborted_known(const struct iscsi *i, uint32_t itt);
 
 /* command.c, data_out.c, data_in.c */
 enum route { ROUTE_INVALID, ROUTE_GO, ROUTE_WAIT, ROUTE_END };
-enum route command_route(struct iscsi *i, struct pdu *pdu);
-void command_run(struct iscsi *i, struct pdu *pdu, bool digest_ok);
+enum route command_route(struct iscsi_connection *c, struct pdu *pdu);
+void command_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok);
 void command_turn(struct iscsi *i, struct slot *s);
 void command_buffer_ready(struct iscsi *i, struct slot *s);
 void command_answer(struct iscsi *i, struct slot *s);
 void command_fail(struct iscsi *i, struct slot *s);
-enum route data_out_route(struct iscsi *i, struct pdu *pdu);
-void data_out_run(struct iscsi *i, struct pdu *pdu, bool digest_ok);
+enum route data_out_route(struct iscsi_connection *c, struct pdu *pdu);
+void data_out_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok);
 void data_out_progress(struct iscsi *i, struct slot *s);
 bool data_out_frame(struct iscsi *i, struct slot *s, struct tx_frame *f); /* true: no more */
 bool data_in_frame(struct iscsi *i, struct slot *s, struct tx_frame *f);  /* true: the last */
@@ -335,32 +369,33 @@ struct rule {
 	enum opcode opcode;
 	bool in_discovery;
 	bool numbered; /* CmdSN orders it; else the row looks at it itself */
-	enum route (*route)(struct iscsi *i, struct pdu *pdu); /* where its data goes; or NULL */
-	void (*run)(struct iscsi *i, struct pdu *pdu, bool digest_ok);
+	enum route (*route)(struct iscsi_connection *c,
+			    struct pdu *pdu); /* where its data goes; or NULL */
+	void (*run)(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok);
 };
-enum route ffp_route(struct iscsi *i, struct pdu *pdu);
-void ffp_done(struct iscsi *i, struct pdu *pdu, bool digest_ok);
-void ffp_turn(struct iscsi *i, struct slot *s);
-void ffp_start(struct iscsi *i);
+enum route ffp_route(struct iscsi_connection *c, struct pdu *pdu);
+void ffp_done(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok);
+void ffp_turn(struct slot *s);
+void ffp_start(struct iscsi_connection *c);
 
 /* the handlers of the rows */
-void nop_run(struct iscsi *i, struct pdu *pdu, bool digest_ok);
-void text_run(struct iscsi *i, struct pdu *pdu, bool digest_ok);
-void logout_run(struct iscsi *i, struct pdu *pdu, bool digest_ok);
-void tmf_run(struct iscsi *i, struct pdu *pdu, bool digest_ok);
-void unsupported_run(struct iscsi *i, struct pdu *pdu, bool digest_ok);
-void text_close(struct iscsi *i);
-void reject(struct iscsi *i, const struct pdu *pdu, enum reject_reason reason);
+void nop_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok);
+void text_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok);
+void logout_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok);
+void tmf_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok);
+void unsupported_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok);
+void text_close(struct iscsi_connection *c);
+void reject(struct iscsi_connection *c, const struct pdu *pdu, enum reject_reason reason);
 void tmf_task_over(struct iscsi *i, const struct slot *s);
-void tmf_frame(struct iscsi *i, struct slot *s, uint8_t bhs[ISCSI_BHS_SIZE]);
+void tmf_frame(struct slot *s, uint8_t bhs[ISCSI_BHS_SIZE]);
 /* Cancels the marked tasks; bits that stay set are tasks that still run. */
 void tmf_cancel(struct iscsi *i, uint64_t set[SLOT_WORDS]);
 
 /* login.c, chap_keys.c */
-bool login_check_header(struct iscsi *i, const struct pdu *pdu);
-void login_run(struct iscsi *i, struct pdu *pdu);
-void login_refuse(struct iscsi *i, uint16_t status, const char *why);
+bool login_check_header(struct iscsi_connection *c, const struct pdu *pdu);
+void login_run(struct iscsi_connection *c, struct pdu *pdu);
+void login_refuse(struct iscsi_connection *c, uint16_t status, const char *why);
 enum chap_outcome { CHAP_OUTCOME_INVALID, CHAP_REPLY, CHAP_ASKED, CHAP_REFUSED };
 void chap_take(struct login *l, const struct key *key, const struct text_pair *pair);
-enum chap_outcome chap_act(struct iscsi *i);
-void login_advance(struct iscsi *i); /* the request is dealt with: answers it */
+enum chap_outcome chap_act(struct iscsi_connection *c);
+void login_advance(struct iscsi_connection *c); /* the request is dealt with: answers it */

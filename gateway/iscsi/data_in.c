@@ -29,7 +29,7 @@ static void put_spans(struct iscsi *i, struct slot *s, struct tx_frame *f, size_
 
 static bool data_segment(struct iscsi *i, struct slot *s, struct tx_frame *f)
 {
-	size_t len = MIN(MIN(i->peer_segment, SEGMENT_LIMIT), s->data_len - s->data_sent);
+	size_t len = MIN(MIN(s->conn->peer_segment, SEGMENT_LIMIT), s->data_len - s->data_sent);
 	bool last;
 
 	len = MIN(len, s->burst_left);

@@ -38,11 +38,11 @@ static enum belongs belongs_to(struct iscsi *i, const struct pdu *pdu, struct sl
 	return r2t_find(s, ttt) ? BELONGS_TO_R2T : BELONGS_INVALID;
 }
 
-static void set_fault(struct iscsi *i, struct slot *s, enum fault fault)
+static void set_fault(struct slot *s, enum fault fault)
 {
 	if (s->fault == FAULT_NONE)
 		s->fault = fault;
-	tx_unqueue(i, &s->ask);
+	tx_unqueue(s->conn, &s->ask);
 }
 
 /* Where unsolicited data of this command ends at the latest. */
@@ -72,15 +72,16 @@ static enum fault solicited_fault(struct slot *s, struct r2t *r, const struct pd
 	return pdu->data_len > r->length - r->got ? FAULT_AMOUNT : FAULT_NONE;
 }
 
-enum route data_out_route(struct iscsi *i, struct pdu *pdu)
+enum route data_out_route(struct iscsi_connection *c, struct pdu *pdu)
 {
+	struct iscsi *i = c->i;
 	struct slot *s = NULL;
 	enum belongs where = belongs_to(i, pdu, &s);
 	enum fault fault = FAULT_NONE;
 
-	i->rx.discard = true;
+	c->rx.discard = true;
 	if (where == BELONGS_INVALID)
-		i->rx.reason = REJECT_INVALID_FIELD;
+		c->rx.reason = REJECT_INVALID_FIELD;
 	if (where == BELONGS_INVALID || where == BELONGS_TO_ABORTED || s->fault != FAULT_NONE)
 		return ROUTE_GO;
 	if (where == BELONGS_UNSOLICITED)
@@ -88,12 +89,12 @@ enum route data_out_route(struct iscsi *i, struct pdu *pdu)
 	else
 		fault = solicited_fault(s, r2t_find(s, pdu_u32(pdu, BHS_TTT)), pdu);
 	if (fault != FAULT_NONE) {
-		set_fault(i, s, fault);
+		set_fault(s, fault);
 		return ROUTE_GO;
 	}
-	i->rx.into = s;
-	i->rx.into_at = s->got;
-	i->rx.discard = s->responded; /* nobody needs it, and the buffer may hold sense */
+	c->rx.into = s;
+	c->rx.into_at = s->got;
+	c->rx.discard = s->responded; /* nobody needs it, and the buffer may hold sense */
 	return ROUTE_GO;
 }
 
@@ -101,36 +102,37 @@ static void burst_ends(struct iscsi *i, struct slot *s, struct r2t *r)
 {
 	if (r) {
 		if (r->got != r->length)
-			set_fault(i, s, FAULT_AMOUNT);
+			set_fault(s, FAULT_AMOUNT);
 		r2t_close(s, r);
 		return;
 	}
 	s->unsolicited = false;
 	/* RFC 7143 section 11.4.7.2: unsolicited data stops at FirstBurstLength or at its end */
 	if (s->got != unsolicited_end(i, s))
-		set_fault(i, s, FAULT_AMOUNT);
+		set_fault(s, FAULT_AMOUNT);
 }
 
 /* What belonged to nothing when its header came belongs to nothing now: its octets are gone, even
  * if an R2T with the tag that it guessed has been made since. */
-void data_out_run(struct iscsi *i, struct pdu *pdu, bool digest_ok)
+void data_out_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok)
 {
+	struct iscsi *i = c->i;
 	struct slot *s = NULL;
 	enum belongs where = BELONGS_INVALID;
 	struct r2t *r = NULL;
 
-	if (i->rx.reason == REJECT_INVALID)
+	if (c->rx.reason == REJECT_INVALID)
 		where = belongs_to(i, pdu, &s);
 	if (!digest_ok)
-		reject(i, pdu, REJECT_DATA_DIGEST);
+		reject(c, pdu, REJECT_DATA_DIGEST);
 	else if (where == BELONGS_INVALID)
-		reject(i, pdu, REJECT_INVALID_FIELD);
+		reject(c, pdu, REJECT_INVALID_FIELD);
 	if (where == BELONGS_INVALID || where == BELONGS_TO_ABORTED)
 		return;
 	if (where == BELONGS_TO_R2T)
 		r = r2t_find(s, pdu_u32(pdu, BHS_TTT));
 	if (!digest_ok)
-		set_fault(i, s, FAULT_CRC);
+		set_fault(s, FAULT_CRC);
 	if (s->fault == FAULT_NONE) {
 		s->got += pdu->data_len;
 		if (r)
@@ -170,7 +172,7 @@ void data_out_progress(struct iscsi *i, struct slot *s)
 	}
 	s->asked = MAX(s->asked, s->got);
 	if (may_ask(i, s))
-		tx_queue(i, &s->ask);
+		tx_queue(s->conn, &s->ask);
 }
 
 /* The next R2T; true: no more for now. */

@@ -16,100 +16,100 @@ static const struct rule rules[] = {
 static const struct rule unsupported = { OP_REJECT, true, false, NULL, unsupported_run };
 /* clang-format on */
 
-static const struct rule *rule_of(const struct iscsi *i, const struct pdu *pdu)
+static const struct rule *rule_of(const struct iscsi_connection *c, const struct pdu *pdu)
 {
 	for (size_t n = 0; n < ARRAY_LEN(rules); n++)
 		if (rules[n].opcode == pdu->opcode)
-			return i->discovery && !rules[n].in_discovery ? &unsupported : &rules[n];
+			return c->i->discovery && !rules[n].in_discovery ? &unsupported : &rules[n];
 	return &unsupported;
 }
 
-void ffp_start(struct iscsi *i)
+void ffp_start(struct iscsi_connection *c)
 {
-	const struct keys *k = &i->keys;
+	const struct keys *k = &c->keys;
 
-	i->phase = PHASE_FULL;
-	i->peer_segment = k->result[KEY_MAX_RECV_SEGMENT];
-	i->max_burst = k->result[KEY_MAX_BURST];
-	i->first_burst = MIN(keys_first_burst(k), ISCSI_CHUNK_SIZE);
-	i->max_r2t = MIN(k->result[KEY_MAX_R2T], R2T_MAX);
-	i->initial_r2t = k->result[KEY_INITIAL_R2T] != 0;
-	i->immediate_data = k->result[KEY_IMMEDIATE_DATA] != 0;
-	i->rx.header_digest = k->result[KEY_HEADER_DIGEST] != 0;
-	i->rx.data_digest = k->result[KEY_DATA_DIGEST] != 0;
-	i->rx.last_ms = i->now_ms;
-	keys_restart(&i->keys);
-	i->text.len = 0;
-	tx_start(i);
+	c->phase = PHASE_FULL;
+	c->peer_segment = k->result[KEY_MAX_RECV_SEGMENT];
+	c->i->max_burst = k->result[KEY_MAX_BURST];
+	c->i->first_burst = MIN(keys_first_burst(k), ISCSI_CHUNK_SIZE);
+	c->i->max_r2t = MIN(k->result[KEY_MAX_R2T], R2T_MAX);
+	c->i->initial_r2t = k->result[KEY_INITIAL_R2T] != 0;
+	c->i->immediate_data = k->result[KEY_IMMEDIATE_DATA] != 0;
+	c->rx.header_digest = k->result[KEY_HEADER_DIGEST] != 0;
+	c->rx.data_digest = k->result[KEY_DATA_DIGEST] != 0;
+	c->rx.last_ms = c->i->now_ms;
+	keys_restart(&c->keys);
+	c->text.len = 0;
+	tx_start(c);
 }
 
 /* A segment longer than we declared can't be taken, and what follows it can't be found: RFC 7143
  * section 7.7 lets a format error end the connection. */
-enum route ffp_route(struct iscsi *i, struct pdu *pdu)
+enum route ffp_route(struct iscsi_connection *c, struct pdu *pdu)
 {
-	struct rx *rx = &i->rx;
+	struct rx *rx = &c->rx;
 
-	if (pdu->data_len > i->limits.max_recv_segment) {
-		connection_end(i, ISCSI_END_MALFORMED,
+	if (pdu->data_len > c->i->limits.max_recv_segment) {
+		connection_end(c, ISCSI_END_MALFORMED,
 			       "a data segment of %zu octets came, %u were declared", pdu->data_len,
-			       i->limits.max_recv_segment);
+			       c->i->limits.max_recv_segment);
 		return ROUTE_END;
 	}
-	rx->rule = rule_of(i, pdu);
-	return rx->rule->route ? rx->rule->route(i, pdu) : ROUTE_GO;
+	rx->rule = rule_of(c, pdu);
+	return rx->rule->route ? rx->rule->route(c, pdu) : ROUTE_GO;
 }
 
 /* A rejected PDU's CmdSN does not count as received: RFC 7143 section 7.3. */
-static void run_in_turn(struct iscsi *i, const struct rule *rule, struct pdu *pdu)
+static void run_in_turn(struct iscsi_connection *c, const struct rule *rule, struct pdu *pdu)
 {
-	uint32_t next = i->expcmdsn;
+	uint32_t next = c->i->expcmdsn;
 
 	if (!pdu->immediate)
-		i->expcmdsn++;
-	i->rejected = false;
-	rule->run(i, pdu, true);
-	if (i->rejected)
-		i->expcmdsn = next;
+		c->i->expcmdsn++;
+	c->rejected = false;
+	rule->run(c, pdu, true);
+	if (c->rejected)
+		c->i->expcmdsn = next;
 }
 
 /* Keeps a PDU that came before its turn, with its data in the slot's own chunk. */
-static void hold(struct iscsi *i, const struct pdu *pdu)
+static void hold(struct iscsi_connection *c, const struct pdu *pdu)
 {
 	size_t room;
 	struct slot *s;
 
-	if (pdu->data_len > ISCSI_CHUNK_SIZE || !(s = slot_new(i, SLOT_HELD_PDU, pdu))) {
-		reject(i, pdu, REJECT_RESOURCES);
+	if (pdu->data_len > ISCSI_CHUNK_SIZE || !(s = slot_new(c, SLOT_HELD_PDU, pdu))) {
+		reject(c, pdu, REJECT_RESOURCES);
 		return;
 	}
 	if (pdu->data_len > 0)
-		memcpy(slot_at(i, s, 0, &room), pdu->data, pdu->data_len);
+		memcpy(slot_at(c->i, s, 0, &room), pdu->data, pdu->data_len);
 	s->state = SLOT_HELD;
-	i->held_count++;
+	c->i->held_count++;
 }
 
-void ffp_done(struct iscsi *i, struct pdu *pdu, bool digest_ok)
+void ffp_done(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok)
 {
-	const struct rule *rule = i->rx.rule;
+	const struct rule *rule = c->rx.rule;
 
 	if (!rule->numbered) {
-		rule->run(i, pdu, digest_ok);
+		rule->run(c, pdu, digest_ok);
 		return;
 	}
 	if (!digest_ok) {
-		reject(i, pdu, REJECT_DATA_DIGEST);
+		reject(c, pdu, REJECT_DATA_DIGEST);
 		return;
 	}
 	if (pdu->ahs_len > 0) {
-		reject(i, pdu, REJECT_INVALID_FIELD);
+		reject(c, pdu, REJECT_INVALID_FIELD);
 		return;
 	}
-	switch (window_order(i, pdu)) {
+	switch (window_order(c->i, pdu)) {
 	case ORDER_NOW:
-		run_in_turn(i, rule, pdu);
+		run_in_turn(c, rule, pdu);
 		return;
 	case ORDER_LATER:
-		hold(i, pdu);
+		hold(c, pdu);
 		return;
 	default: /* RFC 7143 section 4.2.2.1: in silence */
 		return;
@@ -117,13 +117,14 @@ void ffp_done(struct iscsi *i, struct pdu *pdu, bool digest_ok)
 }
 
 /* The turn of a PDU that was held; ExpCmdSN has just passed it. */
-void ffp_turn(struct iscsi *i, struct slot *s)
+void ffp_turn(struct slot *s)
 {
+	struct iscsi_connection *c = s->conn;
 	struct pdu pdu = s->pdu;
 	size_t room;
 
-	pdu.data = slot_at(i, s, 0, &room);
-	i->expcmdsn--;
-	run_in_turn(i, rule_of(i, &pdu), &pdu);
-	slot_free(i, s);
+	pdu.data = slot_at(c->i, s, 0, &room);
+	c->i->expcmdsn--;
+	run_in_turn(c, rule_of(c, &pdu), &pdu);
+	slot_free(c->i, s);
 }

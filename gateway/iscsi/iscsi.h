@@ -12,18 +12,20 @@
 #include "gateway/base/base.h"
 #include "gateway/base/iscsi_name.h"
 
-struct iscsi; /* the connection */
+struct iscsi;		 /* a session */
+struct iscsi_connection; /* one of its connections */
 
-#define ISCSI_BHS_SIZE	     48
-#define ISCSI_CDB_MAX	     260 /* 16 and what AHS type 1 can add, bounded */
-#define ISCSI_SENSE_MAX	     96
-#define ISCSI_WINDOW_MAX     128 /* commands at once, in all */
-#define ISCSI_IMMEDIATE_MAX  8	 /* immediate commands at once: beyond, Reject 06h */
-#define ISCSI_TASKS_MAX	     (ISCSI_WINDOW_MAX + ISCSI_IMMEDIATE_MAX)
-#define ISCSI_CHUNK_SIZE     65536u /* buffers come in chunks; each task has one of its own */
-#define ISCSI_TASK_CHUNKS    64	    /* at most, so 4 MiB a command */
-#define ISCSI_POOL_CHUNKS    (ISCSI_TASKS_MAX + 2 * ISCSI_TASK_CHUNKS)
-#define ISCSI_CHAP_BYTES_MAX 1024
+#define ISCSI_BHS_SIZE	      48
+#define ISCSI_CDB_MAX	      260 /* 16 and what AHS type 1 can add, bounded */
+#define ISCSI_SENSE_MAX	      96
+#define ISCSI_WINDOW_MAX      128 /* commands at once, in all */
+#define ISCSI_IMMEDIATE_MAX   8	  /* immediate commands at once: beyond, Reject 06h */
+#define ISCSI_TASKS_MAX	      (ISCSI_WINDOW_MAX + ISCSI_IMMEDIATE_MAX)
+#define ISCSI_CHUNK_SIZE      65536u /* buffers come in chunks; each task has one of its own */
+#define ISCSI_TASK_CHUNKS     64     /* at most, so 4 MiB a command */
+#define ISCSI_POOL_CHUNKS     (ISCSI_TASKS_MAX + 2 * ISCSI_TASK_CHUNKS)
+#define ISCSI_CHAP_BYTES_MAX  1024
+#define ISCSI_CONNECTIONS_MAX 8
 
 /* What this end offers and declares. */
 struct iscsi_limits {
@@ -147,32 +149,35 @@ int iscsi_open(const struct iscsi_limits *limits, uint16_t portal_group,
 	       const struct iscsi_host *ops, void *host, struct iscsi **ret_iscsi) MUST_CHECK;
 /* Cancels every task; those that still run must have ended (iscsi_tasks_running() == 0). */
 void iscsi_close(struct iscsi *i);
-void iscsi_cancel_all(struct iscsi *i); /* connection lost: nothing is sent any more */
+struct iscsi_connection *iscsi_leading(const struct iscsi *i); /* the first that it has */
+void iscsi_cancel_all(struct iscsi *i); /* the session is over: nothing is sent any more */
 unsigned iscsi_tasks_running(const struct iscsi *i);
 
-size_t iscsi_rx_space(struct iscsi *i, struct iovec iov[], size_t max); /* entries; 0: not now */
-void iscsi_received(struct iscsi *i, size_t len, uint64_t now_ms);
-size_t iscsi_tx(struct iscsi *i, struct iovec iov[], size_t max); /* entries */
-void iscsi_sent(struct iscsi *i, size_t len);
-bool iscsi_tx_waiting(const struct iscsi *i);
+size_t iscsi_rx_space(struct iscsi_connection *c, struct iovec iov[],
+		      size_t max); /* entries; 0: not now */
+void iscsi_received(struct iscsi_connection *c, size_t len, uint64_t now_ms);
+size_t iscsi_tx(struct iscsi_connection *c, struct iovec iov[], size_t max); /* entries */
+void iscsi_sent(struct iscsi_connection *c, size_t len);
+bool iscsi_tx_waiting(const struct iscsi_connection *c);
 void iscsi_tick(struct iscsi *i, uint64_t now_ms);
 uint64_t iscsi_next_tick(const struct iscsi *i); /* 0: none */
 /* Something that room() depends on has changed: opens the window, sends a NOP-In if it was shut. */
 void iscsi_room_changed(struct iscsi *i);
 
 /* Over: send what iscsi_tx() still has, then close. `ret_detail`: a sentence, escaped. */
-enum iscsi_end iscsi_ended(const struct iscsi *i, const char **ret_detail);
+enum iscsi_end iscsi_ended(const struct iscsi_connection *c, const char **ret_detail);
 bool iscsi_is_full_feature(const struct iscsi *i);
 /* Our CHAP response was sent: who leaves from here on did not accept it. */
-bool iscsi_proof_sent(const struct iscsi *i);
+bool iscsi_proof_sent(const struct iscsi_connection *c);
 
 /* Answers to the host's questions in login. */
-void iscsi_chap_challenge(struct iscsi *i, uint32_t algorithm, uint8_t id, const uint8_t *challenge,
-			  size_t len);
+void iscsi_chap_challenge(struct iscsi_connection *c, uint32_t algorithm, uint8_t id,
+			  const uint8_t *challenge, size_t len);
 /* Name and response of ours go out with the next response; response_len 0: one-way. */
-void iscsi_chap_accepted(struct iscsi *i, const char *name, const uint8_t *response, size_t len);
-void iscsi_login_refuse(struct iscsi *i, uint16_t status); /* 0x0201 … */
-void iscsi_login_granted(struct iscsi *i, const struct iscsi_grant *grant);
+void iscsi_chap_accepted(struct iscsi_connection *c, const char *name, const uint8_t *response,
+			 size_t len);
+void iscsi_login_refuse(struct iscsi_connection *c, uint16_t status); /* 0x0201 … */
+void iscsi_login_granted(struct iscsi_connection *c, const struct iscsi_grant *grant);
 
 /* Data-out of `bytes` octets (at most EDTL of it comes): 0 when it is all there already, -EAGAIN:
  * data_arrived() follows. -EMSGSIZE: more than a task can hold. */

@@ -38,10 +38,10 @@ static bool transition_legal(uint8_t csg, uint8_t nsg)
 }
 
 /* Before anything is kept of the PDU. A stranger that sends no Login gets no answer. */
-bool login_check_header(struct iscsi *i, const struct pdu *pdu)
+bool login_check_header(struct iscsi_connection *c, const struct pdu *pdu)
 {
 	if (pdu->data_len > LOGIN_SEGMENT_MAX || pdu->ahs_len > 0) {
-		connection_end(i, ISCSI_END_MALFORMED,
+		connection_end(c, ISCSI_END_MALFORMED,
 			       "a PDU in the login phase claims %zu octets of data and %zu of "
 			       "additional headers",
 			       pdu->data_len, pdu->ahs_len);
@@ -49,20 +49,20 @@ bool login_check_header(struct iscsi *i, const struct pdu *pdu)
 	}
 	if (pdu->opcode == OP_LOGIN)
 		return true;
-	if (i->login.started)
-		login_refuse(i, LOGIN_INVALID_REQUEST, "another PDU than Login came");
+	if (c->login.started)
+		login_refuse(c, LOGIN_INVALID_REQUEST, "another PDU than Login came");
 	else
-		connection_end(i, ISCSI_END_MALFORMED,
+		connection_end(c, ISCSI_END_MALFORMED,
 			       "the first PDU has opcode %02xh and is no Login", pdu->opcode);
 	return false;
 }
 
 /* --- answering ------------------------------------------------------------------------------ */
 
-static struct misc *response(struct iscsi *i, uint16_t status)
+static struct misc *response(struct iscsi_connection *c, uint16_t status)
 {
-	struct login *l = &i->login;
-	struct misc *m = tx_misc(i, OP_LOGIN_RESPONSE, l->itt);
+	struct login *l = &c->login;
+	struct misc *m = tx_misc(c, OP_LOGIN_RESPONSE, l->itt);
 
 	if (!m)
 		return NULL;
@@ -75,27 +75,27 @@ static struct misc *response(struct iscsi *i, uint16_t status)
 	return m;
 }
 
-void login_refuse(struct iscsi *i, uint16_t status, const char *why)
+void login_refuse(struct iscsi_connection *c, uint16_t status, const char *why)
 {
-	struct misc *m = response(i, status);
+	struct misc *m = response(c, status);
 
 	if (m)
-		tx_queue(i, &m->job);
-	connection_end(i, ISCSI_END_REFUSED, "login refused with status %04xh: %s", status, why);
+		tx_queue(c, &m->job);
+	connection_end(c, ISCSI_END_REFUSED, "login refused with status %04xh: %s", status, why);
 }
 
-static void reply(struct iscsi *i)
+static void reply(struct iscsi_connection *c)
 {
-	struct login *l = &i->login;
+	struct login *l = &c->login;
 	struct misc *m;
 
 	if (l->refusal) {
-		login_refuse(i, l->refusal, "the gateway does not allow it");
+		login_refuse(c, l->refusal, "the gateway does not allow it");
 		return;
 	}
-	m = l->out.failed ? NULL : response(i, LOGIN_SUCCESS);
-	if (!m || !tx_misc_data(i, m, l->out_bytes, wr_len(&l->out))) {
-		login_refuse(i, LOGIN_RESOURCES, "the answer does not fit");
+	m = l->out.failed ? NULL : response(c, LOGIN_SUCCESS);
+	if (!m || !tx_misc_data(c, m, l->out_bytes, wr_len(&l->out))) {
+		login_refuse(c, LOGIN_RESOURCES, "the answer does not fit");
 		return;
 	}
 	if (l->transit) {
@@ -104,52 +104,52 @@ static void reply(struct iscsi *i)
 	}
 	if (l->proof)
 		m->effect = EFFECT_PROOF_SENT;
-	tx_queue(i, &m->job);
+	tx_queue(c, &m->job);
 }
 
 /* T is agreed to, but not out of the security stage before CHAP is done: RFC 7143 section 6.3. */
-void login_advance(struct iscsi *i)
+void login_advance(struct iscsi_connection *c)
 {
-	struct login *l = &i->login;
+	struct login *l = &c->login;
 
 	if (l->csg == CSG_SECURITY && l->step != CHAP_PROVEN)
 		l->transit = false;
 	if (!l->transit || l->nsg != CSG_FULL || l->refusal) {
-		reply(i);
+		reply(c);
 		return;
 	}
 	l->ask = ASK_GRANT;
-	i->ops->enter(i->host);
+	c->i->ops->enter(c->i->host);
 }
 
-void iscsi_login_granted(struct iscsi *i, const struct iscsi_grant *grant)
+void iscsi_login_granted(struct iscsi_connection *c, const struct iscsi_grant *grant)
 {
-	struct login *l = &i->login;
+	struct login *l = &c->login;
 
-	if (i->phase != PHASE_LOGIN || l->ask != ASK_GRANT)
+	if (c->phase != PHASE_LOGIN || l->ask != ASK_GRANT)
 		return;
 	l->ask = ASK_NOTHING;
 	l->tsih = grant->tsih;
-	i->queue_depth = MIN(MAX(grant->queue_depth, 1u), i->limits.queue_depth);
-	if (grant->target_alias && !i->discovery)
+	c->i->queue_depth = MIN(MAX(grant->queue_depth, 1u), c->i->limits.queue_depth);
+	if (grant->target_alias && !c->i->discovery)
 		text_put(&l->out, "TargetAlias", grant->target_alias);
-	reply(i);
-	if (i->phase == PHASE_LOGIN)
-		ffp_start(i);
-	rx_run(i);
+	reply(c);
+	if (c->phase == PHASE_LOGIN)
+		ffp_start(c);
+	rx_run(c);
 }
 
-void iscsi_login_refuse(struct iscsi *i, uint16_t status)
+void iscsi_login_refuse(struct iscsi_connection *c, uint16_t status)
 {
-	struct login *l = &i->login;
+	struct login *l = &c->login;
 
-	if (i->phase != PHASE_LOGIN)
+	if (c->phase != PHASE_LOGIN)
 		return;
 	l->refusal = status;
 	if (l->ask == ASK_NOTHING) /* the next answer will be this */
 		return;
 	l->ask = ASK_NOTHING;
-	reply(i);
+	reply(c);
 }
 
 /* --- requests ------------------------------------------------------------------------------- */
@@ -162,9 +162,9 @@ static bool same_login(const struct login *l, const struct pdu *pdu)
 	       pdu->itt == l->itt;
 }
 
-static void start(struct iscsi *i, const struct pdu *pdu)
+static void start(struct iscsi_connection *c, const struct pdu *pdu)
 {
-	struct login *l = &i->login;
+	struct login *l = &c->login;
 
 	l->started = true;
 	memcpy(l->isid, pdu->bhs + BHS_ISID, sizeof l->isid);
@@ -172,14 +172,15 @@ static void start(struct iscsi *i, const struct pdu *pdu)
 	l->cid = pdu_u16(pdu, BHS_CID);
 	l->itt = pdu->itt;
 	l->csg = pdu->flags >> 2 & 3;
-	i->expcmdsn = pdu->cmdsn;
-	i->maxcmdsn = pdu->cmdsn - 1; /* shut until the session is there */
+	c->i->expcmdsn = pdu->cmdsn;
+	c->i->maxcmdsn = pdu->cmdsn - 1; /* shut until the session is there */
 }
 
 /* The fixed part of a request; LOGIN_SUCCESS: well. */
-static enum login_status header_status(struct iscsi *i, const struct pdu *pdu, const char **ret_why)
+static enum login_status header_status(struct iscsi_connection *c, const struct pdu *pdu,
+				       const char **ret_why)
 {
-	struct login *l = &i->login;
+	struct login *l = &c->login;
 	bool transit = (pdu->flags & FLAG_TRANSIT) != 0;
 	uint8_t csg = pdu->flags >> 2 & 3, nsg = pdu->flags & 3;
 
@@ -248,10 +249,10 @@ static enum login_status take_text_key(struct login *l, const struct key *key,
 	}
 }
 
-static enum login_status take_pairs(struct iscsi *i)
+static enum login_status take_pairs(struct iscsi_connection *c)
 {
-	struct login *l = &i->login;
-	struct rd r = rd_over(i->text.bytes, i->text.len);
+	struct login *l = &c->login;
+	struct rd r = rd_over(c->text.bytes, c->text.len);
 	enum key_stage stage = l->csg == CSG_SECURITY ? STAGE_SECURITY : STAGE_OPERATIONAL;
 	enum login_status status = LOGIN_SUCCESS;
 	struct text_pair pair;
@@ -259,116 +260,116 @@ static enum login_status take_pairs(struct iscsi *i)
 	int more;
 
 	while ((more = text_next(&r, &pair)) > 0 && status == LOGIN_SUCCESS) {
-		int whose = keys_take(&i->keys, stage, &pair, &key);
+		int whose = keys_take(&c->keys, stage, &pair, &key);
 
 		if (whose < 0)
 			return LOGIN_INITIATOR_ERROR;
 		if (whose > 0)
 			status = take_text_key(l, key, &pair);
 	}
-	i->text.len = 0;
+	c->text.len = 0;
 	return more < 0 ? LOGIN_INITIATOR_ERROR : status;
 }
 
 /* The names are known from the first request on, or there is no login. */
-static enum login_status tell_names(struct iscsi *i)
+static enum login_status tell_names(struct iscsi_connection *c)
 {
-	struct login *l = &i->login;
+	struct login *l = &c->login;
 
 	if (l->names_told)
 		return LOGIN_SUCCESS;
 	if (l->names.initiator[0] == '\0' || (!l->names.discovery && l->names.target[0] == '\0'))
 		return LOGIN_MISSING;
 	l->names_told = true;
-	i->discovery = i->keys.discovery = l->names.discovery;
+	c->i->discovery = c->keys.discovery = l->names.discovery;
 	l->names.cid = l->cid;
 	l->names.tsih = l->tsih;
 	memcpy(l->names.isid, l->isid, sizeof l->isid);
-	i->ops->names(i->host, &l->names);
+	c->i->ops->names(c->i->host, &l->names);
 	return LOGIN_SUCCESS;
 }
 
-static void declare(struct iscsi *i)
+static void declare(struct iscsi_connection *c)
 {
-	struct login *l = &i->login;
+	struct login *l = &c->login;
 
 	/* RFC 7143 section 13.9: in the first response that follows TargetName */
-	if (!l->tag_told && !i->discovery)
-		text_put_number(&l->out, "TargetPortalGroupTag", i->portal_group);
+	if (!l->tag_told && !c->i->discovery)
+		text_put_number(&l->out, "TargetPortalGroupTag", c->i->portal_group);
 	l->tag_told = true;
-	keys_answer(&i->keys, &l->out);
+	keys_answer(&c->keys, &l->out);
 	if (l->csg == CSG_OPERATIONAL && !l->declared) {
 		l->declared = true;
-		text_put_number(&l->out, "MaxRecvDataSegmentLength", i->limits.max_recv_segment);
+		text_put_number(&l->out, "MaxRecvDataSegmentLength", c->i->limits.max_recv_segment);
 	}
 }
 
 /* A request is whole. */
-static void act(struct iscsi *i)
+static void act(struct iscsi_connection *c)
 {
-	struct login *l = &i->login;
-	enum login_status status = take_pairs(i);
+	struct login *l = &c->login;
+	enum login_status status = take_pairs(c);
 
 	if (status == LOGIN_SUCCESS)
-		status = tell_names(i);
+		status = tell_names(c);
 	if (status != LOGIN_SUCCESS) {
-		login_refuse(i, (uint16_t)status, "its text is not acceptable");
+		login_refuse(c, (uint16_t)status, "its text is not acceptable");
 		return;
 	}
 	/* The stage is left with a proof only, so who is here without one skipped it. */
 	if (l->csg == CSG_OPERATIONAL && l->step != CHAP_PROVEN) {
-		login_refuse(i, LOGIN_AUTHENTICATION, "it starts without authentication");
+		login_refuse(c, LOGIN_AUTHENTICATION, "it starts without authentication");
 		return;
 	}
 	l->out = wr_over(l->out_bytes, sizeof l->out_bytes);
 	l->proof = false;
-	declare(i);
+	declare(c);
 	if (l->csg == CSG_OPERATIONAL) {
-		login_advance(i);
+		login_advance(c);
 		return;
 	}
-	switch (chap_act(i)) {
+	switch (chap_act(c)) {
 	case CHAP_REPLY:
-		login_advance(i);
+		login_advance(c);
 		return;
 	case CHAP_ASKED:
 		return;
 	default:
-		login_refuse(i, LOGIN_AUTHENTICATION, "CHAP was not offered or not kept to");
+		login_refuse(c, LOGIN_AUTHENTICATION, "CHAP was not offered or not kept to");
 		return;
 	}
 }
 
-void login_run(struct iscsi *i, struct pdu *pdu)
+void login_run(struct iscsi_connection *c, struct pdu *pdu)
 {
-	struct login *l = &i->login;
+	struct login *l = &c->login;
 	enum login_status status;
 	const char *why;
 
 	if (!l->started)
-		start(i, pdu);
-	status = header_status(i, pdu, &why);
+		start(c, pdu);
+	status = header_status(c, pdu, &why);
 	if (status == LOGIN_SUCCESS && ++l->pdus > LOGIN_PDUS_MAX) {
 		why = "it takes too many PDUs";
 		status = LOGIN_INITIATOR_ERROR;
 	}
-	if (status == LOGIN_SUCCESS && !text_append(&i->text, pdu->data, pdu->data_len)) {
+	if (status == LOGIN_SUCCESS && !text_append(&c->text, pdu->data, pdu->data_len)) {
 		why = "its text is too long";
 		status = LOGIN_INITIATOR_ERROR;
 	}
 	if (status != LOGIN_SUCCESS) {
-		login_refuse(i, (uint16_t)status, why);
+		login_refuse(c, (uint16_t)status, why);
 		return;
 	}
 	if (l->refusal) {
-		reply(i);
+		reply(c);
 		return;
 	}
 	if (pdu->flags & FLAG_CONTINUE) { /* RFC 7143 section 6.2: answered with nothing */
 		l->out = wr_over(l->out_bytes, sizeof l->out_bytes);
 		l->proof = false;
-		reply(i);
+		reply(c);
 		return;
 	}
-	act(i);
+	act(c);
 }

@@ -3,21 +3,21 @@
  * is full. */
 #include "gateway/iscsi/core.h"
 
-void reject(struct iscsi *i, const struct pdu *pdu, enum reject_reason reason)
+void reject(struct iscsi_connection *c, const struct pdu *pdu, enum reject_reason reason)
 {
-	struct misc *m = tx_misc(i, OP_REJECT, TAG_NONE);
+	struct misc *m = tx_misc(c, OP_REJECT, TAG_NONE);
 
-	i->rejected = true;
+	c->rejected = true;
 	if (!m)
 		return;
 	m->counts = true;
 	m->bhs[2] = (uint8_t)reason;
-	if (tx_misc_data(i, m, pdu->bhs, ISCSI_BHS_SIZE))
-		tx_queue(i, &m->job);
+	if (tx_misc_data(c, m, pdu->bhs, ISCSI_BHS_SIZE))
+		tx_queue(c, &m->job);
 }
 
 /* What we know and don't offer, and what nobody knows. */
-void unsupported_run(struct iscsi *i, struct pdu *pdu, bool digest_ok)
+void unsupported_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok)
 {
 	enum reject_reason reason = REJECT_NOT_SUPPORTED;
 
@@ -27,5 +27,5 @@ void unsupported_run(struct iscsi *i, struct pdu *pdu, bool digest_ok)
 		reason = REJECT_SNACK;
 	else if (pdu->opcode == OP_LOGIN) /* logged in already */
 		reason = REJECT_PROTOCOL;
-	reject(i, pdu, reason);
+	reject(c, pdu, reason);
 }

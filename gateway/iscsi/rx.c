@@ -23,9 +23,9 @@ static size_t stage_take(struct rx *rx, uint8_t *to, size_t len)
 }
 
 /* Where the next octets of data go; NULL: nowhere. */
-static uint8_t *data_place(struct iscsi *i, size_t *ret_len)
+static uint8_t *data_place(struct iscsi_connection *c, size_t *ret_len)
 {
-	struct rx *rx = &i->rx;
+	struct rx *rx = &c->rx;
 	uint8_t *place;
 
 	*ret_len = rx->data_left;
@@ -33,7 +33,7 @@ static uint8_t *data_place(struct iscsi *i, size_t *ret_len)
 		return NULL;
 	if (!rx->into)
 		return rx->segment + rx->into_at;
-	place = slot_at(i, rx->into, rx->into_at, ret_len);
+	place = slot_at(c->i, rx->into, rx->into_at, ret_len);
 	*ret_len = MIN(*ret_len, rx->data_left);
 	return place;
 }
@@ -61,19 +61,19 @@ static void stage_compact(struct rx *rx)
 	rx->stage_at = 0;
 }
 
-size_t iscsi_rx_space(struct iscsi *i, struct iovec iov[], size_t max)
+size_t iscsi_rx_space(struct iscsi_connection *c, struct iovec iov[], size_t max)
 {
-	struct rx *rx = &i->rx;
+	struct rx *rx = &c->rx;
 	size_t count = 0, at = 0, left = data_is_direct(rx) ? rx->data_left : 0;
 
-	if (i->phase == PHASE_OVER || max == 0)
+	if (c->phase == PHASE_OVER || max == 0)
 		return 0;
 	for (; left > 0 && count < max; count++) {
 		size_t len = left;
 		uint8_t *to = rx->segment + rx->into_at + at;
 
 		if (rx->into)
-			to = slot_at(i, rx->into, rx->into_at + at, &len);
+			to = slot_at(c->i, rx->into, rx->into_at + at, &len);
 		len = MIN(len, left);
 		iov[count] = (struct iovec){to, len};
 		at += len;
@@ -86,20 +86,20 @@ size_t iscsi_rx_space(struct iscsi *i, struct iovec iov[], size_t max)
 	return count;
 }
 
-void iscsi_received(struct iscsi *i, size_t len, uint64_t now_ms)
+void iscsi_received(struct iscsi_connection *c, size_t len, uint64_t now_ms)
 {
-	struct rx *rx = &i->rx;
+	struct rx *rx = &c->rx;
 
-	i->now_ms = now_ms;
-	if (i->phase == PHASE_OVER || len == 0)
+	c->i->now_ms = now_ms;
+	if (c->phase == PHASE_OVER || len == 0)
 		return;
 	rx->last_ms = now_ms;
-	i->ping_open = false;
-	i->ping_missed = 0;
+	c->ping_open = false;
+	c->ping_missed = 0;
 	if (data_is_direct(rx)) {
 		while (len > 0 && rx->data_left > 0) {
 			size_t n;
-			uint8_t *at = data_place(i, &n);
+			uint8_t *at = data_place(c, &n);
 
 			n = MIN(n, len);
 			data_advance(rx, at, n);
@@ -108,23 +108,23 @@ void iscsi_received(struct iscsi *i, size_t len, uint64_t now_ms)
 	}
 	assert(len <= STAGE_SIZE - rx->stage_end);
 	rx->stage_end += len;
-	rx_run(i);
+	rx_run(c);
 }
 
 /* A task that is over takes no data any more. */
-void rx_forget(struct iscsi *i, const struct slot *s)
+void rx_forget(struct iscsi_connection *c, const struct slot *s)
 {
-	if (i->rx.into != s)
+	if (c->rx.into != s)
 		return;
-	i->rx.into = NULL;
-	i->rx.discard = true;
+	c->rx.into = NULL;
+	c->rx.discard = true;
 }
 
-static bool may_start(struct iscsi *i)
+static bool may_start(struct iscsi_connection *c)
 {
-	if (i->closing || !tx_has_room(i))
+	if (c->closing || !tx_has_room(c))
 		return false;
-	return i->phase != PHASE_LOGIN || i->login.ask == ASK_NOTHING;
+	return c->phase != PHASE_LOGIN || c->login.ask == ASK_NOTHING;
 }
 
 static size_t head_need(const struct rx *rx)
@@ -145,12 +145,12 @@ static bool header_intact(const struct rx *rx)
 
 /* RFC 7143 section 7.8: after a header digest error nothing in the stream can be believed, not
  * even where the next PDU begins; at level 0 the connection ends. */
-static bool head_complete(struct iscsi *i)
+static bool head_complete(struct iscsi_connection *c)
 {
-	struct rx *rx = &i->rx;
+	struct rx *rx = &c->rx;
 
 	if (rx->header_digest && !header_intact(rx)) {
-		connection_end(i, ISCSI_END_DIGEST, "a header digest is wrong");
+		connection_end(c, ISCSI_END_DIGEST, "a header digest is wrong");
 		return false;
 	}
 	pdu_decode(rx->head, &rx->pdu);
@@ -160,27 +160,27 @@ static bool head_complete(struct iscsi *i)
 	return true;
 }
 
-static bool step_head(struct iscsi *i)
+static bool step_head(struct iscsi_connection *c)
 {
-	struct rx *rx = &i->rx;
+	struct rx *rx = &c->rx;
 	size_t need;
 
 	if (rx->head_len == 0) {
-		if (!may_start(i))
+		if (!may_start(c))
 			return false;
-		if (i->phase == PHASE_FULL && window_turn(i))
+		if (c->phase == PHASE_FULL && window_turn(c->i))
 			return true;
 	}
 	need = head_need(rx);
 	rx->head_len += stage_take(rx, rx->head + rx->head_len, need - rx->head_len);
 	if (rx->head_len < need)
 		return false;
-	if (need == ISCSI_BHS_SIZE && i->phase == PHASE_LOGIN) {
+	if (need == ISCSI_BHS_SIZE && c->phase == PHASE_LOGIN) {
 		pdu_decode(rx->head, &rx->pdu);
-		if (!login_check_header(i, &rx->pdu))
+		if (!login_check_header(c, &rx->pdu))
 			return false;
 	}
-	return head_need(rx) > need || head_complete(i);
+	return head_need(rx) > need || head_complete(c);
 }
 
 /* The data's place was decided: what is left of the PDU. */
@@ -195,23 +195,23 @@ static void expect_data(struct rx *rx)
 	rx->state = RX_DATA;
 }
 
-static bool step_route(struct iscsi *i)
+static bool step_route(struct iscsi_connection *c)
 {
-	struct rx *rx = &i->rx;
+	struct rx *rx = &c->rx;
 
 	rx->into = NULL;
 	rx->into_at = 0;
 	rx->discard = false;
 	rx->reason = REJECT_INVALID;
-	if (i->phase == PHASE_FULL && ffp_route(i, &rx->pdu) != ROUTE_GO)
+	if (c->phase == PHASE_FULL && ffp_route(c, &rx->pdu) != ROUTE_GO)
 		return false;
 	expect_data(rx);
 	return true;
 }
 
-static bool step_data(struct iscsi *i)
+static bool step_data(struct iscsi_connection *c)
 {
-	struct rx *rx = &i->rx;
+	struct rx *rx = &c->rx;
 	const uint8_t *from = rx->stage + rx->stage_at;
 	uint8_t *to;
 	size_t len;
@@ -220,7 +220,7 @@ static bool step_data(struct iscsi *i)
 		rx->state = RX_TAIL;
 		return true;
 	}
-	to = data_place(i, &len);
+	to = data_place(c, &len);
 	len = MIN(len, staged(rx));
 	if (len == 0)
 		return false;
@@ -240,44 +240,44 @@ static bool data_intact(const struct rx *rx)
 	return memcmp(want, rx->tail + padding, 4) == 0;
 }
 
-static bool step_tail(struct iscsi *i)
+static bool step_tail(struct iscsi_connection *c)
 {
-	struct rx *rx = &i->rx;
+	struct rx *rx = &c->rx;
 
 	rx->tail_len += stage_take(rx, rx->tail + rx->tail_len, rx->tail_need - rx->tail_len);
 	if (rx->tail_len < rx->tail_need)
 		return false;
 	rx->state = RX_HEAD;
 	rx->head_len = 0;
-	if (i->phase == PHASE_LOGIN)
-		login_run(i, &rx->pdu);
+	if (c->phase == PHASE_LOGIN)
+		login_run(c, &rx->pdu);
 	else
-		ffp_done(i, &rx->pdu, data_intact(rx));
+		ffp_done(c, &rx->pdu, data_intact(rx));
 	rx->into = NULL;
 	return true;
 }
 
-static bool rx_step(struct iscsi *i)
+static bool rx_step(struct iscsi_connection *c)
 {
-	switch (i->rx.state) {
+	switch (c->rx.state) {
 	case RX_HEAD:
-		return step_head(i);
+		return step_head(c);
 	case RX_ROUTE:
-		return step_route(i);
+		return step_route(c);
 	case RX_DATA:
-		return step_data(i);
+		return step_data(c);
 	default:
-		return step_tail(i);
+		return step_tail(c);
 	}
 }
 
 /* Runs what is staged, as far as it may. Not entered again from a handler's call to the host. */
-void rx_run(struct iscsi *i)
+void rx_run(struct iscsi_connection *c)
 {
-	if (i->rx.running)
+	if (c->rx.running)
 		return;
-	i->rx.running = true;
-	while (i->phase != PHASE_OVER && rx_step(i))
+	c->rx.running = true;
+	while (c->phase != PHASE_OVER && rx_step(c))
 		;
-	i->rx.running = false;
+	c->rx.running = false;
 }

@@ -31,8 +31,9 @@ int slot_after(const struct iscsi *i, int n)
 	return -1;
 }
 
-struct slot *slot_new(struct iscsi *i, enum slot_kind kind, const struct pdu *pdu)
+struct slot *slot_new(struct iscsi_connection *c, enum slot_kind kind, const struct pdu *pdu)
 {
+	struct iscsi *i = c->i;
 	struct slot *s;
 	unsigned n;
 
@@ -41,6 +42,7 @@ struct slot *slot_new(struct iscsi *i, enum slot_kind kind, const struct pdu *pd
 	n = i->free_slots[--i->free_slot_count];
 	s = &i->slots[n];
 	memset(s, 0, sizeof *s);
+	s->conn = c;
 	s->kind = kind;
 	s->state = SLOT_FILLING;
 	s->answer.kind = JOB_ANSWER;
@@ -125,9 +127,9 @@ void slot_free(struct iscsi *i, struct slot *s)
 	unsigned n = s->task.slot;
 
 	assert(s->state != SLOT_FREE && !s->in_host);
-	rx_forget(i, s);
-	tx_unqueue(i, &s->answer);
-	tx_unqueue(i, &s->ask);
+	rx_forget(s->conn, s);
+	tx_unqueue(s->conn, &s->answer);
+	tx_unqueue(s->conn, &s->ask);
 	if (s->waits_for_chunks)
 		stop_waiting(i, s);
 	while (s->extra_count > 0)
@@ -142,8 +144,9 @@ void slot_free(struct iscsi *i, struct slot *s)
 		return;
 	serve_waiting(i);
 	window_announce(i);
-	if (i->rx.state == RX_ROUTE) /* a command waits for a slot */
-		rx_run(i);
+	EACH_CONNECTION(i, c)
+	if (c->rx.state == RX_ROUTE) /* a command waits for a slot */
+		rx_run(c);
 }
 
 struct slot *slot_of(struct iscsi *i, struct iscsi_task *task)

@@ -5,20 +5,20 @@
 
 #include <stdlib.h>
 
-void text_close(struct iscsi *i)
+void text_close(struct iscsi_connection *c)
 {
-	free(i->exchange.out);
-	i->exchange = (struct text_exchange){0};
-	i->text.len = 0;
-	keys_restart(&i->keys);
+	free(c->exchange.out);
+	c->exchange = (struct text_exchange){0};
+	c->text.len = 0;
+	keys_restart(&c->keys);
 }
 
 /* RFC 7143 Appendix C: All in discovery sessions only, the empty name in normal ones only. */
-static bool targets_allowed(const struct iscsi *i, const char *which)
+static bool targets_allowed(const struct iscsi_connection *c, const char *which)
 {
 	if (which[0] == '\0')
-		return !i->discovery;
-	return i->discovery || strcmp(which, "All") != 0;
+		return !c->i->discovery;
+	return c->i->discovery || strcmp(which, "All") != 0;
 }
 
 static int append(struct text_exchange *x, const void *bytes, size_t len)
@@ -38,104 +38,105 @@ static int append(struct text_exchange *x, const void *bytes, size_t len)
 	return 0;
 }
 
-static int take_text_key(struct iscsi *i, const struct key *key, const struct text_pair *pair)
+static int take_text_key(struct iscsi_connection *c, const struct key *key,
+			 const struct text_pair *pair)
 {
 	const char *text = NULL;
 	size_t len;
 
 	if (key->id != KEY_SEND_TARGETS)
 		return 0; /* InitiatorAlias: noted nowhere */
-	if (pair->value_len > TEXT_VALUE_MAX || !targets_allowed(i, pair->value)) {
-		keys_reject(&i->keys, key);
+	if (pair->value_len > TEXT_VALUE_MAX || !targets_allowed(c, pair->value)) {
+		keys_reject(&c->keys, key);
 		return 0;
 	}
-	len = i->ops->send_targets(i->host, pair->value, &text);
-	return append(&i->exchange, text, len);
+	len = c->i->ops->send_targets(c->i->host, pair->value, &text);
+	return append(&c->exchange, text, len);
 }
 
-static int take_pairs(struct iscsi *i)
+static int take_pairs(struct iscsi_connection *c)
 {
-	struct rd r = rd_over(i->text.bytes, i->text.len);
+	struct rd r = rd_over(c->text.bytes, c->text.len);
 	struct text_pair pair;
 	const struct key *key;
 	int more, whose = 0;
 
 	while ((more = text_next(&r, &pair)) > 0) {
-		whose = keys_take(&i->keys, STAGE_FULL, &pair, &key);
+		whose = keys_take(&c->keys, STAGE_FULL, &pair, &key);
 		if (whose > 0)
-			whose = take_text_key(i, key, &pair);
+			whose = take_text_key(c, key, &pair);
 		if (whose < 0)
 			return whose;
 	}
-	i->peer_segment = i->keys.result[KEY_MAX_RECV_SEGMENT];
+	c->peer_segment = c->keys.result[KEY_MAX_RECV_SEGMENT];
 	return more;
 }
 
 /* Takes the whole request and makes the whole answer. */
-static int answer(struct iscsi *i)
+static int answer(struct iscsi_connection *c)
 {
 	uint8_t bytes[KEYS_ANSWER_MAX];
 	struct wr w = wr_over(bytes, sizeof bytes);
-	int r = take_pairs(i);
+	int r = take_pairs(c);
 
 	if (r < 0)
 		return r;
-	keys_answer(&i->keys, &w);
+	keys_answer(&c->keys, &w);
 	if (w.failed)
 		return -EMSGSIZE;
-	i->exchange.answering = true;
-	return append(&i->exchange, bytes, wr_len(&w));
+	c->exchange.answering = true;
+	return append(&c->exchange, bytes, wr_len(&w));
 }
 
 /* The answer is out, but the initiator said with F=0 that it has more to negotiate. */
-static void next_round(struct iscsi *i)
+static void next_round(struct iscsi_connection *c)
 {
-	struct text_exchange *x = &i->exchange;
+	struct text_exchange *x = &c->exchange;
 
 	free(TAKE(x->out));
 	x->out_len = x->out_sent = 0;
 	x->answering = false;
-	i->text.len = 0;
+	c->text.len = 0;
 }
 
 /* RFC 7143 section 11.11: F=0 with a tag means that the initiator is to ask on; C=1 that the text
  * goes on in the next answer. */
-static void respond(struct iscsi *i, const struct pdu *pdu)
+static void respond(struct iscsi_connection *c, const struct pdu *pdu)
 {
-	struct text_exchange *x = &i->exchange;
-	size_t len = MIN(MIN(x->out_len - x->out_sent, i->peer_segment), STAGE_SIZE);
+	struct text_exchange *x = &c->exchange;
+	size_t len = MIN(MIN(x->out_len - x->out_sent, c->peer_segment), STAGE_SIZE);
 	bool more = x->out_sent + len < x->out_len, done = x->answering && !more && x->final;
-	struct misc *m = tx_misc(i, OP_TEXT_RESPONSE, pdu->itt);
+	struct misc *m = tx_misc(c, OP_TEXT_RESPONSE, pdu->itt);
 
-	if (!m || !tx_misc_data(i, m, x->out ? x->out + x->out_sent : NULL, len))
+	if (!m || !tx_misc_data(c, m, x->out ? x->out + x->out_sent : NULL, len))
 		return;
 	m->counts = true;
 	x->out_sent += len;
 	m->bhs[1] = done ? FLAG_FINAL : more ? FLAG_CONTINUE : 0;
 	memcpy(m->bhs + BHS_LUN, pdu->bhs + BHS_LUN, 8);
 	x->open = !done;
-	x->ttt = done ? TAG_NONE : connection_tag(i, 0);
+	x->ttt = done ? TAG_NONE : connection_tag(c->i, 0);
 	bhs_u32(m->bhs, BHS_TTT, x->ttt);
-	tx_queue(i, &m->job);
+	tx_queue(c, &m->job);
 	if (done)
-		text_close(i);
+		text_close(c);
 	else if (x->answering && !more)
-		next_round(i);
+		next_round(c);
 }
 
-static void refuse(struct iscsi *i, const struct pdu *pdu, enum reject_reason reason)
+static void refuse(struct iscsi_connection *c, const struct pdu *pdu, enum reject_reason reason)
 {
-	text_close(i);
-	reject(i, pdu, reason);
+	text_close(c);
+	reject(c, pdu, reason);
 }
 
 /* Is this the continuation of what is open, or a new negotiation? */
-static bool begin(struct iscsi *i, const struct pdu *pdu)
+static bool begin(struct iscsi_connection *c, const struct pdu *pdu)
 {
-	struct text_exchange *x = &i->exchange;
+	struct text_exchange *x = &c->exchange;
 
 	if (pdu_u32(pdu, BHS_TTT) == TAG_NONE) {
-		text_close(i);
+		text_close(c);
 		x->itt = pdu->itt;
 		return true;
 	}
@@ -143,30 +144,30 @@ static bool begin(struct iscsi *i, const struct pdu *pdu)
 	       !(x->answering && pdu->data_len > 0);
 }
 
-void text_run(struct iscsi *i, struct pdu *pdu, bool digest_ok)
+void text_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok)
 {
 	bool goes_on = (pdu->flags & FLAG_CONTINUE) != 0;
 	int r = 0;
 
 	(void)digest_ok;
-	if (pdu->itt == TAG_NONE || (goes_on && pdu->final) || !begin(i, pdu)) {
-		refuse(i, pdu, REJECT_PROTOCOL);
+	if (pdu->itt == TAG_NONE || (goes_on && pdu->final) || !begin(c, pdu)) {
+		refuse(c, pdu, REJECT_PROTOCOL);
 		return;
 	}
-	if (++i->exchange.pdus > TEXT_PDUS_MAX && !i->exchange.answering) {
-		refuse(i, pdu, REJECT_RESOURCES);
+	if (++c->exchange.pdus > TEXT_PDUS_MAX && !c->exchange.answering) {
+		refuse(c, pdu, REJECT_RESOURCES);
 		return;
 	}
-	if (!text_append(&i->text, pdu->data, pdu->data_len)) {
-		refuse(i, pdu, REJECT_RESOURCES);
+	if (!text_append(&c->text, pdu->data, pdu->data_len)) {
+		refuse(c, pdu, REJECT_RESOURCES);
 		return;
 	}
-	if (!goes_on && !i->exchange.answering) {
-		i->exchange.final = pdu->final;
-		r = answer(i);
+	if (!goes_on && !c->exchange.answering) {
+		c->exchange.final = pdu->final;
+		r = answer(c);
 	}
 	if (r < 0)
-		refuse(i, pdu, r == -EPROTO ? REJECT_PROTOCOL : REJECT_RESOURCES);
+		refuse(c, pdu, r == -EPROTO ? REJECT_PROTOCOL : REJECT_RESOURCES);
 	else
-		respond(i, pdu);
+		respond(c, pdu);
 }

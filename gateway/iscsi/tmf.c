@@ -69,7 +69,7 @@ static bool task_cancel(struct iscsi *i, struct slot *s)
 	if (s->state == SLOT_CANCELLING || (s->in_host && !i->ops->cancel(i->host, &s->task))) {
 		s->state = SLOT_CANCELLING;
 		s->fault = FAULT_NONE; /* no response any more */
-		tx_unqueue(i, &s->ask);
+		tx_unqueue(s->conn, &s->ask);
 		return false;
 	}
 	s->in_host = false;
@@ -89,18 +89,19 @@ void tmf_cancel(struct iscsi *i, uint64_t set[SLOT_WORDS])
 }
 
 /* Answers when nothing is left to wait for. */
-static void answer_if_done(struct iscsi *i, struct slot *s)
+static void answer_if_done(struct slot *s)
 {
 	uint8_t function = s->pdu.flags & 0x7f;
 
 	if (!set_is_empty(s->waits))
 		return;
 	s->state = SLOT_ANSWERING;
-	tx_queue(i, &s->answer);
+	tx_queue(s->conn, &s->answer);
 	if (s->kind == SLOT_LOGOUT && s->verdict == 0)
-		connection_end(i, ISCSI_END_LOGOUT, "the initiator logged out");
+		connection_end(s->conn, ISCSI_END_LOGOUT, "the initiator logged out");
 	if (s->kind == SLOT_TMF && function == TMF_TARGET_COLD_RESET)
-		connection_end(i, ISCSI_END_LOGOUT, "the initiator asked for a target cold reset");
+		connection_end(s->conn, ISCSI_END_LOGOUT,
+			       "the initiator asked for a target cold reset");
 }
 
 void tmf_task_over(struct iscsi *i, const struct slot *over)
@@ -112,7 +113,7 @@ void tmf_task_over(struct iscsi *i, const struct slot *over)
 		if (s->state != SLOT_ACTIVE || (s->kind != SLOT_TMF && s->kind != SLOT_LOGOUT))
 			continue;
 		set_remove(s->waits, over);
-		answer_if_done(i, s);
+		answer_if_done(s);
 	}
 }
 
@@ -166,39 +167,40 @@ static enum tmf_verdict choose(struct iscsi *i, const struct pdu *pdu, uint64_t 
 }
 
 /* A slot that waits for tasks; NULL: rejected. */
-static struct slot *waiter_new(struct iscsi *i, enum slot_kind kind, const struct pdu *pdu)
+static struct slot *waiter_new(struct iscsi_connection *c, enum slot_kind kind,
+			       const struct pdu *pdu)
 {
-	struct slot *s = slot_new(i, kind, pdu);
+	struct slot *s = slot_new(c, kind, pdu);
 
 	if (!s) {
-		reject(i, pdu, pdu->immediate ? REJECT_IMMEDIATE : REJECT_RESOURCES);
+		reject(c, pdu, pdu->immediate ? REJECT_IMMEDIATE : REJECT_RESOURCES);
 		return NULL;
 	}
-	slot_activate(i, s);
+	slot_activate(c->i, s);
 	return s;
 }
 
-void tmf_run(struct iscsi *i, struct pdu *pdu, bool digest_ok)
+void tmf_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok)
 {
 	struct slot *s;
 
 	(void)digest_ok;
 	if (!pdu->final || pdu->data_len > 0 || pdu->itt == TAG_NONE) {
-		reject(i, pdu, REJECT_INVALID_FIELD);
+		reject(c, pdu, REJECT_INVALID_FIELD);
 		return;
 	}
-	s = waiter_new(i, SLOT_TMF, pdu);
+	s = waiter_new(c, SLOT_TMF, pdu);
 	if (!s)
 		return;
-	s->verdict = (uint8_t)choose(i, pdu, s->waits);
-	tmf_cancel(i, s->waits);
-	answer_if_done(i, s);
+	s->verdict = (uint8_t)choose(c->i, pdu, s->waits);
+	tmf_cancel(c->i, s->waits);
+	answer_if_done(s);
 }
 
 enum { LOGOUT_SESSION, LOGOUT_CONNECTION, LOGOUT_FOR_RECOVERY };
 enum { LOGOUT_DONE = 0, LOGOUT_NO_CID = 1, LOGOUT_NO_RECOVERY = 2 };
 
-void logout_run(struct iscsi *i, struct pdu *pdu, bool digest_ok)
+void logout_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok)
 {
 	uint8_t reason = pdu->flags & 0x7f;
 	struct slot *s;
@@ -206,27 +208,27 @@ void logout_run(struct iscsi *i, struct pdu *pdu, bool digest_ok)
 	(void)digest_ok;
 	if (!pdu->final || pdu->data_len > 0 || pdu->itt == TAG_NONE ||
 	    reason > LOGOUT_FOR_RECOVERY) {
-		reject(i, pdu, REJECT_INVALID_FIELD);
+		reject(c, pdu, REJECT_INVALID_FIELD);
 		return;
 	}
-	s = waiter_new(i, SLOT_LOGOUT, pdu);
+	s = waiter_new(c, SLOT_LOGOUT, pdu);
 	if (!s)
 		return;
 	if (reason == LOGOUT_FOR_RECOVERY)
 		s->verdict = LOGOUT_NO_RECOVERY;
-	else if (reason == LOGOUT_CONNECTION && pdu_u16(pdu, BHS_CID) != i->login.cid)
+	else if (reason == LOGOUT_CONNECTION && pdu_u16(pdu, BHS_CID) != c->login.cid)
 		s->verdict = LOGOUT_NO_CID;
 	if (s->verdict == LOGOUT_DONE) {
-		i->closing = true;
-		EACH_SLOT(i, n)
-		if (can_end(&i->slots[n]))
-			set_add(s->waits, &i->slots[n]);
-		tmf_cancel(i, s->waits);
+		c->closing = true;
+		EACH_SLOT(c->i, n)
+		if (can_end(&c->i->slots[n]))
+			set_add(s->waits, &c->i->slots[n]);
+		tmf_cancel(c->i, s->waits);
 	}
-	answer_if_done(i, s);
+	answer_if_done(s);
 }
 
-void tmf_frame(struct iscsi *i, struct slot *s, uint8_t bhs[ISCSI_BHS_SIZE])
+void tmf_frame(struct slot *s, uint8_t bhs[ISCSI_BHS_SIZE])
 {
 	bool logout = s->kind == SLOT_LOGOUT;
 
@@ -234,7 +236,7 @@ void tmf_frame(struct iscsi *i, struct slot *s, uint8_t bhs[ISCSI_BHS_SIZE])
 	bhs[2] = s->verdict;
 	if (!logout)
 		return;
-	put_be(bhs + 40, 2, i->keys.result[KEY_TIME2WAIT]);
+	put_be(bhs + 40, 2, s->conn->keys.result[KEY_TIME2WAIT]);
 	put_be(bhs + 42, 2, 0); /* Time2Retain: at level 0 nothing is kept */
 }
 

@@ -46,7 +46,7 @@ uint32_t window_max(struct iscsi *i)
 {
 	uint32_t max;
 
-	if (i->phase == PHASE_FULL) {
+	if (iscsi_is_full_feature(i)) {
 		max = i->expcmdsn + window_open(i) - 1;
 		if (serial_before(i->maxcmdsn, max))
 			i->maxcmdsn = max;
@@ -54,27 +54,40 @@ uint32_t window_max(struct iscsi *i)
 	return i->maxcmdsn;
 }
 
+/* Is nothing on its way that will tell the window anyhow? */
+static bool idle_everywhere(const struct iscsi *i)
+{
+	EACH_CONNECTION(i, c)
+	if (c->phase == PHASE_FULL && (c->tx.first || c->tx.window_queued))
+		return false;
+	return true;
+}
+
 /* An initiator that was told of a shut window learns from nothing else that it is open again. */
 void window_announce(struct iscsi *i)
 {
 	struct misc *m;
 
-	if (i->phase != PHASE_FULL || i->maxcmdsn != i->expcmdsn - 1 || i->tx.first ||
-	    i->tx.window_queued || window_open(i) == 0)
+	if (i->maxcmdsn != i->expcmdsn - 1 || !idle_everywhere(i) || window_open(i) == 0)
 		return;
-	m = tx_misc(i, OP_NOP_IN, TAG_NONE);
-	if (!m)
+	EACH_CONNECTION(i, c)
+	{
+		m = c->phase == PHASE_FULL ? tx_misc(c, OP_NOP_IN, TAG_NONE) : NULL;
+		if (!m)
+			continue;
+		bhs_u32(m->bhs, BHS_TTT, TAG_NONE);
+		m->effect = EFFECT_WINDOW;
+		c->tx.window_queued = true;
+		tx_queue(c, &m->job);
 		return;
-	bhs_u32(m->bhs, BHS_TTT, TAG_NONE);
-	m->effect = EFFECT_WINDOW;
-	i->tx.window_queued = true;
-	tx_queue(i, &m->job);
+	}
 }
 
 void iscsi_room_changed(struct iscsi *i)
 {
 	window_announce(i);
-	rx_run(i);
+	EACH_CONNECTION(i, c)
+	rx_run(c);
 }
 
 bool window_expects(struct iscsi *i, uint32_t cmdsn)
@@ -103,13 +116,13 @@ bool window_turn(struct iscsi *i)
 		return true;
 	}
 	s = held_at(i, next);
-	if (!s)
+	if (!s || !tx_has_room(s->conn))
 		return false;
 	i->held_count--;
 	i->expcmdsn++;
 	if (s->kind == SLOT_COMMAND)
 		command_turn(i, s);
 	else
-		ffp_turn(i, s);
+		ffp_turn(s);
 	return true;
 }

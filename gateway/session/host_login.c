@@ -26,7 +26,7 @@ void host_names(void *host, const struct iscsi_names *names)
 static void refuse_unavailable(struct session *s)
 {
 	s->unavailable = true;
-	iscsi_login_refuse(s->iscsi, STATUS_UNAVAILABLE);
+	iscsi_login_refuse(s->leading, STATUS_UNAVAILABLE);
 }
 
 static void ask_authenticator(struct session *s, uint32_t type, const void *body, size_t size)
@@ -76,7 +76,7 @@ void host_enter(void *host)
 static void accept_if_agreed(struct session *s)
 {
 	if (s->have_result && s->permitted)
-		iscsi_chap_accepted(s->iscsi, s->result.name, s->result.response,
+		iscsi_chap_accepted(s->leading, s->result.name, s->result.response,
 				    MIN(s->result.response_len, sizeof s->result.response));
 }
 
@@ -87,9 +87,9 @@ static void on_challenge(struct session *s, const struct message *m)
 	memcpy(&challenge, m->body, sizeof challenge);
 	s->asked = false;
 	if (challenge.algorithm == CHAP_NONE)
-		iscsi_login_refuse(s->iscsi, STATUS_AUTH_FAILED);
+		iscsi_login_refuse(s->leading, STATUS_AUTH_FAILED);
 	else
-		iscsi_chap_challenge(s->iscsi, challenge.algorithm, (uint8_t)challenge.id,
+		iscsi_chap_challenge(s->leading, challenge.algorithm, (uint8_t)challenge.id,
 				     challenge.challenge, sizeof challenge.challenge);
 }
 
@@ -100,7 +100,7 @@ static void on_result(struct session *s, const struct message *m)
 	s->result.name[sizeof s->result.name - 1] = '\0';
 	s->have_result = true;
 	if (s->result.ok != 1)
-		iscsi_login_refuse(s->iscsi, STATUS_AUTH_FAILED);
+		iscsi_login_refuse(s->leading, STATUS_AUTH_FAILED);
 	else
 		accept_if_agreed(s);
 }
@@ -149,7 +149,7 @@ static void on_refuse(struct session *s, struct message *m)
 	struct session_verdict verdict;
 
 	memcpy(&verdict, m->body, sizeof verdict);
-	iscsi_login_refuse(s->iscsi, (uint16_t)verdict.status);
+	iscsi_login_refuse(s->leading, (uint16_t)verdict.status);
 }
 
 static void on_targets(struct session *s, struct message *m)
@@ -227,7 +227,7 @@ static void on_grant(struct session *s, struct message *m)
 	grant.tsih = body.tsih;
 	grant.queue_depth = body.queue_depth;
 	grant.target_alias = body.alias[0] ? body.alias : NULL;
-	iscsi_login_granted(s->iscsi, &grant);
+	iscsi_login_granted(s->leading, &grant);
 }
 
 static void on_logout(struct session *s, struct message *m)

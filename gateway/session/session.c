@@ -98,7 +98,7 @@ static const struct {
 static void end_if_core_ended(struct session *s)
 {
 	const char *detail = "";
-	enum iscsi_end end = iscsi_ended(s->iscsi, &detail);
+	enum iscsi_end end = iscsi_ended(s->leading, &detail);
 
 	for (size_t k = 0; k < ARRAY_LEN(ends) && end != ISCSI_END_NONE; k++) {
 		if (ends[k].from == end)
@@ -110,7 +110,7 @@ static void end_if_core_ended(struct session *s)
 /* Everything said, everything over: the socket closes, the loop ends. */
 static void stop_if_over(struct session *s)
 {
-	if (!s->ending || (!s->closed && iscsi_tx_waiting(s->iscsi)))
+	if (!s->ending || (!s->closed && iscsi_tx_waiting(s->leading)))
 		return;
 	s->closed = true;
 	if (s->socket.fd >= 0) {
@@ -258,6 +258,7 @@ static int begin(struct session *s)
 	r = iscsi_open(&limits, (uint16_t)s->start.portal_group, &host_ops, s, &s->iscsi);
 	if (r < 0)
 		return r;
+	s->leading = iscsi_leading(s->iscsi);
 	s->engine_watch = (struct watch){
 		.fd = engine_poll_fd(s->engine), .events = EPOLLIN, .run = on_engine};
 	s->tick_timer.run = on_tick;

@@ -13,7 +13,7 @@ static void peer_left(struct session *s)
 {
 	enum session_end end = SESSION_END_LEFT;
 
-	if (!iscsi_is_full_feature(s->iscsi) && iscsi_proof_sent(s->iscsi))
+	if (!iscsi_is_full_feature(s->iscsi) && iscsi_proof_sent(s->leading))
 		end = SESSION_END_LEFT_AFTER_PROOF;
 	s->closed = true;
 	session_end(s, end, "");
@@ -24,7 +24,7 @@ static void transport_read(struct session *s)
 	struct iovec iov[IOVECS_MAX];
 
 	for (unsigned k = 0; k < READS_A_TURN && !s->closed && !s->ending; k++) {
-		size_t count = iscsi_rx_space(s->iscsi, iov, ARRAY_LEN(iov));
+		size_t count = iscsi_rx_space(s->leading, iov, ARRAY_LEN(iov));
 		ssize_t n;
 
 		if (count == 0)
@@ -34,7 +34,7 @@ static void transport_read(struct session *s)
 			return;
 		if (n <= 0)
 			return peer_left(s);
-		iscsi_received(s->iscsi, (size_t)n, loop_now_ms(s->loop));
+		iscsi_received(s->leading, (size_t)n, loop_now_ms(s->loop));
 	}
 }
 
@@ -43,7 +43,7 @@ static void transport_write(struct session *s)
 	struct iovec iov[IOVECS_MAX];
 	size_t count;
 
-	while (!s->closed && (count = iscsi_tx(s->iscsi, iov, ARRAY_LEN(iov))) > 0) {
+	while (!s->closed && (count = iscsi_tx(s->leading, iov, ARRAY_LEN(iov))) > 0) {
 		struct msghdr msg = {.msg_iov = iov, .msg_iovlen = count};
 		ssize_t n = sendmsg(s->socket.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 
@@ -51,7 +51,7 @@ static void transport_write(struct session *s)
 			return;
 		if (n < 0)
 			return peer_left(s);
-		iscsi_sent(s->iscsi, (size_t)n);
+		iscsi_sent(s->leading, (size_t)n);
 	}
 }
 
@@ -65,7 +65,8 @@ static void on_socket(struct watch *w, uint32_t ready)
 	if (ready & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		transport_read(s);
 	/* Over in both directions is told at every turn, whether there is room to read or not. */
-	if ((ready & (EPOLLHUP | EPOLLERR)) && !s->closed && iscsi_rx_space(s->iscsi, &iov, 1) == 0)
+	if ((ready & (EPOLLHUP | EPOLLERR)) && !s->closed &&
+	    iscsi_rx_space(s->leading, &iov, 1) == 0)
 		peer_left(s);
 }
 
@@ -77,9 +78,9 @@ void transport_turn(struct session *s)
 	if (s->closed)
 		return;
 	transport_write(s);
-	if (!s->closed && !s->ending && iscsi_rx_space(s->iscsi, iov, ARRAY_LEN(iov)) > 0)
+	if (!s->closed && !s->ending && iscsi_rx_space(s->leading, iov, ARRAY_LEN(iov)) > 0)
 		events |= EPOLLIN;
-	if (!s->closed && iscsi_tx_waiting(s->iscsi))
+	if (!s->closed && iscsi_tx_waiting(s->leading))
 		events |= EPOLLOUT;
 	if (events != s->socket.events && loop_change(s->loop, &s->socket, events) < 0)
 		session_end(s, SESSION_END_FAILED, "epoll");

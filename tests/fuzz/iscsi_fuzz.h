@@ -7,6 +7,7 @@
 
 struct fuzz {
 	struct iscsi *i;
+	struct iscsi_connection *c;
 	struct iscsi_task *kept[ISCSI_TASKS_MAX], *cancelled[ISCSI_TASKS_MAX];
 	unsigned kept_count, cancelled_count;
 };
@@ -104,23 +105,23 @@ static void fuzz_offer(void *host, const uint32_t *algorithms, size_t count)
 {
 	static const uint8_t challenge[32] = {1};
 
-	iscsi_chap_challenge(((struct fuzz *)host)->i, count ? algorithms[0] : 0, 1, challenge, 32);
+	iscsi_chap_challenge(((struct fuzz *)host)->c, count ? algorithms[0] : 0, 1, challenge, 32);
 }
 
 static void fuzz_proof(void *host, const struct iscsi_chap_proof *proof)
 {
 	if (strcmp(proof->name, "alice") == 0)
-		iscsi_chap_accepted(((struct fuzz *)host)->i, "gw", proof->response,
+		iscsi_chap_accepted(((struct fuzz *)host)->c, "gw", proof->response,
 				    proof->has_challenge ? proof->response_len : 0);
 	else
-		iscsi_login_refuse(((struct fuzz *)host)->i, 0x0201);
+		iscsi_login_refuse(((struct fuzz *)host)->c, 0x0201);
 }
 
 static void fuzz_enter(void *host)
 {
 	struct iscsi_grant g = {.tsih = 1, .target_alias = "alias", .queue_depth = 32};
 
-	iscsi_login_granted(((struct fuzz *)host)->i, &g);
+	iscsi_login_granted(((struct fuzz *)host)->c, &g);
 }
 
 static const struct iscsi_host fuzz_ops = {
@@ -158,8 +159,9 @@ static void fuzz_open(struct fuzz *z, bool digests)
 		abort();
 	i->limits = l;
 	i->host = z;
-	connection_reset(i);
+	session_reset(i);
 	z->i = i;
+	z->c = iscsi_leading(i);
 }
 
 static size_t fuzz_feed(struct fuzz *z, const uint8_t *bytes, size_t len)
@@ -168,7 +170,7 @@ static size_t fuzz_feed(struct fuzz *z, const uint8_t *bytes, size_t len)
 	size_t fed = 0;
 
 	while (fed < len) {
-		size_t count = iscsi_rx_space(z->i, iov, ARRAY_LEN(iov)), sum = 0;
+		size_t count = iscsi_rx_space(z->c, iov, ARRAY_LEN(iov)), sum = 0;
 
 		for (size_t n = 0; n < count && fed + sum < len; n++) {
 			size_t take = MIN(iov[n].iov_len, len - fed - sum);
@@ -178,7 +180,7 @@ static size_t fuzz_feed(struct fuzz *z, const uint8_t *bytes, size_t len)
 		}
 		if (sum == 0)
 			break;
-		iscsi_received(z->i, sum, 1);
+		iscsi_received(z->c, sum, 1);
 		fed += sum;
 	}
 	return fed;
@@ -189,12 +191,12 @@ static void fuzz_drain(struct fuzz *z)
 	struct iovec iov[16];
 	size_t count;
 
-	while ((count = iscsi_tx(z->i, iov, ARRAY_LEN(iov))) > 0) {
+	while ((count = iscsi_tx(z->c, iov, ARRAY_LEN(iov))) > 0) {
 		size_t sum = 0;
 
 		for (size_t n = 0; n < count; n++)
 			sum += iov[n].iov_len;
-		iscsi_sent(z->i, sum);
+		iscsi_sent(z->c, sum);
 	}
 }
 
@@ -241,7 +243,7 @@ static void fuzz_close(struct fuzz *z)
 	iscsi_cancel_all(z->i);
 	while (z->cancelled_count > 0)
 		iscsi_task_end(z->i, z->cancelled[--z->cancelled_count]);
-	text_close(z->i);
+	text_close(z->c);
 	if (iscsi_tasks_running(z->i) > 0 || slot_after(z->i, -1) >= 0)
 		abort();
 }
@@ -268,9 +270,9 @@ static __attribute__((unused)) void fuzz_pdu(struct fuzz *z, const uint8_t *d, u
 	memcpy(pdu + BHS_CDB, d + 11, 5);
 	put_be(pdu + BHS_DATASN, 4, d[14] & 3);
 	put_be(pdu + BHS_OFFSET, 4, get_be(d + 12, 2));
-	at = fuzz_crc(z->i->rx.header_digest, pdu, ISCSI_BHS_SIZE);
+	at = fuzz_crc(z->c->rx.header_digest, pdu, ISCSI_BHS_SIZE);
 	memset(pdu + at, 0, len + 8);
-	at += fuzz_crc(z->i->rx.data_digest, pdu + at, len + pdu_padding(len));
+	at += fuzz_crc(z->c->rx.data_digest, pdu + at, len + pdu_padding(len));
 	(void)fuzz_feed(z, pdu, at);
 }
 

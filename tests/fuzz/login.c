@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fuzz z;
 
 	fuzz_open(&z, true);
-	while (size > 4 && iscsi_ended(z.i, NULL) == ISCSI_END_NONE) {
+	while (size > 4 && iscsi_ended(z.c, NULL) == ISCSI_END_NONE) {
 		size_t n = request(&z, data, size);
 
 		data += n;

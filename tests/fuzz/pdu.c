@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	fuzz_open(&z, data[0] & 1);
 	fuzz_login(&z, cmdsn, data[0]);
-	for (data++, size--; size > 17 && iscsi_ended(z.i, NULL) == ISCSI_END_NONE;) {
+	for (data++, size--; size > 17 && iscsi_ended(z.c, NULL) == ISCSI_END_NONE;) {
 		size_t n = data[0] & 0x40 ? 17 : 17 - data[0] % 16;
 
 		if (n == 17)

@@ -219,7 +219,7 @@ static void header_digest_wrong(void **state)
 	p.spoil_header = true;
 	command_bhs(&p, bhs, FLAG_FINAL, 0, 0);
 	(void)peer_send(&p, bhs, NULL, 0);
-	assert_int_equal(iscsi_ended(p.i, NULL), ISCSI_END_DIGEST);
+	assert_int_equal(iscsi_ended(p.c, NULL), ISCSI_END_DIGEST);
 	assert_int_equal(p.commands, 0);
 	peer_expect_none(&p);
 	peer_close(&p);

@@ -315,7 +315,7 @@ static void segment_too_long(void **state)
 	bhs[0] = (uint8_t)(uintptr_t)*state | OPCODE_IMMEDIATE;
 	put_be(bhs + 5, 3, 262145);
 	assert_int_equal(peer_feed(&p, bhs, sizeof bhs), sizeof bhs);
-	assert_int_equal(iscsi_ended(p.i, &detail), ISCSI_END_MALFORMED);
+	assert_int_equal(iscsi_ended(p.c, &detail), ISCSI_END_MALFORMED);
 	assert_non_null(strstr(detail, "262145"));
 	peer_close(&p);
 }
@@ -474,7 +474,7 @@ static void every_opcode(void **state)
 		while (peer_next(&p, &r))
 			;
 		p.out_at = p.out_len = 0;
-		assert_int_equal(iscsi_ended(p.i, NULL), ISCSI_END_NONE);
+		assert_int_equal(iscsi_ended(p.c, NULL), ISCSI_END_NONE);
 	}
 	assert_true(!discovery || p.commands == 0);
 	peer_alive(&p);
@@ -507,7 +507,7 @@ static void every_truncation(void **state)
 			assert_int_equal(p.out_len, before);
 			assert_int_equal(p.commands, 0);
 		}
-		assert_int_equal(iscsi_ended(p.i, NULL), ISCSI_END_NONE);
+		assert_int_equal(iscsi_ended(p.c, NULL), ISCSI_END_NONE);
 		peer_close(&p);
 	}
 }

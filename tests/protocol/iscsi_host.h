@@ -21,6 +21,7 @@
 
 struct peer {
 	struct iscsi *i;
+	struct iscsi_connection *c;
 	struct iscsi_limits limits;
 	uint64_t now;
 	/* the initiator's */
@@ -193,7 +194,7 @@ static inline void peer_names(void *host, const struct iscsi_names *names)
 	p->names_calls++;
 	p->names = *names;
 	if (p->refuse_names)
-		iscsi_login_refuse(p->i, p->refuse_names);
+		iscsi_login_refuse(p->c, p->refuse_names);
 }
 
 static inline void peer_offer(void *host, const uint32_t *algorithms, size_t count)
@@ -204,7 +205,7 @@ static inline void peer_offer(void *host, const uint32_t *algorithms, size_t cou
 	p->offered_count = count;
 	memcpy(p->offered, algorithms, count * sizeof *algorithms);
 	if (!p->later)
-		iscsi_chap_challenge(p->i, p->algorithm, 254, peer_challenge,
+		iscsi_chap_challenge(p->c, p->algorithm, 254, peer_challenge,
 				     sizeof peer_challenge);
 }
 
@@ -215,9 +216,9 @@ static inline void peer_proof_came(void *host, const struct iscsi_chap_proof *pr
 	p->proof_calls++;
 	p->proof = *proof;
 	if (p->refuse_proof)
-		iscsi_login_refuse(p->i, p->refuse_proof);
+		iscsi_login_refuse(p->c, p->refuse_proof);
 	else if (!p->later)
-		iscsi_chap_accepted(p->i, "gw", peer_proof,
+		iscsi_chap_accepted(p->c, "gw", peer_proof,
 				    proof->has_challenge ? sizeof peer_proof : 0);
 }
 
@@ -226,7 +227,7 @@ static inline void peer_grant(struct peer *p)
 	struct iscsi_grant g = {
 		.tsih = 0x1234, .target_alias = p->alias, .queue_depth = p->limits.queue_depth};
 
-	iscsi_login_granted(p->i, &g);
+	iscsi_login_granted(p->c, &g);
 }
 
 static inline void peer_enter(void *host)
@@ -235,7 +236,7 @@ static inline void peer_enter(void *host)
 
 	p->enter_calls++;
 	if (p->refuse_enter)
-		iscsi_login_refuse(p->i, p->refuse_enter);
+		iscsi_login_refuse(p->c, p->refuse_enter);
 	else if (!p->later)
 		peer_grant(p);
 }

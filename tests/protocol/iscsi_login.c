@@ -93,7 +93,7 @@ static void first_request(void **state)
 	assert_int_equal(reply_u32(&r, BHS_ITT), 7);
 	assert_int_equal(r.bhs[8], 0x80);
 	assert_int_equal(r.flags & LOGIN_T, 0);
-	assert_int_equal(iscsi_ended(p.i, NULL), row->status ? ISCSI_END_REFUSED : ISCSI_END_NONE);
+	assert_int_equal(iscsi_ended(p.c, NULL), row->status ? ISCSI_END_REFUSED : ISCSI_END_NONE);
 	assert_int_equal(p.commands + p.enter_calls + p.proof_calls, 0);
 	peer_expect_none(&p);
 	peer_close(&p);
@@ -157,7 +157,7 @@ static void host_refuses(void **state)
 	(void)peer_login_text(&p, TO_OP, KEYS(CHAP_MUTUAL));
 	(void)peer_login_text(&p, TO_FULL, KEYS("MaxBurstLength=512"));
 	assert_int_equal(last_status(&p), at == 0 ? 0x0203 : at == 1 ? 0x0201 : 0x0301);
-	assert_int_equal(iscsi_ended(p.i, NULL), ISCSI_END_REFUSED);
+	assert_int_equal(iscsi_ended(p.c, NULL), ISCSI_END_REFUSED);
 	assert_false(iscsi_is_full_feature(p.i));
 	peer_expect_none(&p);
 	peer_close(&p);
@@ -171,7 +171,7 @@ static void host_refuses_between(void **state)
 	(void)state;
 	peer_open(&p);
 	assert_true(peer_login_text(&p, SEC0, KEYS(LOGIN_NAMES)));
-	iscsi_login_refuse(p.i, 0x0203);
+	iscsi_login_refuse(p.c, 0x0203);
 	peer_drain(&p);
 	assert_int_equal(last_status(&p), 0);
 	assert_true(peer_login_text(&p, SEC0, KEYS("CHAP_A=5")));
@@ -194,16 +194,16 @@ static void host_answers_later(void **state)
 	(void)peer_login_text(&p, TO_OP, KEYS(CHAP_MUTUAL));
 	peer_expect_none(&p);
 	assert_int_equal(p.proof_calls, 0);
-	iscsi_chap_challenge(p.i, 5, 1, peer_challenge, 32);
+	iscsi_chap_challenge(p.c, 5, 1, peer_challenge, 32);
 	peer_drain(&p);
 	peer_expect(&p, &r, OP_LOGIN_RESPONSE);
 	assert_int_equal(p.proof_calls, 1);
 	peer_expect_none(&p);
-	assert_false(iscsi_proof_sent(p.i));
-	iscsi_chap_accepted(p.i, "gw", peer_proof, sizeof peer_proof);
-	assert_false(iscsi_proof_sent(p.i));
+	assert_false(iscsi_proof_sent(p.c));
+	iscsi_chap_accepted(p.c, "gw", peer_proof, sizeof peer_proof);
+	assert_false(iscsi_proof_sent(p.c));
 	peer_drain(&p);
-	assert_true(iscsi_proof_sent(p.i));
+	assert_true(iscsi_proof_sent(p.c));
 	peer_expect(&p, &r, OP_LOGIN_RESPONSE);
 	(void)peer_login_text(&p, TO_FULL, KEYS("MaxBurstLength=512"));
 	peer_expect_none(&p);
@@ -381,7 +381,7 @@ static void continued_without_end(void **state)
 	unsigned sent = 0;
 
 	peer_open(&p);
-	while (iscsi_ended(p.i, NULL) == ISCSI_END_NONE && sent < 1000) {
+	while (iscsi_ended(p.c, NULL) == ISCSI_END_NONE && sent < 1000) {
 		(void)peer_login_text(&p, SEC0 | LOGIN_C, junk, len);
 		sent++;
 	}
@@ -398,7 +398,7 @@ static void empty_requests_without_end(void **state)
 	(void)state;
 	peer_open(&p);
 	(void)peer_login_text(&p, SEC0, KEYS(NAMES_ONLY));
-	while (iscsi_ended(p.i, NULL) == ISCSI_END_NONE && sent < 1000) {
+	while (iscsi_ended(p.c, NULL) == ISCSI_END_NONE && sent < 1000) {
 		(void)peer_login_text(&p, SEC0, "", 0);
 		sent++;
 	}
@@ -412,7 +412,7 @@ static void silent_end(struct peer *p)
 {
 	const char *detail;
 
-	assert_int_equal(iscsi_ended(p->i, &detail), ISCSI_END_MALFORMED);
+	assert_int_equal(iscsi_ended(p->c, &detail), ISCSI_END_MALFORMED);
 	assert_true(strlen(detail) > 10);
 	peer_drain(p);
 	assert_int_equal(p->out_len, 0);
@@ -480,7 +480,7 @@ static void giant(void **state)
 	bhs[4] = row->ahs;
 	assert_int_equal(peer_feed(&p, bhs, sizeof bhs), sizeof bhs);
 	silent_end(&p);
-	assert_int_equal(iscsi_rx_space(p.i, (struct iovec[1]){0}, 1), 0);
+	assert_int_equal(iscsi_rx_space(p.c, (struct iovec[1]){0}, 1), 0);
 	peer_close(&p);
 }
 
@@ -540,7 +540,7 @@ static void truncated(void **state)
 		assert_int_equal(peer_feed(&p, wire, len), len);
 		peer_drain(&p);
 		assert_int_equal(p.out_len, 0);
-		assert_int_equal(iscsi_ended(p.i, NULL), ISCSI_END_NONE);
+		assert_int_equal(iscsi_ended(p.c, NULL), ISCSI_END_NONE);
 		peer_close(&p);
 	}
 }

@@ -12,7 +12,7 @@ static void logs_in(void **state)
 	assert_string_equal(p.names.target, NAME_T);
 	assert_int_equal(p.names.cid, 9);
 	assert_int_equal(p.enter_calls, 1);
-	assert_true(iscsi_proof_sent(p.i));
+	assert_true(iscsi_proof_sent(p.c));
 	peer_alive(&p);
 	peer_close(&p);
 }
@@ -166,7 +166,7 @@ static void logs_out(void **state)
 	peer_expect(&p, &r, OP_LOGOUT_RESPONSE);
 	assert_int_equal(r.bhs[2], 0);
 	assert_int_equal(get_be(r.bhs + 40, 2), 2);
-	assert_int_equal(iscsi_ended(p.i, &detail), ISCSI_END_LOGOUT);
+	assert_int_equal(iscsi_ended(p.c, &detail), ISCSI_END_LOGOUT);
 	peer_close(&p);
 }
 

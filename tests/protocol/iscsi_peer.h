@@ -31,6 +31,7 @@ static inline void peer_open(struct peer *p)
 	p->itt = 100;
 	p->cmdsn = 0xfffffff0; /* soon past the end of the circle */
 	assert_int_equal(iscsi_open(&p->limits, 1, &peer_ops, p, &p->i), 0);
+	p->c = iscsi_leading(p->i);
 }
 
 static inline void peer_close(struct peer *p)
@@ -56,7 +57,7 @@ static inline void peer_drain(struct peer *p)
 	struct iovec iov[8];
 	size_t count;
 
-	while ((count = iscsi_tx(p->i, iov, ARRAY_LEN(iov))) > 0) {
+	while ((count = iscsi_tx(p->c, iov, ARRAY_LEN(iov))) > 0) {
 		size_t sum = 0;
 
 		for (size_t n = 0; n < count; n++) {
@@ -67,7 +68,7 @@ static inline void peer_drain(struct peer *p)
 			memcpy(p->out + p->out_len, iov[n].iov_base, iov[n].iov_len);
 			p->out_len += iov[n].iov_len;
 		}
-		iscsi_sent(p->i, sum);
+		iscsi_sent(p->c, sum);
 	}
 }
 
@@ -79,7 +80,7 @@ static inline size_t peer_feed(struct peer *p, const void *bytes, size_t len)
 	size_t fed = 0;
 
 	while (fed < len) {
-		size_t count = iscsi_rx_space(p->i, iov, ARRAY_LEN(iov)), sum = 0,
+		size_t count = iscsi_rx_space(p->c, iov, ARRAY_LEN(iov)), sum = 0,
 		       most = p->drip ? MIN(p->drip, len - fed) : len - fed;
 
 		for (size_t n = 0; n < count && sum < most; n++) {
@@ -90,7 +91,7 @@ static inline size_t peer_feed(struct peer *p, const void *bytes, size_t len)
 		}
 		if (sum == 0)
 			break;
-		iscsi_received(p->i, sum, p->now);
+		iscsi_received(p->c, sum, p->now);
 		fed += sum;
 	}
 	return fed;

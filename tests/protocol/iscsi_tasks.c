@@ -73,7 +73,7 @@ static void functions(void **state)
 	expect_verdict(&p, row->verdict);
 	assert_int_equal(p.parked_count, row->left);
 	assert_int_equal(p.cancels, 3 - row->left);
-	assert_int_equal(iscsi_ended(p.i, NULL), row->function == TMF_TARGET_COLD_RESET
+	assert_int_equal(iscsi_ended(p.c, NULL), row->function == TMF_TARGET_COLD_RESET
 							 ? ISCSI_END_LOGOUT
 							 : ISCSI_END_NONE);
 	if (row->function != TMF_TARGET_COLD_RESET)
@@ -234,7 +234,7 @@ static void slot_of_an_aborted_task(void **state)
 	}
 	manage(&p, TMF_ABORT_TASK, 0, p.itt, 0);
 	peer_respond(&p, p.parked[0], 0, 0, 0);
-	assert_true(iscsi_tx(p.i, iov, ARRAY_LEN(iov)) > 0); /* made: the window is open by one */
+	assert_true(iscsi_tx(p.c, iov, ARRAY_LEN(iov)) > 0); /* made: the window is open by one */
 	command_bhs(&p, bhs, FLAG_FINAL, 0, CDB_PARKED);
 	len = peer_wire(&p, bhs, (struct body){0}, wire);
 	assert_int_equal(peer_feed(&p, wire, len), len);
@@ -408,8 +408,8 @@ static void connection_lost(void **state)
 	iscsi_cancel_all(p.i);
 	assert_int_equal(p.cancels, 2);
 	assert_int_equal(iscsi_tasks_running(p.i), p.refuse_cancel ? 2 : 0);
-	assert_false(iscsi_tx_waiting(p.i));
-	assert_int_equal(iscsi_rx_space(p.i, (struct iovec[1]){{0}}, 1), 0);
+	assert_false(iscsi_tx_waiting(p.c));
+	assert_int_equal(iscsi_rx_space(p.c, (struct iovec[1]){{0}}, 1), 0);
 	if (p.refuse_cancel) {
 		iscsi_task_end(p.i, parked[0]);
 		peer_respond(&p, parked[1], 0, 0, 0);
@@ -449,7 +449,7 @@ static void logout_reasons(void **state)
 	peer_expect(&p, &r, row->response < 0 ? OP_REJECT : OP_LOGOUT_RESPONSE);
 	if (row->response >= 0)
 		assert_int_equal(r.bhs[2], row->response);
-	assert_int_equal(iscsi_ended(p.i, NULL), row->over ? ISCSI_END_LOGOUT : ISCSI_END_NONE);
+	assert_int_equal(iscsi_ended(p.c, NULL), row->over ? ISCSI_END_LOGOUT : ISCSI_END_NONE);
 	if (!row->over)
 		peer_alive(&p);
 	peer_close(&p);
@@ -468,7 +468,7 @@ static void logout_waits(void **state)
 	bhs_u32(bhs, BHS_CMDSN, p.cmdsn++);
 	assert_true(peer_send(&p, bhs, NULL, 0));
 	peer_expect_none(&p);
-	assert_int_equal(iscsi_ended(p.i, NULL), ISCSI_END_NONE);
+	assert_int_equal(iscsi_ended(p.c, NULL), ISCSI_END_NONE);
 	nop_bhs(&p, bhs, true);
 	(void)peer_send(&p, bhs, NULL, 0);
 	peer_expect_none(&p); /* nothing more is looked at */
@@ -476,7 +476,7 @@ static void logout_waits(void **state)
 	peer_drain(&p);
 	peer_expect(&p, &r, OP_LOGOUT_RESPONSE);
 	peer_expect_none(&p);
-	assert_int_equal(iscsi_ended(p.i, NULL), ISCSI_END_LOGOUT);
+	assert_int_equal(iscsi_ended(p.c, NULL), ISCSI_END_LOGOUT);
 	peer_close(&p);
 }
 

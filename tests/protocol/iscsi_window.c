@@ -252,7 +252,7 @@ static void slots_not_yet_free(void **state)
 		command_at(&p, p.cmdsn++, CDB_PARKED);
 	for (unsigned n = 0; n < 20; n++)
 		peer_respond(&p, p.parked[n], 0, 0, 0);
-	count = iscsi_tx(p.i, iov, ARRAY_LEN(iov)); /* made, not sent */
+	count = iscsi_tx(p.c, iov, ARRAY_LEN(iov)); /* made, not sent */
 	for (size_t n = 0; n < count; n++)
 		sum += iov[n].iov_len;
 	for (unsigned n = 0; n < 20; n++) {
@@ -261,7 +261,7 @@ static void slots_not_yet_free(void **state)
 		assert_int_equal(peer_feed(&p, wire, len), len);
 	}
 	assert_true(p.commands < 148); /* some wait for a slot */
-	iscsi_sent(p.i, sum);
+	iscsi_sent(p.c, sum);
 	p.deaf = true;
 	peer_drain(&p);
 	assert_int_equal(p.commands, 148);
@@ -288,7 +288,7 @@ static void flood(struct peer *p, uint8_t bhs[ISCSI_BHS_SIZE], const void *data,
 	}
 	assert_true(taken < 20000);
 	assert_true(taken * (len + 48) < 64 * (65536 + 48) + 600000);
-	assert_int_equal(iscsi_rx_space(p->i, (struct iovec[4]){{0}}, 4), 0);
+	assert_int_equal(iscsi_rx_space(p->c, (struct iovec[4]){{0}}, 4), 0);
 	peer_drain(p);
 	while (peer_next(p, &r))
 		answers++;
@@ -447,7 +447,7 @@ static void silence_ends(void **state)
 		pings++;
 	}
 	assert_int_equal(pings, 3);
-	assert_int_equal(iscsi_ended(p.i, NULL), ISCSI_END_SILENT);
+	assert_int_equal(iscsi_ended(p.c, NULL), ISCSI_END_SILENT);
 	peer_close(&p);
 }
 
@@ -470,7 +470,7 @@ static void answers_keep_it(void **state)
 		assert_true(peer_send(&p, bhs, NULL, 0));
 		peer_expect_none(&p);
 	}
-	assert_int_equal(iscsi_ended(p.i, NULL), ISCSI_END_NONE);
+	assert_int_equal(iscsi_ended(p.c, NULL), ISCSI_END_NONE);
 	peer_close(&p);
 }
 
@@ -484,7 +484,7 @@ static void never_read_pings(void **state)
 	up_with_pings(&p);
 	while (iscsi_next_tick(p.i) != 0)
 		iscsi_tick(p.i, iscsi_next_tick(p.i));
-	count = iscsi_tx(p.i, iov, ARRAY_LEN(iov));
+	count = iscsi_tx(p.c, iov, ARRAY_LEN(iov));
 	assert_int_equal(count, 1); /* one ping, however often it is due */
 	peer_close(&p);
 }

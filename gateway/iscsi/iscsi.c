@@ -1,0 +1,152 @@
+/* A session's life: opening (all memory at once), the end, time. Runs in the session
+ * process; its connections come and go, its tasks and their numbers stay. */
+#include "gateway/iscsi/core.h"
+
+#include <sys/mman.h>
+
+static bool limits_ok(const struct iscsi_limits *l)
+{
+	return l->max_recv_segment >= 512 && l->max_recv_segment <= SEGMENT_LIMIT &&
+	       l->max_burst >= 512 && l->max_burst < 1u << 24 && l->first_burst >= 512 &&
+	       l->first_burst <= ISCSI_CHUNK_SIZE && l->max_r2t >= 1 && l->max_r2t <= R2T_MAX &&
+	       l->queue_depth >= 1 && l->queue_depth <= ISCSI_WINDOW_MAX;
+}
+
+uint8_t *memory_map(size_t size)
+{
+	uint8_t *m = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return m == MAP_FAILED ? NULL : m;
+}
+
+void session_reset(struct iscsi *i)
+{
+	memset(&i->now_ms, 0, offsetof(struct iscsi, memory_size) - offsetof(struct iscsi, now_ms));
+	i->queue_depth = i->limits.queue_depth;
+	i->waiting_last = &i->waiting_first;
+	slots_start(i);
+	EACH_CONNECTION(i, c)
+	connection_reset(c);
+}
+
+int iscsi_open(const struct iscsi_limits *limits, uint16_t portal_group,
+	       const struct iscsi_host *ops, void *host, struct iscsi **ret_iscsi)
+{
+	size_t chunks_at = IN_PAGES(sizeof(struct iscsi)),
+	       size = chunks_at + (size_t)ISCSI_POOL_CHUNKS * ISCSI_CHUNK_SIZE;
+	struct iscsi *i;
+
+	if (!limits_ok(limits))
+		return -EINVAL;
+	i = (struct iscsi *)(void *)memory_map(size);
+	if (!i)
+		return -ENOMEM;
+	i->memory_size = size;
+	i->chunks = (uint8_t *)i + chunks_at;
+	i->limits = *limits;
+	i->ops = ops;
+	i->host = host;
+	i->portal_group = portal_group;
+	session_reset(i);
+	if (!connection_new(i)) {
+		(void)munmap(i, size);
+		return -ENOMEM;
+	}
+	*ret_iscsi = i;
+	return 0;
+}
+
+struct iscsi_connection *iscsi_leading(const struct iscsi *i)
+{
+	return connection_after(i, NULL);
+}
+
+static void slot_drop(struct iscsi *i, struct slot *s)
+{
+	if (s->state == SLOT_CANCELLING)
+		return;
+	if (s->in_host && !i->ops->cancel(i->host, &s->task)) {
+		s->state = SLOT_CANCELLING;
+		s->fault = FAULT_NONE;
+		return;
+	}
+	s->in_host = false;
+	slot_free(i, s);
+}
+
+void iscsi_cancel_all(struct iscsi *i)
+{
+	i->lost = true;
+	EACH_CONNECTION(i, c)
+	{
+		c->lost = true;
+		c->phase = PHASE_OVER;
+		tx_drop_all(c);
+	}
+	EACH_SLOT(i, n)
+	slot_drop(i, &i->slots[n]);
+}
+
+unsigned iscsi_tasks_running(const struct iscsi *i)
+{
+	unsigned running = 0;
+
+	EACH_SLOT(i, n)
+	running += i->slots[n].state == SLOT_CANCELLING || i->slots[n].in_host;
+	return running;
+}
+
+void iscsi_close(struct iscsi *i)
+{
+	iscsi_cancel_all(i);
+	assert(iscsi_tasks_running(i) == 0);
+	EACH_CONNECTION(i, c)
+	connection_unmap(c);
+	(void)munmap(i, i->memory_size);
+}
+
+bool iscsi_is_full_feature(const struct iscsi *i)
+{
+	EACH_CONNECTION(i, c)
+	if (c->phase == PHASE_FULL)
+		return true;
+	return false;
+}
+
+void iscsi_tick(struct iscsi *i, uint64_t now_ms)
+{
+	i->now_ms = now_ms;
+	EACH_CONNECTION(i, c)
+	connection_tick(c);
+}
+
+uint64_t iscsi_next_tick(const struct iscsi *i)
+{
+	uint64_t first = 0;
+
+	EACH_CONNECTION(i, c)
+	{
+		uint64_t at = connection_next_tick(c);
+
+		if (at != 0 && (first == 0 || at < first))
+			first = at;
+	}
+	return first;
+}
+
+/* RFC 7143 section 11.9: event 1 asks for a Logout. */
+void iscsi_ask_logout(struct iscsi *i, uint16_t seconds)
+{
+	EACH_CONNECTION(i, c)
+	{
+		struct misc *m = c->phase == PHASE_FULL ? tx_misc(c, OP_ASYNC, TAG_NONE) : NULL;
+
+		if (!m)
+			continue;
+		m->counts = true;
+		m->bhs[36] = 1;
+		put_be(m->bhs + 42, 2, seconds); /* Parameter3 */
+		tx_queue(c, &m->job);
+	}
+}
