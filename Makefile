@@ -32,7 +32,7 @@ CFLAGS := -std=gnu11 -g -O$(O) $(WARN) $(HARDEN) -ffunction-sections -fdata-sect
 	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all) $(EXTRA_CFLAGS)
 LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed $(if $(SAN),-fsanitize=$(SAN))
 SESSION_LIBS := -luring -lseccomp -lisal -lcrypto -lsodium -lpthread
-LIBS := $(SESSION_LIBS) -lyaml -lnftnl -lmnl -ljansson
+LIBS := $(SESSION_LIBS) -lyaml -lnftnl -lmnl -ljansson -lidn
 
 FOLDERS := $(wildcard gateway/*) auth policy backends
 MAINS   := gateway/cli/main.c gateway/session/main.c

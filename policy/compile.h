@@ -69,6 +69,9 @@ void names_tell_duplicates(struct compiler *c, const struct names *names, const 
 /* Tells when the key of n is no name for a portal or a disk. */
 void name_check(struct compiler *c, const struct node *n, const char *what,
 		char ret_name[POLICY_NAME_SIZE]);
+/* The iSCSI name that the key of n is, as it is compared; "" and told: it is none. */
+void iscsi_name_compile(struct compiler *c, const struct node *n, const char *hint,
+			char ret_name[ISCSI_NAME_SIZE]);
 
 void compile_settings(struct compiler *c);
 uint32_t compile_algorithms(struct compiler *c, const struct node *list, uint32_t otherwise);

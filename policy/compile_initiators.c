@@ -276,16 +276,12 @@ static void initiator_compile(struct compiler *c, const struct policy_target *t,
 			      struct policy_initiator *i, const struct node *n)
 {
 	const struct node *luns = node_get(n, "luns");
-	const char *why = NULL;
 
 	i->line = node_place(n).line;
-	if (iscsi_name_normalise(n->key->text, i->name, &why) < 0) {
-		i->name[0] = '\0';
-		diagnose_error(c->d, n->key->at, "\"%s\" is no iSCSI name: %s",
-			       shown_text(n->key->text).text, why);
-		diagnose_hint(c->d, "it is in the initiator's settings, for Linux in "
-				    "/etc/iscsi/initiatorname.iscsi");
-	}
+	iscsi_name_compile(c, n,
+			   "it is in the initiator's settings, for Linux in "
+			   "/etc/iscsi/initiatorname.iscsi",
+			   i->name);
 	chap_compile(c, i, node_map(n, "chap"));
 	if (!luns)
 		access_all(c, t, i);

@@ -98,16 +98,11 @@ static void luns_compile(struct compiler *c, struct policy_target *t, const stru
 
 static void target_compile(struct compiler *c, const struct node *n, struct policy_target *t)
 {
-	const char *why = NULL, *alias = node_text(n, "alias");
+	const char *alias = node_text(n, "alias");
 	struct target_portals portals;
 
 	t->line = node_place(n).line;
-	if (iscsi_name_normalise(n->key->text, t->name, &why) < 0) {
-		t->name[0] = '\0';
-		diagnose_error(c->d, n->key->at, "\"%s\" is no iSCSI name: %s",
-			       shown_text(n->key->text).text, why);
-		diagnose_hint(c->d, "write it like iqn.2026-11.net.example.gw:vault");
-	}
+	iscsi_name_compile(c, n, "write it like iqn.2026-11.net.example.gw:vault", t->name);
 	if (n->kind != NODE_MAP)
 		return;
 	if (alias)

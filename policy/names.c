@@ -1,6 +1,7 @@
 /* Names within a policy: what they may look like, and tables to look them up in. Runs in the
  * monitor and the command line. Tables are sorted, so that ten thousand names are no burden. */
 #include "policy/compile.h"
+#include "policy/iscsi_name.h"
 #include "policy/nearest.h"
 
 #define NEAREST_AMONG 500 /* names: a hint is worth no more */
@@ -68,7 +69,9 @@ void names_tell_duplicates(struct compiler *c, const struct names *names, const 
 		diagnose_error(c->d, node_place(row->node),
 			       "the %s \"%s\" is here twice; the other is at line %u", what,
 			       row->name, node_place(before->node).line);
-		diagnose_hint(c->d, "iSCSI names are compared in lower case: take one out");
+		diagnose_hint(
+			c->d,
+			"iSCSI names are compared in their normal form (RFC 3722): take one out");
 	}
 }
 
@@ -86,4 +89,35 @@ void name_check(struct compiler *c, const struct node *n, const char *what,
 	diagnose_error(c->d, n->key->at, "\"%s\" is no name for a %s", shown_text(name).text, what);
 	diagnose_hint(c->d, "a name has lower-case letters, digits and '-', at most %d of them",
 		      POLICY_NAME_SIZE - 1);
+}
+
+/* Is it the same but for capitals? So people write names; nobody misreads that. */
+static bool only_case_changed(const char *text, const char *name)
+{
+	for (; *text && *name; text++, name++)
+		if (*name != (*text >= 'A' && *text <= 'Z' ? *text + 0x20 : *text))
+			return false;
+	return *text == *name;
+}
+
+void iscsi_name_compile(struct compiler *c, const struct node *n, const char *hint,
+			char ret_name[ISCSI_NAME_SIZE])
+{
+	const char *text = n->key->text, *why = NULL;
+
+	ret_name[0] = '\0';
+	if (n->key->bad)
+		return;
+	if (iscsi_name_normalise(text, ret_name, &why) < 0) {
+		diagnose_error(c->d, n->key->at, "\"%s\" is no iSCSI name: %s",
+			       shown_text(text).text, why);
+		diagnose_hint(c->d, "%s", hint);
+		return;
+	}
+	/* It is right: initiators that send either form mean this name. But what was reviewed
+	 * should be what is compared. */
+	if (!only_case_changed(text, ret_name)) {
+		diagnose_warning(c->d, n->key->at, "this name is compared as %s", ret_name);
+		diagnose_hint(c->d, "copy it from here, also where it looks the same (RFC 3722)");
+	}
 }

@@ -5,6 +5,7 @@
 #include "gateway/base/bytes.h"
 #include "gateway/cli/cli.h"
 #include "gateway/scsi/command_names.h"
+#include "policy/iscsi_name.h"
 #include "policy/policy.h"
 
 static const struct cli_option options[] = {

@@ -8,6 +8,7 @@
 #include "gateway/base/fd.h"
 #include "gateway/base/log.h"
 #include "gateway/monitor/monitor.h"
+#include "policy/iscsi_name.h"
 
 /* RFC 7143 section 11.13.5 */
 enum login_status {
