@@ -80,6 +80,9 @@ void compile_disks(struct compiler *c);
 void compile_targets(struct compiler *c);
 void compile_initiators(struct compiler *c, struct policy_target *t, const struct node *target,
 			bool from_required);
+/* What is negotiated with those who enter: the keys of a target; NULL: their defaults. */
+void compile_limits(struct compiler *c, const struct node *target, struct policy_limits *ret);
+void compile_redirect(struct compiler *c, struct policy_target *t, const struct node *target);
 void compile_users(struct compiler *c); /* what holds for all entries together */
 
 /* Absolute, without ".." (-EINVAL), "." and "//"; -ENAMETOOLONG. */

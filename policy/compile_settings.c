@@ -118,6 +118,7 @@ static void compile_operators(struct compiler *c, const struct node *list)
 static void compile_gateway(struct compiler *c)
 {
 	const struct node *gateway = node_map(c->root, "gateway"), *logins;
+	const struct node *ping = node_map(gateway, "ping");
 	struct policy *p = c->policy;
 
 	compile_roots(c, node_list(gateway, "disk_roots"));
@@ -126,6 +127,10 @@ static void compile_gateway(struct compiler *c)
 	p->logins_at_once = (uint32_t)schema_value(SECTION_GATEWAY, gateway, "logins_at_once");
 	p->connections = (uint32_t)schema_value(SECTION_GATEWAY, gateway, "connections");
 	p->io = (enum policy_io)schema_value(SECTION_GATEWAY, gateway, "io");
+	p->grace_ms = (uint32_t)schema_value(SECTION_GATEWAY, gateway, "grace");
+	p->ping_every_ms = (uint32_t)schema_value(SECTION_PING, ping, "every");
+	p->ping_misses = (uint32_t)schema_value(SECTION_PING, ping, "misses");
+	compile_limits(c, NULL, &p->discovery);
 	if (p->logins_at_once <= p->connections)
 		return;
 	logins = node_get(gateway, "logins_at_once");

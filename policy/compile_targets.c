@@ -109,6 +109,8 @@ static void target_compile(struct compiler *c, const struct node *n, struct poli
 		t->alias = compile_copy(c, alias);
 	portals = portals_compile(c, t, node_list(n, "portals"));
 	luns_compile(c, t, node_map(n, "luns"));
+	compile_limits(c, n, &t->limits);
+	compile_redirect(c, t, n);
 	compile_initiators(c, t, n, !portals.loopback && !portals.unclear);
 }
 

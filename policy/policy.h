@@ -59,6 +59,13 @@ struct policy_initiator {
 	uint32_t line, from_line, chap_line;
 };
 
+/* What a session's negotiation may come to. */
+struct policy_limits {
+	bool digests_required, initial_r2t, immediate_data;
+	uint32_t first_burst, max_burst; /* octets */
+	uint32_t max_r2t, queue_depth, max_connections, error_recovery;
+};
+
 struct policy_target {
 	char name[ISCSI_NAME_SIZE];
 	char *alias;	 /* or NULL */
@@ -68,6 +75,8 @@ struct policy_target {
 	size_t lun_count;
 	struct policy_initiator *initiators;
 	size_t initiator_count;
+	struct policy_limits limits;
+	char redirect[ADDRESS_TEXT]; /* "ADDRESS:PORT"; "": nowhere */
 	uint32_t line;
 };
 
@@ -93,6 +102,9 @@ struct policy {
 	size_t operator_count;
 	uint32_t login_timeout_ms, logins_at_once, connections;
 	enum policy_io io;
+	uint32_t ping_every_ms, ping_misses;
+	uint32_t grace_ms;		/* for a logout that was asked for */
+	struct policy_limits discovery; /* of sessions that enter no target */
 
 	size_t warnings;	       /* that its file was given; 0: it is as safe as it can be */
 	struct address_range *sources; /* every `from`, sorted and merged: policy/ranges.h */

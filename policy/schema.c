@@ -28,6 +28,7 @@ static const char *const section_names[SECTIONS] = {
 	[SECTION_FIREWALL] = "firewall",
 	[SECTION_AUDIT] = "audit",
 	[SECTION_GATEWAY] = "gateway",
+	[SECTION_PING] = "ping",
 };
 
 static void map_check(struct diagnostics *d, enum section section, struct node *map);
@@ -232,7 +233,7 @@ static void size_check(struct diagnostics *d, const struct schema_key *k, struct
 	if (!n->bad && n->value % 512 != 0) {
 		n->bad = true;
 		diagnose_error(d, n->at, "\"%s\" is no multiple of 512 octets", label(k, n).text);
-		diagnose_hint(d, "a disk is made of blocks of 512: %s", k->example);
+		diagnose_hint(d, "it is made of blocks of 512: %s", k->example);
 	}
 }
 
@@ -441,6 +442,9 @@ static uint64_t default_value(const struct schema_key *k)
 	switch (k->type) {
 	case TYPE_NUMBER:
 		r = whole_number_parse(k->value, &value);
+		break;
+	case TYPE_SIZE:
+		r = size_parse(k->value, &value);
 		break;
 	case TYPE_DURATION:
 		r = duration_parse(k->value, &value);

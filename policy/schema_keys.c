@@ -2,6 +2,8 @@
  * order is that of the manual. */
 #include "policy/schema.h"
 
+#define KIB (UINT64_C(1) << 10)
+#define MIB (UINT64_C(1) << 20)
 #define TIB (UINT64_C(1) << 40)
 
 #define LATER(in, name, what)                                                          \
@@ -83,16 +85,26 @@ const struct schema_key schema_keys[] = {
 	{SECTION_TARGET, "initiators", TYPE_MAP, false, SECTION_INITIATORS,
 	 .example = "{iqn.1994-05.com.redhat:client: {chap: {user: alice, mutual: gw-for-alice}}}",
 	 .help = "who may enter"},
-	LATER(TARGET, "digests", "offered or required"),
-	LATER(TARGET, "first_burst", "FirstBurstLength"),
-	LATER(TARGET, "max_burst", "MaxBurstLength"),
-	LATER(TARGET, "max_r2t", "MaxOutstandingR2T"),
-	LATER(TARGET, "immediate_data", "ImmediateData"),
-	LATER(TARGET, "initial_r2t", "InitialR2T"),
-	LATER(TARGET, "queue_depth", "commands in flight"),
-	LATER(TARGET, "max_connections", "in one session"),
-	LATER(TARGET, "error_recovery", "ErrorRecoveryLevel"),
-	LATER(TARGET, "redirect", "to another gateway"),
+	{SECTION_TARGET, "digests", TYPE_CHOICE, .choices = "offered required", .value = "offered",
+	 .example = "required", .help = "CRC32C over headers and data; required: no session without"},
+	{SECTION_TARGET, "first_burst", TYPE_SIZE, .least = 512, .most = 64 * KIB, .value = "64KiB",
+	 .example = "64KiB", .help = "FirstBurstLength: what a write may send unasked"},
+	{SECTION_TARGET, "max_burst", TYPE_SIZE, .least = 512, .most = 4 * MIB, .value = "1MiB",
+	 .example = "1MiB", .help = "MaxBurstLength: what one request for data may ask for"},
+	{SECTION_TARGET, "max_r2t", TYPE_NUMBER, .least = 1, .most = 16, .value = "8", .example = "8",
+	 .help = "MaxOutstandingR2T: requests for data at once, of one write"},
+	{SECTION_TARGET, "immediate_data", TYPE_BOOL, .value = "true", .example = "false",
+	 .help = "ImmediateData: a write may bring data in its own PDU"},
+	{SECTION_TARGET, "initial_r2t", TYPE_BOOL, .value = "false", .example = "true",
+	 .help = "InitialR2T: a write sends no further data before it is asked for"},
+	{SECTION_TARGET, "queue_depth", TYPE_NUMBER, .least = 1, .most = 128, .value = "64",
+	 .example = "64", .help = "commands at once, of one session"},
+	{SECTION_TARGET, "max_connections", TYPE_NUMBER, .least = 1, .most = 8, .value = "1",
+	 .example = "1", .help = "MaxConnections: of one session"},
+	{SECTION_TARGET, "error_recovery", TYPE_NUMBER, .least = 0, .most = 2, .value = "0",
+	 .example = "0", .help = "ErrorRecoveryLevel, at most"},
+	{SECTION_TARGET, "redirect", TYPE_TEXT, .least = 1, .most = 71, .example = "\"192.0.2.1:3260\"",
+	 .help = "who may enter is sent to this address instead, once it has proved who it is"},
 
 	{SECTION_LUNS, "*", TYPE_TEXT, .least = 1, .most = 63, .example = "vault",
 	 .help = "the disk of a LUN"},
@@ -165,9 +177,15 @@ const struct schema_key schema_keys[] = {
 	 .example = "2048", .help = "in all"},
 	{SECTION_GATEWAY, "io", TYPE_CHOICE, .choices = "auto uring threads", .value = "auto",
 	 .example = "auto", .help = "how disks are read and written"},
-	LATER(GATEWAY, "ping", "NOPs to silent initiators"),
-	LATER(GATEWAY, "grace", "for sessions that a reload ends"),
+	{SECTION_GATEWAY, "ping", TYPE_MAP, false, SECTION_PING, .example = "{every: 15s, misses: 3}",
+	 .help = "NOP-Ins to initiators that are silent"},
+	{SECTION_GATEWAY, "grace", TYPE_DURATION, .least = 1000, .most = 300000, .value = "3s",
+	 .example = "3s", .help = "for initiators that are asked to log out"},
 	LATER(GATEWAY, "decoys", "targets that nobody should ask for"),
+	{SECTION_PING, "every", TYPE_DURATION, .least = 1000, .most = 3600000, .value = "15s",
+	 .example = "15s", .help = "after so long a silence"},
+	{SECTION_PING, "misses", TYPE_NUMBER, .least = 1, .most = 16, .value = "3", .example = "3",
+	 .help = "unanswered in a row: its session ends"},
 	/* clang-format on */
 };
 const size_t schema_key_count = ARRAY_LEN(schema_keys);

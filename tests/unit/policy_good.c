@@ -44,6 +44,22 @@ static struct policy *taken(const char *text)
 	return p;
 }
 
+static const struct policy_limits default_limits = {false, false, true, 65536, 1048576,
+						    8,	   64,	  1,	0};
+
+static void limits_are(const struct policy_limits *l, const struct policy_limits *want)
+{
+	assert_int_equal(l->digests_required, want->digests_required);
+	assert_int_equal(l->initial_r2t, want->initial_r2t);
+	assert_int_equal(l->immediate_data, want->immediate_data);
+	assert_int_equal(l->first_burst, want->first_burst);
+	assert_int_equal(l->max_burst, want->max_burst);
+	assert_int_equal(l->max_r2t, want->max_r2t);
+	assert_int_equal(l->queue_depth, want->queue_depth);
+	assert_int_equal(l->max_connections, want->max_connections);
+	assert_int_equal(l->error_recovery, want->error_recovery);
+}
+
 static void test_everything(void **state)
 {
 	struct policy *p =
@@ -61,6 +77,16 @@ static void test_everything(void **state)
 		      "    alias: Vault\n"
 		      "    portals: [here, wan]\n"
 		      "    luns: {1: archive, 0: vault, 2: scratch}\n"
+		      "    digests: required\n"
+		      "    first_burst: 512B\n"
+		      "    max_burst: 4MiB\n"
+		      "    max_r2t: 16\n"
+		      "    immediate_data: false\n"
+		      "    initial_r2t: true\n"
+		      "    queue_depth: 128\n"
+		      "    max_connections: 8\n"
+		      "    error_recovery: 2\n"
+		      "    redirect: '[2001:DB8::0:1]:860'\n"
 		      "    initiators:\n"
 		      "      " CLIENT ":\n"
 		      "        from: [203.0.113.7, '2001:db8:7::/64']\n"
@@ -70,7 +96,8 @@ static void test_everything(void **state)
 		      "firewall: {manage: false}\n"
 		      "audit: {commands: writes, durability: handed-over}\n"
 		      "gateway: {disk_roots: [disks, /dev], operators: [bob], login_timeout: 5s,\n"
-		      "  logins_at_once: 8, connections: 100, io: threads}\n");
+		      "  logins_at_once: 8, connections: 100, io: threads, grace: 5m,\n"
+		      "  ping: {every: 1500ms, misses: 16}}\n");
 	const struct policy_target *v = &p->targets[0];
 	const struct policy_initiator *i = &v->initiators[0];
 
@@ -92,9 +119,9 @@ static void test_everything(void **state)
 	assert_int_equal(v->luns[1].lun, 1);
 	assert_int_equal(v->luns[1].disk, 1);
 	assert_int_equal(i->from_count, 2);
-	assert_int_equal(i->line, 15);
-	assert_int_equal(i->from_line, 16);
-	assert_int_equal(i->chap_line, 17);
+	assert_int_equal(i->line, 25);
+	assert_int_equal(i->from_line, 26);
+	assert_int_equal(i->chap_line, 27);
 	assert_int_equal(i->algorithms, 1U << 5);
 	assert_int_equal(i->access_count, 2);
 	assert_true(i->access[0].lun == 0 && i->access[0].writable);
@@ -110,7 +137,14 @@ static void test_everything(void **state)
 	assert_int_equal(p->logins_at_once, 8);
 	assert_int_equal(p->connections, 100);
 	assert_int_equal(p->io, POLICY_IO_THREADS);
-	assert_int_equal(p->warnings, 3); /* plain on a network, md5, no firewall */
+	assert_int_equal(p->grace_ms, 300000);
+	assert_int_equal(p->ping_every_ms, 1500);
+	assert_int_equal(p->ping_misses, 16);
+	limits_are(&v->limits,
+		   &(struct policy_limits){true, true, false, 512, 4 << 20, 16, 128, 8, 2});
+	assert_string_equal(v->redirect, "[2001:db8::1]:860");
+	limits_are(&p->discovery, &default_limits); /* no target's */
+	assert_int_equal(p->warnings, 3);	    /* plain on a network, md5, no firewall */
 	policy_free(p);
 }
 
@@ -134,8 +168,44 @@ static void test_defaults(void **state)
 	assert_int_equal(p->io, POLICY_IO_AUTO);
 	assert_int_equal(p->disk_root_count, 3);
 	assert_string_equal(p->disk_roots[1], "/dev");
+	assert_int_equal(p->grace_ms, 3000);
+	assert_int_equal(p->ping_every_ms, 15000);
+	assert_int_equal(p->ping_misses, 3);
+	limits_are(&p->targets[0].limits, &default_limits);
+	limits_are(&p->discovery, &default_limits);
+	assert_string_equal(p->targets[0].redirect, "");
 	assert_true(i->access_count == 1 && !i->access[0].writable);
 	assert_int_equal(p->warnings, 0);
+	policy_free(p);
+}
+
+/* A target with these keys: what it is sent to, and the bursts. */
+static const struct target_row {
+	const char *why, *keys, *redirect;
+	uint32_t first_burst, max_burst;
+} target_rows[] = {
+	{"a smaller max_burst alone takes first_burst with it", "max_burst: 8KiB", "", 8192, 8192},
+	{"the first burst may be all of the burst", "max_burst: 512B, first_burst: 512B", "", 512,
+	 512},
+	{"a redirect to IPv4", "redirect: '192.0.2.1:3260'", "192.0.2.1:3260", 65536, 1048576},
+	{"a redirect to another port of this machine", "redirect: '127.0.0.1:3261'",
+	 "127.0.0.1:3261", 65536, 1048576},
+};
+
+static void test_target(void **state)
+{
+	const struct target_row *row = *state;
+	struct policy *p;
+	char text[512];
+
+	(void)snprintf(text, sizeof text,
+		       "version: 1\n" HERE "disks: {a: {memory: 1MiB}}\n"
+		       "targets: {" TARGET ": {portals: [here], luns: {0: a}, %s, " ENTRY "}}\n",
+		       row->keys);
+	p = taken(text);
+	assert_string_equal(p->targets[0].redirect, row->redirect);
+	assert_int_equal(p->targets[0].limits.first_burst, row->first_burst);
+	assert_int_equal(p->targets[0].limits.max_burst, row->max_burst);
 	policy_free(p);
 }
 
@@ -400,6 +470,7 @@ int main(void)
 	tests_add(&t, "every key arrives", test_everything, NULL);
 	tests_add(&t, "every default is the safe one", test_defaults, NULL);
 	tests_add(&t, "P5: the hash is of the file's octets", test_hash, NULL);
+	TESTS_ADD_TABLE(&t, target_rows, test_target);
 	TESTS_ADD_TABLE(&t, examples, test_example);
 	TESTS_ADD_TABLE(&t, file_rows, test_file);
 	tests_add(&t, "a file that can't be read is told", test_unreadable, NULL);
