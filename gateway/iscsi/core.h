@@ -99,6 +99,7 @@ struct slot {
 	/* SLOT_HELD_PDU, SLOT_TMF, SLOT_LOGOUT */
 	struct pdu pdu;
 	uint8_t verdict;	    /* response code */
+	bool spreading;		    /* other sessions are still at it */
 	uint64_t waits[SLOT_WORDS]; /* bit of each slot that must end first */
 };
 
@@ -192,6 +193,7 @@ struct login {
 	uint32_t chap_seen; /* bit of each key id of this request */
 	bool chap_bad;	    /* one of their values is none */
 	uint16_t refusal;   /* told by the host while no request was there to answer */
+	char moved_to[ISCSI_ADDRESS_SIZE]; /* with status 01xxh: TargetAddress */
 	bool base64, proof;
 	struct iscsi_names names;
 	struct iscsi_chap_proof chap;

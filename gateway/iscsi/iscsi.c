@@ -9,7 +9,8 @@ static bool limits_ok(const struct iscsi_limits *l)
 	return l->max_recv_segment >= 512 && l->max_recv_segment <= SEGMENT_LIMIT &&
 	       l->max_burst >= 512 && l->max_burst < 1u << 24 && l->first_burst >= 512 &&
 	       l->first_burst <= ISCSI_CHUNK_SIZE && l->max_r2t >= 1 && l->max_r2t <= R2T_MAX &&
-	       l->queue_depth >= 1 && l->queue_depth <= ISCSI_WINDOW_MAX;
+	       l->queue_depth >= 1 && l->queue_depth <= ISCSI_WINDOW_MAX &&
+	       l->max_connections <= ISCSI_CONNECTIONS_MAX && l->error_recovery <= 2;
 }
 
 uint8_t *memory_map(size_t size)
@@ -18,6 +19,16 @@ uint8_t *memory_map(size_t size)
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	return m == MAP_FAILED ? NULL : m;
+}
+
+int iscsi_set_limits(struct iscsi *i, const struct iscsi_limits *limits)
+{
+	if (!limits_ok(limits))
+		return -EINVAL;
+	i->limits = *limits;
+	EACH_CONNECTION(i, c)
+	keys_limit(&c->keys, limits);
+	return 0;
 }
 
 void session_reset(struct iscsi *i)
@@ -66,6 +77,10 @@ static void slot_drop(struct iscsi *i, struct slot *s)
 {
 	if (s->state == SLOT_CANCELLING)
 		return;
+	if (s->spreading) {
+		s->state = SLOT_CANCELLING; /* until iscsi_tmf_spread_done() */
+		return;
+	}
 	if (s->in_host && !i->ops->cancel(i->host, &s->task)) {
 		s->state = SLOT_CANCELLING;
 		s->fault = FAULT_NONE;

@@ -26,6 +26,7 @@ struct iscsi_connection; /* one of its connections */
 #define ISCSI_POOL_CHUNKS     (ISCSI_TASKS_MAX + 2 * ISCSI_TASK_CHUNKS)
 #define ISCSI_CHAP_BYTES_MAX  1024
 #define ISCSI_CONNECTIONS_MAX 8
+#define ISCSI_ADDRESS_SIZE    272 /* a host name or an address, and a port */
 
 /* What this end offers and declares. */
 struct iscsi_limits {
@@ -36,6 +37,10 @@ struct iscsi_limits {
 	uint32_t queue_depth;		     /* at most ISCSI_WINDOW_MAX */
 	bool initial_r2t, immediate_data;    /* our preference: false, true */
 	bool header_digest, data_digest;     /* CRC32C is agreed to when offered */
+	bool digests_required;		     /* both, or there is no session */
+	uint32_t max_connections;	     /* 1 … ISCSI_CONNECTIONS_MAX; 0 is 1 */
+	uint32_t error_recovery;	     /* ErrorRecoveryLevel: 0 … 2 */
+	uint32_t time2wait, time2retain;     /* seconds; nothing is retained below level 2 */
 	uint32_t ping_every_ms, ping_misses; /* NOP-In when the initiator is silent; 0: none */
 };
 
@@ -116,6 +121,12 @@ enum iscsi_tmf { /* RFC 7143 section 11.5.1 */
 		 TMF_TASK_REASSIGN,
 };
 
+struct iscsi_tmf_request {
+	unsigned slot;	  /* names it in iscsi_tmf_spread_done() */
+	uint8_t function; /* TMF_LUN_RESET, TMF_TARGET_WARM_RESET, TMF_TARGET_COLD_RESET */
+	uint8_t lun[8];
+};
+
 /* What the core asks of its surroundings. Each may be answered at once, from within the call, or
  * later. `host` is what iscsi_open() was given. */
 struct iscsi_host {
@@ -136,6 +147,9 @@ struct iscsi_host {
 	bool (*cancel)(void *host, struct iscsi_task *task);
 	/* Its response is composed, its buffer no longer needed by the host: forget it. */
 	void (*finished)(void *host, struct iscsi_task *task);
+	/* A reset was asked for, and the tasks of this session that it ends are being ended. True:
+	 * no other session is concerned. False: iscsi_tmf_spread_done() follows. */
+	bool (*spread)(void *host, const struct iscsi_tmf_request *request);
 	/* Does this LUN exist for this nexus? For task management. */
 	bool (*lun_exists)(void *host, const uint8_t lun[8]);
 	/* How many commands more may the window be open for (ring slots)? */
@@ -173,10 +187,15 @@ bool iscsi_proof_sent(const struct iscsi_connection *c);
 /* Answers to the host's questions in login. */
 void iscsi_chap_challenge(struct iscsi_connection *c, uint32_t algorithm, uint8_t id,
 			  const uint8_t *challenge, size_t len);
+/* What the target of this login offers, instead of what iscsi_open() was given: before the
+ * operational stage. */
+int iscsi_set_limits(struct iscsi *i, const struct iscsi_limits *limits) MUST_CHECK;
 /* Name and response of ours go out with the next response; response_len 0: one-way. */
 void iscsi_chap_accepted(struct iscsi_connection *c, const char *name, const uint8_t *response,
 			 size_t len);
 void iscsi_login_refuse(struct iscsi_connection *c, uint16_t status); /* 0x0201 … */
+/* 0x0101 or 0x0102: the target is at `address` ("192.0.2.1:3260", "[2001:db8::1]:3260"). */
+void iscsi_login_redirect(struct iscsi_connection *c, uint16_t status, const char *address);
 void iscsi_login_granted(struct iscsi_connection *c, const struct iscsi_grant *grant);
 
 /* Data-out of `bytes` octets (at most EDTL of it comes): 0 when it is all there already, -EAGAIN:
@@ -186,6 +205,11 @@ int iscsi_task_want(struct iscsi *i, struct iscsi_task *task, size_t bytes) MUST
 int iscsi_task_buffer(struct iscsi *i, struct iscsi_task *task, size_t bytes) MUST_CHECK;
 void iscsi_task_respond(struct iscsi *i, struct iscsi_task *task, const struct iscsi_response *r);
 void iscsi_task_end(struct iscsi *i, struct iscsi_task *task); /* after cancel() returned false */
+
+/* Every other session has done what a spread() asked for. */
+void iscsi_tmf_spread_done(struct iscsi *i, unsigned slot);
+/* Another nexus has reset this LUN: its tasks end without a response. */
+void iscsi_abort_lun(struct iscsi *i, const uint8_t lun[8]);
 
 /* Asynchronous message 1: please log out within `seconds` (RFC 7143 section 11.9). */
 void iscsi_ask_logout(struct iscsi *i, uint16_t seconds);

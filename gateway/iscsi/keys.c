@@ -63,19 +63,25 @@ void keys_start(struct keys *k, const struct iscsi_limits *limits)
 	*k = (struct keys){0};
 	for (size_t n = 0; n < ARRAY_LEN(keys); n++)
 		k->result[keys[n].id] = keys[n].initially;
+	keys_limit(k, limits);
+}
+
+void keys_limit(struct keys *k, const struct iscsi_limits *limits)
+{
 	k->ours[KEY_HEADER_DIGEST] = limits->header_digest;
 	k->ours[KEY_DATA_DIGEST] = limits->data_digest;
-	k->ours[KEY_MAX_CONNECTIONS] = 1;
+	k->ours[KEY_MAX_CONNECTIONS] = MAX(limits->max_connections, 1);
 	k->ours[KEY_INITIAL_R2T] = limits->initial_r2t;
 	k->ours[KEY_IMMEDIATE_DATA] = limits->immediate_data;
 	k->ours[KEY_MAX_BURST] = limits->max_burst;
 	k->ours[KEY_FIRST_BURST] = limits->first_burst;
-	k->ours[KEY_TIME2WAIT] = 2;
-	k->ours[KEY_TIME2RETAIN] = 0; /* at level 0 a session ends with its connection */
+	k->ours[KEY_TIME2WAIT] = limits->time2wait;
+	/* below level 2 a session ends with its last connection */
+	k->ours[KEY_TIME2RETAIN] = limits->error_recovery == 2 ? limits->time2retain : 0;
 	k->ours[KEY_MAX_R2T] = limits->max_r2t;
 	k->ours[KEY_PDU_IN_ORDER] = 1;
 	k->ours[KEY_SEQUENCE_IN_ORDER] = 1;
-	k->ours[KEY_ERROR_RECOVERY] = 0;
+	k->ours[KEY_ERROR_RECOVERY] = limits->error_recovery;
 	k->ours[KEY_PROTOCOL_LEVEL] = 1;
 }
 

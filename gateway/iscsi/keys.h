@@ -99,6 +99,8 @@ struct keys {
 };
 
 void keys_start(struct keys *k, const struct iscsi_limits *limits);
+/* Our end's preferences; results that are there stay. */
+void keys_limit(struct keys *k, const struct iscsi_limits *limits);
 /* The next negotiation: every key may be offered again. Results stay. */
 void keys_restart(struct keys *k);
 const struct key *keys_find(const struct text_pair *pair);

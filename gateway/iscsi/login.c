@@ -75,11 +75,23 @@ static struct misc *response(struct iscsi_connection *c, uint16_t status)
 	return m;
 }
 
+/* RFC 7143 section 11.13.5: a redirection says where to. */
+static bool put_moved_to(struct iscsi_connection *c, struct misc *m)
+{
+	struct login *l = &c->login;
+
+	if (l->moved_to[0] == '\0')
+		return true;
+	l->out = wr_over(l->out_bytes, sizeof l->out_bytes);
+	text_put(&l->out, "TargetAddress", l->moved_to);
+	return !l->out.failed && tx_misc_data(c, m, l->out_bytes, wr_len(&l->out));
+}
+
 void login_refuse(struct iscsi_connection *c, uint16_t status, const char *why)
 {
 	struct misc *m = response(c, status);
 
-	if (m)
+	if (m && put_moved_to(c, m))
 		tx_queue(c, &m->job);
 	connection_end(c, ISCSI_END_REFUSED, "login refused with status %04xh: %s", status, why);
 }
@@ -150,6 +162,12 @@ void iscsi_login_refuse(struct iscsi_connection *c, uint16_t status)
 		return;
 	l->ask = ASK_NOTHING;
 	reply(c);
+}
+
+void iscsi_login_redirect(struct iscsi_connection *c, uint16_t status, const char *address)
+{
+	(void)string_copy(c->login.moved_to, sizeof c->login.moved_to, address);
+	iscsi_login_refuse(c, status);
 }
 
 /* --- requests ------------------------------------------------------------------------------- */

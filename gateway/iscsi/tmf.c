@@ -17,15 +17,16 @@ static const struct function {
 	uint8_t function;
 	enum tmf_scope scope;
 	enum tmf_verdict verdict;
+	bool spreads; /* to every session that has the LUN */
 } functions[] = {
-	{TMF_ABORT_TASK, SCOPE_TASK, TMF_COMPLETE},
-	{TMF_ABORT_TASK_SET, SCOPE_LUN, TMF_COMPLETE},
-	{TMF_CLEAR_ACA, SCOPE_NONE, TMF_NOT_SUPPORTED}, /* NormACA is 0 */
-	{TMF_CLEAR_TASK_SET, SCOPE_LUN, TMF_COMPLETE},	/* one task set for each I_T nexus */
-	{TMF_LUN_RESET, SCOPE_LUN, TMF_COMPLETE},
-	{TMF_TARGET_WARM_RESET, SCOPE_TARGET, TMF_COMPLETE},
-	{TMF_TARGET_COLD_RESET, SCOPE_TARGET, TMF_COMPLETE},
-	{TMF_TASK_REASSIGN, SCOPE_NONE, TMF_NO_REASSIGN}, /* ErrorRecoveryLevel is 0 */
+	{TMF_ABORT_TASK, SCOPE_TASK, TMF_COMPLETE, false},
+	{TMF_ABORT_TASK_SET, SCOPE_LUN, TMF_COMPLETE, false},
+	{TMF_CLEAR_ACA, SCOPE_NONE, TMF_NOT_SUPPORTED, false}, /* NormACA is 0 */
+	{TMF_CLEAR_TASK_SET, SCOPE_LUN, TMF_COMPLETE, false},  /* one task set for each I_T nexus */
+	{TMF_LUN_RESET, SCOPE_LUN, TMF_COMPLETE, true},
+	{TMF_TARGET_WARM_RESET, SCOPE_TARGET, TMF_COMPLETE, true},
+	{TMF_TARGET_COLD_RESET, SCOPE_TARGET, TMF_COMPLETE, true},
+	{TMF_TASK_REASSIGN, SCOPE_NONE, TMF_NO_REASSIGN, false}, /* ErrorRecoveryLevel is 0 */
 };
 
 static bool set_is_empty(const uint64_t set[SLOT_WORDS])
@@ -93,7 +94,7 @@ static void answer_if_done(struct slot *s)
 {
 	uint8_t function = s->pdu.flags & 0x7f;
 
-	if (!set_is_empty(s->waits))
+	if (!set_is_empty(s->waits) || s->spreading)
 		return;
 	s->state = SLOT_ANSWERING;
 	tx_queue(s->conn, &s->answer);
@@ -148,13 +149,18 @@ static void collect(struct iscsi *i, const struct pdu *pdu, bool all_luns, uint6
 	}
 }
 
+static const struct function *function_of(const struct pdu *pdu)
+{
+	for (size_t n = 0; n < ARRAY_LEN(functions); n++)
+		if (functions[n].function == (pdu->flags & 0x7f))
+			return &functions[n];
+	return NULL;
+}
+
 static enum tmf_verdict choose(struct iscsi *i, const struct pdu *pdu, uint64_t set[])
 {
-	const struct function *f = NULL;
+	const struct function *f = function_of(pdu);
 
-	for (size_t n = 0; n < ARRAY_LEN(functions) && !f; n++)
-		if (functions[n].function == (pdu->flags & 0x7f))
-			f = &functions[n];
 	if (!f)
 		return TMF_NOT_SUPPORTED;
 	if (f->scope == SCOPE_TASK)
@@ -180,6 +186,42 @@ static struct slot *waiter_new(struct iscsi_connection *c, enum slot_kind kind,
 	return s;
 }
 
+static void spread(struct iscsi *i, struct slot *s)
+{
+	const struct function *f = function_of(&s->pdu);
+	struct iscsi_tmf_request request = {.slot = s->task.slot};
+
+	if (s->verdict != TMF_COMPLETE || !f->spreads)
+		return;
+	request.function = f->function;
+	memcpy(request.lun, s->pdu.bhs + BHS_LUN, sizeof request.lun);
+	s->spreading = true; /* the host may answer from within */
+	if (i->ops->spread(i->host, &request))
+		s->spreading = false;
+}
+
+void iscsi_tmf_spread_done(struct iscsi *i, unsigned slot)
+{
+	struct slot *s = &i->slots[slot];
+
+	assert(slot < ISCSI_TASKS_MAX && s->kind == SLOT_TMF && s->spreading);
+	s->spreading = false;
+	if (s->state == SLOT_CANCELLING)
+		slot_free(i, s);
+	else
+		answer_if_done(s);
+}
+
+void iscsi_abort_lun(struct iscsi *i, const uint8_t lun[8])
+{
+	uint64_t set[SLOT_WORDS] = {0};
+
+	EACH_SLOT(i, n)
+	if (can_end(&i->slots[n]) && memcmp(i->slots[n].task.lun, lun, 8) == 0)
+		set_add(set, &i->slots[n]);
+	tmf_cancel(i, set);
+}
+
 void tmf_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok)
 {
 	struct slot *s;
@@ -194,6 +236,7 @@ void tmf_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok)
 		return;
 	s->verdict = (uint8_t)choose(c->i, pdu, s->waits);
 	tmf_cancel(c->i, s->waits);
+	spread(c->i, s);
 	answer_if_done(s);
 }
 

@@ -122,6 +122,14 @@ void host_finished(void *host, struct iscsi_task *task)
 	(void)task; /* the device keeps nothing beyond its result */
 }
 
+/* Resets end the tasks of this session alone. */
+bool host_spread(void *host, const struct iscsi_tmf_request *request)
+{
+	(void)host;
+	(void)request;
+	return true;
+}
+
 bool host_lun_exists(void *host, const uint8_t lun[8])
 {
 	struct session *s = host;

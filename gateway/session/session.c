@@ -26,6 +26,8 @@ static const struct iscsi_limits limits = {
 	.immediate_data = true,
 	.header_digest = true,
 	.data_digest = true,
+	.max_connections = 1,
+	.time2wait = 2,
 	.ping_every_ms = PING_EVERY_MS,
 	.ping_misses = PING_MISSES,
 };
@@ -40,6 +42,7 @@ static const struct iscsi_host host_ops = {
 	.buffer_ready = host_buffer_ready,
 	.cancel = host_cancel,
 	.finished = host_finished,
+	.spread = host_spread,
 	.lun_exists = host_lun_exists,
 	.room = host_room,
 	.send_targets = host_send_targets,

@@ -9,7 +9,7 @@ struct fuzz {
 	struct iscsi *i;
 	struct iscsi_connection *c;
 	struct iscsi_task *kept[ISCSI_TASKS_MAX], *cancelled[ISCSI_TASKS_MAX];
-	unsigned kept_count, cancelled_count;
+	unsigned kept_count, cancelled_count, spread[4], spread_count;
 };
 
 static void fuzz_touch(struct iscsi_task *t)
@@ -74,6 +74,16 @@ static void fuzz_finished(void *host, struct iscsi_task *t)
 	(void)t;
 }
 
+static bool fuzz_spread(void *host, const struct iscsi_tmf_request *request)
+{
+	struct fuzz *z = host;
+
+	if (!(request->lun[1] & 1) || z->spread_count == ARRAY_LEN(z->spread))
+		return true;
+	z->spread[z->spread_count++] = request->slot;
+	return false;
+}
+
 static bool fuzz_lun_exists(void *host, const uint8_t lun[8])
 {
 	(void)host;
@@ -134,6 +144,7 @@ static const struct iscsi_host fuzz_ops = {
 	.buffer_ready = fuzz_ready,
 	.cancel = fuzz_cancel,
 	.finished = fuzz_finished,
+	.spread = fuzz_spread,
 	.lun_exists = fuzz_lun_exists,
 	.room = fuzz_room,
 	.send_targets = fuzz_targets,
@@ -243,6 +254,8 @@ static void fuzz_close(struct fuzz *z)
 	iscsi_cancel_all(z->i);
 	while (z->cancelled_count > 0)
 		iscsi_task_end(z->i, z->cancelled[--z->cancelled_count]);
+	while (z->spread_count > 0)
+		iscsi_tmf_spread_done(z->i, z->spread[--z->spread_count]);
 	text_close(z->c);
 	if (iscsi_tasks_running(z->i) > 0 || slot_after(z->i, -1) >= 0)
 		abort();
@@ -284,6 +297,8 @@ static __attribute__((unused)) void fuzz_turn(struct fuzz *z, uint8_t what)
 		fuzz_answer(z, z->kept[--z->kept_count]);
 	if ((what & 4) && z->cancelled_count > 0)
 		iscsi_task_end(z->i, z->cancelled[--z->cancelled_count]);
+	if ((what & 32) && z->spread_count > 0)
+		iscsi_tmf_spread_done(z->i, z->spread[--z->spread_count]);
 	if (what & 8)
 		iscsi_tick(z->i, what * 1000u);
 	if (what & 16)

@@ -39,7 +39,7 @@ struct peer {
 	uint32_t room, algorithm;
 	const char *targets;
 	size_t targets_len;
-	const char *alias;
+	const char *alias, *moved_to;
 	struct iscsi_names names;
 	struct iscsi_chap_proof proof;
 	uint32_t offered[16];
@@ -48,6 +48,9 @@ struct peer {
 		ready_calls, arrived_calls;
 	struct iscsi_task *parked[ISCSI_TASKS_MAX];
 	unsigned parked_count;
+	struct iscsi_tmf_request spread[8];
+	unsigned spreads;
+	bool others_busy; /* a reset waits for iscsi_tmf_spread_done() */
 	uint32_t seen_cmdsn[4096];
 	uint8_t last_cdb[ISCSI_CDB_MAX];
 	size_t last_cdb_len;
@@ -168,6 +171,14 @@ static inline void peer_finished(void *host, struct iscsi_task *t)
 	p->finished++;
 }
 
+static inline bool peer_spread(void *host, const struct iscsi_tmf_request *request)
+{
+	struct peer *p = host;
+
+	p->spread[p->spreads++ % ARRAY_LEN(p->spread)] = *request;
+	return !p->others_busy;
+}
+
 static inline bool peer_lun_exists(void *host, const uint8_t lun[8])
 {
 	(void)host;
@@ -215,7 +226,9 @@ static inline void peer_proof_came(void *host, const struct iscsi_chap_proof *pr
 
 	p->proof_calls++;
 	p->proof = *proof;
-	if (p->refuse_proof)
+	if (p->moved_to)
+		iscsi_login_redirect(p->c, 0x0101, p->moved_to);
+	else if (p->refuse_proof)
 		iscsi_login_refuse(p->c, p->refuse_proof);
 	else if (!p->later)
 		iscsi_chap_accepted(p->c, "gw", peer_proof,
@@ -251,6 +264,7 @@ static const struct iscsi_host peer_ops = {
 	.buffer_ready = peer_buffer_ready,
 	.cancel = peer_cancel,
 	.finished = peer_finished,
+	.spread = peer_spread,
 	.lun_exists = peer_lun_exists,
 	.room = peer_room,
 	.send_targets = peer_send_targets,

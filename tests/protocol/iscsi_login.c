@@ -570,6 +570,28 @@ static void add_stages(struct tests *t)
 		  host_answers_later, NULL);
 }
 
+/* Only once CHAP has succeeded does anybody learn where the target has gone. */
+static void redirected(void **state)
+{
+	struct peer p = {0};
+	struct reply r;
+
+	(void)state;
+	peer_open(&p);
+	p.moved_to = "[2001:db8::1]:3260";
+	assert_true(peer_login_text(&p, STAGES(0, 0), KEYS(LOGIN_NAMES)));
+	peer_expect(&p, &r, OP_LOGIN_RESPONSE);
+	assert_true(peer_login_text(&p, STAGES(0, 0), KEYS("CHAP_A=5")));
+	peer_expect(&p, &r, OP_LOGIN_RESPONSE);
+	assert_null(reply_value(&r, "TargetAddress"));
+	assert_true(peer_login_text(&p, LOGIN_T | STAGES(0, 1), KEYS(CHAP_MUTUAL)));
+	peer_expect(&p, &r, OP_LOGIN_RESPONSE);
+	assert_int_equal(get_be(r.bhs + BHS_LOGIN_STATUS, 2), 0x0101);
+	assert_string_equal(reply_value(&r, "TargetAddress"), "[2001:db8::1]:3260");
+	assert_int_equal(iscsi_ended(p.c, NULL), ISCSI_END_REFUSED);
+	peer_close(&p);
+}
+
 int main(void)
 {
 	static struct tests t;
@@ -591,6 +613,7 @@ int main(void)
 	tests_add(&t, "every other opcode as the first PDU: closed without an answer",
 		  other_first_opcodes, NULL);
 	tests_add(&t, "every other opcode within the login: 020Bh", other_opcodes_in_login, NULL);
+	tests_add(&t, "11.13.5 a redirection names the address, after CHAP", redirected, NULL);
 	TESTS_ADD_TABLE(&t, giants, giant);
 	tests_add(&t, "a first PDU with 8192 octets of data is read", a_full_segment, NULL);
 	TESTS_ADD_TABLE(&t, scans, scanned);

@@ -25,6 +25,8 @@ static inline void peer_open(struct peer *p)
 			.immediate_data = true,
 			.header_digest = true,
 			.data_digest = true,
+			.time2wait = 2,
+			.time2retain = 20,
 		};
 	p->room = 1000;
 	p->algorithm = 5;

@@ -498,6 +498,72 @@ static void asked_to_log_out(void **state)
 	peer_close(&p);
 }
 
+/* Which functions the other sessions hear of, and that the answer waits for them. */
+static const struct spread_row {
+	const char *why;
+	uint8_t function, lun;
+	bool spreads;
+} spread_rows[] = {
+	{"11.5 ABORT TASK SET stays in its session (TST=001b)", TMF_ABORT_TASK_SET, 0, false},
+	{"11.5 CLEAR TASK SET stays in its session (TST=001b)", TMF_CLEAR_TASK_SET, 0, false},
+	{"11.5 LOGICAL UNIT RESET is told to the other sessions", TMF_LUN_RESET, 0, true},
+	{"11.5 LOGICAL UNIT RESET on a LUN that is not there is told nobody", TMF_LUN_RESET, 7,
+	 false},
+	{"11.5 TARGET WARM RESET is told to the other sessions", TMF_TARGET_WARM_RESET, 0, true},
+	{"11.5 TARGET COLD RESET is told to the other sessions", TMF_TARGET_COLD_RESET, 0, true},
+};
+
+static void spreads(void **state)
+{
+	const struct spread_row *row = *state;
+	struct peer p = {.others_busy = true};
+	struct reply r;
+
+	peer_up(&p, KEYS(KEYS_USUAL));
+	manage(&p, row->function, row->lun, TAG_NONE, 0);
+	assert_int_equal(p.spreads, row->spreads);
+	if (row->spreads) {
+		assert_int_equal(p.spread[0].function, row->function);
+		peer_expect_none(&p);
+		iscsi_tmf_spread_done(p.i, p.spread[0].slot);
+	}
+	peer_expect(&p, &r, OP_TMF_RESPONSE);
+	peer_close(&p);
+}
+
+/* The session is lost while the others are still at it: its slot stays until they are done. */
+static void spread_and_lost(void **state)
+{
+	struct peer p = {.others_busy = true};
+
+	(void)state;
+	peer_up(&p, KEYS(KEYS_USUAL));
+	manage(&p, TMF_LUN_RESET, 0, TAG_NONE, 0);
+	iscsi_cancel_all(p.i);
+	assert_int_equal(iscsi_tasks_running(p.i), 1);
+	iscsi_tmf_spread_done(p.i, p.spread[0].slot);
+	assert_int_equal(iscsi_tasks_running(p.i), 0);
+	peer_close(&p);
+}
+
+static void reset_by_another(void **state)
+{
+	static const uint8_t lun[8] = {0, 1};
+	struct peer p = {0};
+
+	(void)state;
+	peer_up(&p, KEYS(KEYS_USUAL));
+	(void)park(&p, 0);
+	(void)park(&p, 1);
+	(void)park(&p, 1);
+	iscsi_abort_lun(p.i, lun);
+	assert_int_equal(p.cancels, 2);
+	assert_int_equal(p.parked_count, 1);
+	peer_expect_none(&p);
+	peer_alive(&p);
+	peer_close(&p);
+}
+
 int main(void)
 {
 	static struct tests t;
@@ -537,6 +603,11 @@ int main(void)
 	tests_add(&t, "a lost connection cancels every task", connection_lost, NULL);
 	tests_add(&t, "a lost connection waits for what still runs", connection_lost, (void *)1);
 	TESTS_ADD_TABLE(&t, logouts, logout_reasons);
+	TESTS_ADD_TABLE(&t, spread_rows, spreads);
+	tests_add(&t, "a session that is lost in a reset waits for the others", spread_and_lost,
+		  NULL);
+	tests_add(&t, "4.2.3 a reset by another nexus ends the tasks of its LUN in silence",
+		  reset_by_another, NULL);
 	tests_add(&t, "11.14 the answer to Logout waits for what still runs", logout_waits, NULL);
 	tests_add(&t, "11.9 an asynchronous message asks for a Logout", asked_to_log_out, NULL);
 	return tests_run(&t, "iscsi tasks");
