@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 static const struct iscsi_limits limits = {
+	.time2wait = 2,
 	.max_recv_segment = 262144,
 	.max_burst = 1048576,
 	.first_burst = 65536,

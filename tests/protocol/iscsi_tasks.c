@@ -526,6 +526,7 @@ static void spreads(void **state)
 		assert_int_equal(p.spread[0].function, row->function);
 		peer_expect_none(&p);
 		iscsi_tmf_spread_done(p.i, p.spread[0].slot);
+		peer_drain(&p);
 	}
 	peer_expect(&p, &r, OP_TMF_RESPONSE);
 	peer_close(&p);
