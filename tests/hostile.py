@@ -1,9 +1,11 @@
 """For tests that send what nobody should: a gateway (started by the import), a bystander, a way to tell.
 
 After each attempt the answer must be what RFC 7143 wants, or the connection has ended; the bystander, logged in
-on another disk, is not disturbed; a fresh login works; and no session process was ended by a signal.
+on another disk, is not disturbed; a fresh login works; no session process was ended by a signal; none is left
+over; and the gateway has no more memory than before.
 """
 import os, threading
+import processes
 from harness import *
 from initiator import *
 
@@ -66,13 +68,23 @@ def login(**more):
 
 
 bystander = Bystander()
+GROWTH = 12 << 20  # what all processes together may have more than at the beginning
+
+
+def nothing_left():
+    """The bystander's process alone is there; what all have, against the beginning."""
+    alone = wait_for(lambda: len(processes.sessions(gw)) == 1)
+    return alone and processes.footprint(gw) < at_first + GROWTH
 
 
 def all_is_well():
     with login() as i:
         fine = i.ready()[0] in (GOOD, CHECK) and i.read(0, 1)[0] == GOOD
         i.logout()
-    return fine and bystander.moves() and "was ended by signal" not in gw.log()
+    return fine and bystander.moves() and nothing_left() and "was ended by signal" not in gw.log()
+
+
+at_first = processes.footprint(gw)
 
 
 def case(sentence, attempt, *words):
@@ -141,5 +153,7 @@ def farewell():
     check(AREA, f"the other session wrote and read all the time ({bystander.rounds} rounds)", bystander.error is None and bystander.rounds > 100, bystander.error)
     check(AREA, "no session was ended by a signal, and the gateway is well", "was ended by signal" not in gw.log() and wait_for(gw.is_well), gw.log())
     check(AREA, "nothing is left of all these sessions", wait_for(lambda: len(gw.sessions()) <= 1), gw.sessions())
+    grown = processes.footprint(gw) - at_first
+    check(AREA, f"P6: all processes together grew by less than {GROWTH >> 20} MiB ({grown >> 10} KiB)", grown < GROWTH)
     check(AREA, "the gateway stops cleanly after all this", gw.stop() == 0, gw.log())
     finish()

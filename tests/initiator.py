@@ -99,6 +99,11 @@ class Initiator:
     def close(self):
         self.socket.close()
 
+    def reset(self):
+        """Closes with RST: nothing that is on its way arrives."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
     def __enter__(self):
         return self
 
