@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include "gateway/base/clock.h"
+#include "gateway/base/fd.h"
 
 int drain_open(struct drain *d, struct loop *loop, struct segment_writer *writer)
 {
@@ -93,10 +94,10 @@ static int ring_make(const int fds[3], struct drain_ring **ret_ring)
 
 	if (!ring)
 		return -ENOMEM;
-	e = audit_ring_map(fds[0], sizeof *ring->memory, PROT_READ, &memory);
+	e = memfd_map(fds[0], sizeof *ring->memory, PROT_READ, &memory);
 	if (e == 0) {
 		ring->memory = memory;
-		e = audit_ring_map(fds[1], sizeof *ring->page, PROT_READ | PROT_WRITE, &page);
+		e = memfd_map(fds[1], sizeof *ring->page, PROT_READ | PROT_WRITE, &page);
 	}
 	if (e < 0) {
 		ring_free(ring);

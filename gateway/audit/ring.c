@@ -10,45 +10,21 @@
  * once a turn, in audit_ring_wake(), and not per record. (No fences: TSan can't follow them.) */
 #include "gateway/audit/ring.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
+#include "gateway/base/fd.h"
 
 _Static_assert((AUDIT_RING_SLOTS & (AUDIT_RING_SLOTS - 1)) == 0, "a power of 2");
-
-/* Mapped memory whose file could shrink is memory that could vanish: SIGBUS. */
-int audit_ring_map(int fd, size_t size, int protection, void **ret_memory)
-{
-	const int need = F_SEAL_SHRINK | F_SEAL_GROW;
-	struct stat st;
-	void *memory;
-	int seals;
-
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_size != (off_t)size)
-		return -EINVAL;
-	seals = fcntl(fd, F_GET_SEALS);
-	if (seals < 0 || (seals & need) != need)
-		return -EINVAL;
-	memory = mmap(NULL, size, protection, MAP_SHARED, fd, 0);
-	if (memory == MAP_FAILED)
-		return -errno;
-	*ret_memory = memory;
-	return 0;
-}
 
 int audit_ring_attach(struct audit_ring *r, int ring_fd, int page_fd, int wake_fd)
 {
 	void *memory, *page;
 	int e;
 
-	e = audit_ring_map(ring_fd, sizeof(struct audit_ring_memory), PROT_READ | PROT_WRITE,
-			   &memory);
+	e = memfd_map(ring_fd, sizeof(struct audit_ring_memory), PROT_READ | PROT_WRITE, &memory);
 	if (e < 0)
 		return e;
-	e = audit_ring_map(page_fd, sizeof(struct audit_ring_page), PROT_READ, &page);
+	e = memfd_map(page_fd, sizeof(struct audit_ring_page), PROT_READ, &page);
 	if (e < 0) {
 		(void)munmap(memory, sizeof(struct audit_ring_memory));
 		return e;

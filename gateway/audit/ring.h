@@ -47,9 +47,6 @@ struct audit_ring {
 	bool asked; /* audit_ring_wake() is to wake the auditor even if it does not sleep */
 };
 
-/* Maps a memfd of exactly this size that can neither shrink nor grow; -EINVAL: it is none. */
-int audit_ring_map(int fd, size_t size, int protection, void **ret_memory) MUST_CHECK;
-
 /* Maps both (ring_fd writable, page_fd read-only; sizes and seals are checked), takes wake_fd over
  * (-1: there is none yet, and nothing is healthy until audit_ring_rewake()). The other two stay the
  * caller's. */

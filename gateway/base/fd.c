@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #define SEALS_FIXED_SIZE (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 #define SEALS_CONSTANT	 (SEALS_FIXED_SIZE | F_SEAL_WRITE)
@@ -103,6 +104,30 @@ int memfd_shared(const char *name, size_t size)
 	if (ftruncate(fd, (off_t)size) < 0 || fcntl(fd, F_ADD_SEALS, SEALS_FIXED_SIZE) < 0)
 		return -errno;
 	return fd_take(&fd);
+}
+
+/* Mapped memory whose file could shrink is memory that could vanish: SIGBUS. */
+int memfd_map(int fd, size_t size, int protection, void **ret_memory)
+{
+	const int need = F_SEAL_SHRINK | F_SEAL_GROW;
+	struct stat st;
+	void *memory;
+	int seals;
+
+	/* The raw call: glibc's fstat() is newfstatat() in some versions, which takes a path, and a
+	 * filter that allows it would allow asking for any path. */
+	if (syscall(SYS_fstat, fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_size != (off_t)size)
+		return -EINVAL;
+	seals = fcntl(fd, F_GET_SEALS);
+	if (seals < 0 || (seals & need) != need)
+		return -EINVAL;
+	memory = mmap(NULL, size, protection, MAP_SHARED, fd, 0);
+	if (memory == MAP_FAILED)
+		return -errno;
+	*ret_memory = memory;
+	return 0;
 }
 
 int fd_reopen(int fd, int flags)

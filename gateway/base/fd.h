@@ -11,6 +11,9 @@ int fd_write_all(int fd, const void *bytes, size_t len) MUST_CHECK;
 int memfd_sealed(const char *name, const void *bytes, size_t len) MUST_CHECK;
 /* A zeroed memfd whose size can't change (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL). */
 int memfd_shared(const char *name, size_t size) MUST_CHECK;
+/* Maps a memfd of exactly this size that can neither shrink nor grow; -EINVAL: it is none. The
+ * descriptor stays the caller's. */
+int memfd_map(int fd, size_t size, int protection, void **ret_memory) MUST_CHECK;
 /* Opens what fd refers to afresh, through /proc/self/fd: no shared offset, flags or locks. */
 int fd_reopen(int fd, int flags) MUST_CHECK;
 /* True when fd is a memfd with the seals that memfd_sealed() sets. */

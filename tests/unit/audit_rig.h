@@ -99,7 +99,7 @@ static inline struct rig_ring *rig_ring_add(struct rig *r, uint32_t connection)
 	string_copy(ring->info.target, sizeof ring->info.target, "iqn.test:vault");
 	assert_int_equal(endpoint_parse("192.0.2.7:4000", &ring->info.peer), 0);
 	assert_int_equal(audit_ring_attach(&ring->ring, ring->ring_fd, ring->page_fd, -1), 0);
-	assert_int_equal(audit_ring_map(ring->page_fd, sizeof *ring->page, PROT_READ, &page), 0);
+	assert_int_equal(memfd_map(ring->page_fd, sizeof *ring->page, PROT_READ, &page), 0);
 	ring->page = page;
 	if (r->channel.fd >= 0)
 		rig_attach(r, ring);
