@@ -147,6 +147,12 @@ static const struct sandbox_call auditor[] = {
 	 .checks = {BITS(2, PROT_EXEC, 0)}},
 };
 
+static const struct sandbox_call arbiter[] = {
+	{.name = "mmap",
+	 .why = "pages, which the monitor sealed; never code",
+	 .checks = {BITS(2, PROT_EXEC, 0)}},
+};
+
 /* The firewall process, and nft, which inherits the filter through its exec. */
 static const struct sandbox_call firewall[] = {
 	{.name = "execve", .why = "nft; Landlock: nothing else"},
@@ -268,6 +274,7 @@ static const struct sandbox_rules rules[] = {
 			      .keep_caps = 1ull << CAP_NET_ADMIN,
 			      .read = firewall_reads,
 			      .execute = linkers},
+	[SANDBOX_ARBITER] = {.tables = {TABLE(common), TABLE(own_loop), TABLE(arbiter)}},
 	[SANDBOX_SESSION] = {.tables = {TABLE(common), TABLE(session)}, .holds_disks = true},
 	[SANDBOX_REVIEWER] = {.tables = {TABLE(common), TABLE(reviewer)},
 			      .folder_rights = READ_BELOW,

@@ -2,6 +2,7 @@
  * `sallyport internal ROLE` is how the monitor starts its helpers; it is no interface
  * for people. */
 #include "auth/auth.h"
+#include "gateway/arbiter/arbiter.h"
 #include "gateway/audit/auditor.h"
 #include "gateway/base/log.h"
 #include "gateway/base/process.h"
@@ -21,6 +22,7 @@ static const struct role {
 } roles[] = {
 	{"authenticator", authenticator_main},
 	{"auditor", auditor_main},
+	{"arbiter", arbiter_main},
 	{"firewall", firewall_main},
 };
 

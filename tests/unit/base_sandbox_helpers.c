@@ -76,6 +76,7 @@ static long fork_into_a_namespace(void)
 
 #define AUTHENTICATOR(what) "P3: the authenticator can't " what
 #define AUDITOR(what)	    "P3: the auditor can't " what
+#define ARBITER(what)	    "P3: the arbiter can't " what
 #define FIREWALL(what)	    "P3: the firewall process can't " what
 
 static const struct attempt attempts[] = {
@@ -102,6 +103,15 @@ static const struct attempt attempts[] = {
 	{"the auditor makes, renames and removes segments", SANDBOX_AUDITOR, make_a_segment,
 	 ALLOWED, 0, 0},
 	{"the auditor maps rings", SANDBOX_AUDITOR, map_a_ring, ALLOWED, 0, 0},
+
+	{ARBITER("open a file"), SANDBOX_ARBITER, open_a_file, KILLED, 0, 0},
+	{ARBITER("make a socket"), SANDBOX_ARBITER, make_a_socket, KILLED, 0, 0},
+	{ARBITER("write a file that it holds"), SANDBOX_ARBITER, write_the_disk, KILLED, 0, 0},
+	{ARBITER("execute a program"), SANDBOX_ARBITER, execute, KILLED, 0, 0},
+	{ARBITER("make code"), SANDBOX_ARBITER, make_code, KILLED, 0, 0},
+	{ARBITER("trace another process"), SANDBOX_ARBITER, trace_the_parent, KILLED, 0, 0},
+	{"the arbiter maps pages", SANDBOX_ARBITER, map_a_ring, ALLOWED, 0, 0},
+	{"the arbiter gets descriptors", SANDBOX_ARBITER, use_a_channel, ALLOWED, 0, 0},
 
 	{FIREWALL("open a file that nft does not need"), SANDBOX_FIREWALL, open_a_file, REFUSED, 0,
 	 1},
