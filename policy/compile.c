@@ -216,8 +216,11 @@ void policy_free(struct policy *p)
 {
 	if (!p)
 		return;
-	for (size_t i = 0; i < p->portal_count; i++)
+	for (size_t i = 0; i < p->portal_count; i++) {
 		free(p->portals[i].listen);
+		free(p->portals[i].interfaces);
+		free(p->portals[i].advertise);
+	}
 	for (size_t i = 0; i < p->disk_count; i++)
 		free(p->disks[i].path);
 	for (size_t i = 0; i < p->target_count; i++)

@@ -69,6 +69,7 @@ void names_tell_duplicates(struct compiler *c, const struct names *names, const 
 /* Tells when the key of n is no name for a portal or a disk. */
 void name_check(struct compiler *c, const struct node *n, const char *what,
 		char ret_name[POLICY_NAME_SIZE]);
+bool name_ok(const char *name);
 /* The iSCSI name that the key of n is, as it is compared; "" and told: it is none. */
 void iscsi_name_compile(struct compiler *c, const struct node *n, const char *hint,
 			char ret_name[ISCSI_NAME_SIZE]);
@@ -76,6 +77,11 @@ void iscsi_name_compile(struct compiler *c, const struct node *n, const char *hi
 void compile_settings(struct compiler *c);
 uint32_t compile_algorithms(struct compiler *c, const struct node *list, uint32_t otherwise);
 void compile_portals(struct compiler *c);
+/* Of one portal: its group, and what discovery says of it. */
+void compile_group(struct compiler *c, struct policy_portal *p, const struct node *portal);
+void compile_advertise(struct compiler *c, struct policy_portal *p, const struct node *portal);
+/* What all of them advertise: no address twice. */
+void compile_advertised(struct compiler *c, const struct node *portals);
 void compile_disks(struct compiler *c);
 void compile_targets(struct compiler *c);
 void compile_initiators(struct compiler *c, struct policy_target *t, const struct node *target,

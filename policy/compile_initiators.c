@@ -53,6 +53,10 @@ static bool network_compile(struct compiler *c, const struct node *n, struct net
 		diagnose_error(c->d, n->at, "%s has bits beyond its prefix",
 			       shown_text(n->text).text);
 		diagnose_hint(c->d, "the network is %s; one address has no prefix", right);
+	} else if (strchr(n->text, '%')) {
+		/* Where an address comes in, the portal says: two places would disagree. */
+		diagnose_error(c->d, n->at, "\"%s\" names an interface", shown_text(n->text).text);
+		diagnose_hint(c->d, "name it in the portal's listen:, and the address alone here");
 	} else {
 		diagnose_error(c->d, n->at, "\"%s\" is no address and no network",
 			       shown_text(n->text).text);

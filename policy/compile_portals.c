@@ -5,32 +5,50 @@
 
 struct listen_row {
 	const struct endpoint *endpoint;
+	const char *interface;
 	const struct node *node;
 };
 
-/* 0; -EINVAL: no address with a port; -EADDRNOTAVAIL: a link-local one, which many links have. */
-static int endpoint_read(const struct node *n, struct endpoint *ret)
+/* 0; -EINVAL: no address with a port; -EADDRNOTAVAIL: a link-local one, which many links have;
+ * -ENXIO: what follows it is no interface's name. */
+static int endpoint_read(const struct node *n, struct endpoint *ret,
+			 char ret_interface[INTERFACE_NAME_SIZE])
 {
-	if (n->bad || endpoint_parse(n->text, ret) < 0)
-		return -EINVAL;
-	return ip_is_link_local(&ret->ip) && ret->ip.scope == 0 ? -EADDRNOTAVAIL : 0;
+	int r = n->bad ? -EINVAL : endpoint_parse_on(n->text, ret, ret_interface);
+
+	if (r < 0)
+		return r;
+	return ip_is_link_local(&ret->ip) && !ret_interface[0] ? -EADDRNOTAVAIL : 0;
 }
 
-static bool endpoint_compile(struct compiler *c, const struct node *n, struct endpoint *ret)
+static void endpoint_tell(struct compiler *c, const struct node *n, int error)
 {
-	int r = endpoint_read(n, ret);
-
-	if (r == 0 || n->bad)
-		return r == 0;
-	if (r == -EADDRNOTAVAIL) {
+	if (error == -EADDRNOTAVAIL) {
 		diagnose_error(c->d, n->at, "%s is on every link: which one?", n->text);
 		diagnose_hint(c->d, "name the interface: \"[fe80::1%%eth0]:3260\"");
+	} else if (error == -ENXIO) {
+		diagnose_error(c->d, n->at, "\"%s\" names no interface", shown_text(n->text).text);
+		diagnose_hint(c->d, "write its name, as `ip link` says it: "
+				    "\"[fe80::1%%eth0]:3260\"; numbers change");
 	} else {
 		diagnose_error(c->d, n->at, "\"%s\" is no address with a port",
 			       shown_text(n->text).text);
 		diagnose_hint(c->d, "write it like \"192.0.2.1:3260\" or \"[2001:db8::1]:3260\"");
 	}
-	return false;
+}
+
+static bool endpoint_compile(struct compiler *c, const struct node *n, struct endpoint *ret,
+			     char ret_interface[INTERFACE_NAME_SIZE])
+{
+	int r = endpoint_read(n, ret, ret_interface);
+
+	if (r < 0 && !n->bad)
+		endpoint_tell(c, n, r);
+	if (r == 0 && ret_interface[0] && ret->ip.scope == 0) {
+		diagnose_warning(c->d, n->at, "this machine has no interface %s", ret_interface);
+		diagnose_hint(c->d, "the gateway does not start before it is there");
+	}
+	return r == 0;
 }
 
 /* Whoever is on the way of a plain portal reads and changes everything. */
@@ -63,6 +81,8 @@ static void portal_compile(struct compiler *c, const struct node *n, struct name
 
 	name_check(c, n, "portal", p->name);
 	p->line = node_place(n).line;
+	compile_group(c, p, n);
+	compile_advertise(c, p, n);
 	p->transport = PORTAL_PLAIN;
 	p->loopback = true;
 	row->bad = !listen;
@@ -70,12 +90,13 @@ static void portal_compile(struct compiler *c, const struct node *n, struct name
 		return;
 	p->accept_risk = schema_value(SECTION_PORTAL, n, "accept_risk");
 	p->listen = compile_alloc(c, node_count(listen), sizeof *p->listen);
-	if (!p->listen)
+	p->interfaces = compile_alloc(c, node_count(listen), sizeof *p->interfaces);
+	if (!p->listen || !p->interfaces)
 		return;
 	for (const struct node *e = listen->first; e; e = e->next) {
 		struct endpoint *to = &p->listen[p->listen_count];
 
-		if (!endpoint_compile(c, e, to)) {
+		if (!endpoint_compile(c, e, to, p->interfaces[p->listen_count])) {
 			row->bad = true;
 			continue;
 		}
@@ -100,8 +121,8 @@ static int listen_compare(const void *a, const void *b)
 		return e->ip.version < f->ip.version ? -1 : 1;
 	if ((r = memcmp(e->ip.bytes, f->ip.bytes, sizeof e->ip.bytes)) != 0)
 		return r;
-	if (e->ip.scope != f->ip.scope)
-		return e->ip.scope < f->ip.scope ? -1 : 1;
+	if ((r = strcmp(x->interface, y->interface)) != 0)
+		return r;
 	return place_compare(x->node->at, y->node->at);
 }
 
@@ -115,7 +136,8 @@ static void listen_rows_check(struct compiler *c, const struct listen_row *rows,
 
 		if (e->port != f->port || e->ip.version != f->ip.version)
 			all = NULL;
-		if (i > 0 && e->port == f->port && ip_equal(&e->ip, &f->ip)) {
+		if (i > 0 && e->port == f->port && ip_equal(&e->ip, &f->ip) &&
+		    strcmp(row->interface, other->interface) == 0) {
 			diagnose_error(c->d, row->node->at,
 				       "%s is here twice; the other is at line %u", row->node->text,
 				       other->node->at.line);
@@ -146,11 +168,14 @@ static void listen_check(struct compiler *c, const struct node *portals)
 		const struct node *listen = node_list(n, "listen");
 		size_t at = 0;
 
-		for (const struct node *e = node_first(listen); e && p->listen; e = e->next) {
+		for (const struct node *e = node_first(listen); e && p->interfaces; e = e->next) {
+			char name[INTERFACE_NAME_SIZE];
 			struct endpoint unused;
 
-			if (endpoint_read(e, &unused) == 0)
-				rows[count++] = (struct listen_row){&p->listen[at++], e};
+			if (endpoint_read(e, &unused, name) < 0)
+				continue;
+			rows[count++] = (struct listen_row){&p->listen[at], p->interfaces[at], e};
+			at++;
 		}
 	}
 	if (count > FIREWALL_PORTS_MAX) {
@@ -185,7 +210,9 @@ void compile_portals(struct compiler *c)
 		c->policy->portal_count++;
 		portal_compile(c, n, row);
 	}
-	if (portals)
+	if (portals) {
 		listen_check(c, portals);
+		compile_advertised(c, portals);
+	}
 	names_sort(&c->portals);
 }

@@ -163,7 +163,7 @@ static void ask_firewall(const struct question *q, struct verdict *v)
 	const struct policy_portal *portal = &q->policy->portals[q->claim->portal];
 	char from[ADDRESS_TEXT];
 
-	(void)ip_format(&q->claim->from, from);
+	(void)ip_show(&q->claim->from, from);
 	if (q->s.reach)
 		say(v, q->s.reach->from_line ? q->s.reach->from_line : portal->line, NULL,
 		    "%s may reach the portal %s", from, portal->name);
@@ -180,7 +180,9 @@ static void ask_portal(const struct question *q, struct verdict *v)
 	if (!t)
 		return;
 	if (portal_serves(t, q->claim->portal))
-		say(v, t->line, NULL, "the target is on the portal %s", portal->name);
+		say(v, t->line, NULL, "the target is on the portal %s%s%s", portal->name,
+		    strcmp(portal->group, portal->name) != 0 ? ", portal group " : "",
+		    strcmp(portal->group, portal->name) != 0 ? portal->group : "");
 	else
 		say(v, t->line, "wrong-portal", "the target is not on the portal %s", portal->name);
 }
@@ -204,7 +206,7 @@ static void ask_address(const struct question *q, struct verdict *v)
 
 	if (!i)
 		return;
-	(void)ip_format(&q->claim->from, from);
+	(void)ip_show(&q->claim->from, from);
 	if (address_fits(i, &q->claim->from))
 		say(v, i->from_line ? i->from_line : i->line, NULL, "%s is the initiator's", from);
 	else
@@ -344,14 +346,32 @@ void policy_decide(const struct policy *p, const struct claim *claim, struct dec
 	}
 }
 
+static bool may_enter_somewhere(const struct claim *claim, const struct policy_target *t)
+{
+	for (size_t i = 0; i < t->portal_count; i++)
+		if (policy_may_enter(claim, t, t->portals[i]))
+			return true;
+	return false;
+}
+
+bool policy_may_enter(const struct claim *claim, const struct policy_target *t, size_t portal)
+{
+	const struct policy_initiator *i = entry_find(t, claim->initiator);
+	struct claim there = *claim;
+
+	there.portal = portal;
+	return i && entry_fits(t, i, &there);
+}
+
 void policy_each_target(const struct policy *p, const struct claim *claim,
 			void (*each)(void *arg, const struct policy_target *t), void *arg)
 {
 	for (size_t t = 0; t < p->target_count; t++) {
-		const struct policy_initiator *i = entry_find(&p->targets[t], claim->initiator);
+		const struct policy_target *target = &p->targets[t];
 
-		if (i && entry_fits(&p->targets[t], i, claim))
-			each(arg, &p->targets[t]);
+		if (claim->portal == SIZE_MAX ? may_enter_somewhere(claim, target)
+					      : policy_may_enter(claim, target, claim->portal))
+			each(arg, target);
 	}
 }
 

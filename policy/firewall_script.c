@@ -207,17 +207,23 @@ static void portal_chain_write(FILE *f, const struct policy_portal *portal, cons
 	fputs("\t\tdrop\n\t}\n\n", f);
 }
 
-static void endpoint_write(FILE *f, const struct policy_portal *portal, const struct endpoint *e)
+/* A link-local address is its interface's: elsewhere it is somebody else's, and not ours. What this
+ * machine sends to it comes in by the loopback interface. */
+static void endpoint_write(FILE *f, const struct policy_portal *portal, size_t k)
 {
+	const struct endpoint *e = &portal->listen[k];
 	char to[ADDRESS_TEXT];
 	struct ip ip = e->ip;
 	bool v6 = ip.version == 6;
 
-	ip.scope = 0; /* nft knows no scopes; the socket is bound to its interface */
+	ip.scope = 0;
+	fputs("\t\t", f);
+	if (portal->interfaces[k][0])
+		fprintf(f, "iifname { \"lo\", \"%s\" } ", portal->interfaces[k]);
 	if (ip_is_any(&ip))
-		fprintf(f, "\t\tmeta nfproto %s", v6 ? "ipv6" : "ipv4");
+		fprintf(f, "meta nfproto %s", v6 ? "ipv6" : "ipv4");
 	else
-		fprintf(f, "\t\t%s daddr %s", v6 ? "ip6" : "ip", ip_format(&ip, to));
+		fprintf(f, "%s daddr %s", v6 ? "ip6" : "ip", ip_format(&ip, to));
 	fprintf(f, " tcp dport %u goto portal_%s comment \"policy line %u\"\n", e->port,
 		portal->name, portal->line);
 }
@@ -231,7 +237,7 @@ static void input_chain_write(FILE *f, const struct policy *p)
 	      f);
 	for (size_t i = 0; i < p->portal_count; i++)
 		for (size_t k = 0; k < p->portals[i].listen_count; k++)
-			endpoint_write(f, &p->portals[i], &p->portals[i].listen[k]);
+			endpoint_write(f, &p->portals[i], k);
 	fputs("\t}\n}\n", f);
 }
 

@@ -75,16 +75,21 @@ void names_tell_duplicates(struct compiler *c, const struct names *names, const 
 	}
 }
 
+bool name_ok(const char *name)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+	size_t len = strlen(name);
+
+	return len > 0 && len < POLICY_NAME_SIZE && name[0] != '-' && strspn(name, letters) == len;
+}
+
 void name_check(struct compiler *c, const struct node *n, const char *what,
 		char ret_name[POLICY_NAME_SIZE])
 {
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
 	const char *name = n->key->text;
-	size_t len = strlen(name);
 
 	(void)string_copy(ret_name, POLICY_NAME_SIZE, name);
-	if (n->key->bad ||
-	    (len > 0 && len < POLICY_NAME_SIZE && name[0] != '-' && strspn(name, letters) == len))
+	if (n->key->bad || name_ok(name))
 		return;
 	diagnose_error(c->d, n->key->at, "\"%s\" is no name for a %s", shown_text(name).text, what);
 	diagnose_hint(c->d, "a name has lower-case letters, digits and '-', at most %d of them",

@@ -19,7 +19,12 @@ struct policy_portal {
 	char name[POLICY_NAME_SIZE];
 	enum portal_transport transport;
 	struct endpoint *listen;
+	char (*interfaces)[INTERFACE_NAME_SIZE]; /* of each: a link-local address's; else "" */
 	size_t listen_count;
+	struct endpoint *advertise; /* what discovery says instead of the address reached */
+	size_t advertise_count;
+	char group[POLICY_NAME_SIZE]; /* its portal group's name; left out: its own */
+	uint16_t group_tag;	      /* a group that is given by number; 0: the state has it */
 	bool accept_risk;
 	bool loopback; /* every endpoint is */
 	uint32_t line;
@@ -174,10 +179,12 @@ struct decision {
 
 void policy_decide(const struct policy *p, const struct claim *claim,
 		   struct decision *ret_decision);
-/* Calls each() for every target that this initiator, from this address, on this portal may enter.
- */
+/* Calls each() for every target that this initiator, from this address, on this portal (SIZE_MAX:
+ * on any) may enter. */
 void policy_each_target(const struct policy *p, const struct claim *claim,
 			void (*each)(void *arg, const struct policy_target *t), void *arg);
+/* Is this one of them? For who lists them: the portal of the claim is not looked at. */
+bool policy_may_enter(const struct claim *claim, const struct policy_target *t, size_t portal);
 /* Is any target on this portal open to this address? What the firewall lets through, and no more.
  */
 bool policy_opens_portal(const struct policy *p, size_t portal, const struct ip *from);

@@ -1,6 +1,7 @@
 /* IP addresses, endpoints and networks: text to numbers and back. Used by the policy,
- * the monitor and the firewall; its input may come from anywhere. Scopes are written
- * as numbers, because a sandboxed process can't ask for an interface's name. */
+ * the monitor and the firewall; its input may come from anywhere. A scope is kept as
+ * the index of its interface, and written as one, but for people: a sandboxed process
+ * can't ask for an interface's name. */
 #include "gateway/base/address.h"
 
 #include <arpa/inet.h>
@@ -56,13 +57,14 @@ static int scope_parse(const char *text, uint32_t *ret_scope)
 	return 0;
 }
 
-int ip_parse(const char *text, struct ip *ret_ip)
+/* Without its scope, which is at *ret_scope; NULL: it has none. */
+static int host_parse(const char *text, struct ip *ret_ip, const char **ret_scope)
 {
 	char host[INET6_ADDRSTRLEN];
 	size_t host_len = strcspn(text, "%");
 	uint8_t bytes[16];
-	uint32_t scope = 0;
 
+	*ret_scope = NULL;
 	if (inet_pton(AF_INET, text, bytes) == 1) {
 		*ret_ip = ip_v4(bytes);
 		return 0;
@@ -73,10 +75,22 @@ int ip_parse(const char *text, struct ip *ret_ip)
 	host[host_len] = '\0';
 	if (inet_pton(AF_INET6, host, bytes) != 1)
 		return -EINVAL;
-	if (text[host_len] &&
-	    (!bytes_are_link_local(bytes) || scope_parse(text + host_len + 1, &scope) < 0))
+	if (text[host_len] && !bytes_are_link_local(bytes))
 		return -EINVAL;
-	*ret_ip = ip_v6(bytes, scope);
+	if (text[host_len])
+		*ret_scope = text + host_len + 1;
+	*ret_ip = ip_v6(bytes, 0);
+	return 0;
+}
+
+int ip_parse(const char *text, struct ip *ret_ip)
+{
+	const char *scope;
+	struct ip ip;
+
+	if (host_parse(text, &ip, &scope) < 0 || (scope && scope_parse(scope, &ip.scope) < 0))
+		return -EINVAL;
+	*ret_ip = ip;
 	return 0;
 }
 
@@ -115,6 +129,51 @@ int endpoint_parse(const char *text, struct endpoint *ret_endpoint)
 		return -EINVAL;
 	e.port = (uint16_t)number;
 	*ret_endpoint = e;
+	return 0;
+}
+
+bool interface_name_ok(const char *name)
+{
+	static const char digits[] = "0123456789";
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+	size_t len = strnlen(name, INTERFACE_NAME_SIZE);
+
+	return len > 0 && len < INTERFACE_NAME_SIZE && strspn(name, letters) == len &&
+	       strspn(name, digits) < len && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+/* The index of an interface, 0 when it is not here; of its names, the one that packets have. */
+static uint32_t interface_find(char name[INTERFACE_NAME_SIZE])
+{
+	uint32_t index = if_nametoindex(name);
+	char proper[IF_NAMESIZE];
+
+	if (index && if_indextoname(index, proper) && interface_name_ok(proper))
+		(void)string_copy(name, INTERFACE_NAME_SIZE, proper);
+	return index;
+}
+
+int endpoint_parse_on(const char *text, struct endpoint *ret_endpoint,
+		      char ret_interface[INTERFACE_NAME_SIZE])
+{
+	char copy[ADDRESS_TEXT], *host, *port, name[INTERFACE_NAME_SIZE] = "";
+	const char *scope;
+	struct endpoint e;
+	uint64_t number;
+
+	if (!string_copy(copy, sizeof copy, text) || !endpoint_split(copy, &host, &port) ||
+	    host_parse(host, &e.ip, &scope) < 0 || number_parse(port, 1, UINT16_MAX, &number) < 0)
+		return -EINVAL;
+	if (scope && !interface_name_ok(scope))
+		return -ENXIO;
+	if (scope) {
+		(void)string_copy(name, sizeof name, scope);
+		e.ip.scope = interface_find(name);
+	}
+	e.port = (uint16_t)number;
+	*ret_endpoint = e;
+	memcpy(ret_interface, name, sizeof name);
 	return 0;
 }
 
@@ -161,29 +220,58 @@ int network_parse(const char *text, struct network *ret_network)
 	return 0;
 }
 
-const char *ip_format(const struct ip *ip, char ret[ADDRESS_TEXT])
+/* `scope` is "" for an address that has none. */
+static const char *ip_write(const struct ip *ip, const char *scope, char ret[ADDRESS_TEXT])
 {
-	char host[ADDRESS_TEXT];
+	char host[INET6_ADDRSTRLEN];
 
 	if ((ip->version != 4 && ip->version != 6) ||
 	    !inet_ntop(ip->version == 4 ? AF_INET : AF_INET6, ip->bytes, host, sizeof host))
 		(void)string_copy(host, sizeof host, "?");
-	if (ip->scope)
-		(void)snprintf(ret, ADDRESS_TEXT, "%.45s%%%u", host, ip->scope);
-	else
-		(void)string_copy(ret, ADDRESS_TEXT, host);
+	(void)snprintf(ret, ADDRESS_TEXT, "%s%s%.15s", host, scope[0] ? "%" : "", scope);
 	return ret;
+}
+
+static const char *endpoint_write(const struct endpoint *endpoint, const char *host,
+				  char ret[ADDRESS_TEXT])
+{
+	bool v6 = endpoint->ip.version == 6;
+
+	(void)snprintf(ret, ADDRESS_TEXT, "%s%.62s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "",
+		       endpoint->port);
+	return ret;
+}
+
+const char *ip_format(const struct ip *ip, char ret[ADDRESS_TEXT])
+{
+	char scope[INTERFACE_NAME_SIZE] = "";
+
+	if (ip->scope)
+		(void)snprintf(scope, sizeof scope, "%u", ip->scope);
+	return ip_write(ip, scope, ret);
 }
 
 const char *endpoint_format(const struct endpoint *endpoint, char ret[ADDRESS_TEXT])
 {
 	char host[ADDRESS_TEXT];
-	bool v6 = endpoint->ip.version == 6;
 
-	(void)ip_format(&endpoint->ip, host);
-	(void)snprintf(ret, ADDRESS_TEXT, "%s%.60s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "",
-		       endpoint->port);
-	return ret;
+	return endpoint_write(endpoint, ip_format(&endpoint->ip, host), ret);
+}
+
+const char *ip_show(const struct ip *ip, char ret[ADDRESS_TEXT])
+{
+	char name[IF_NAMESIZE];
+
+	if (ip->scope && if_indextoname(ip->scope, name) && interface_name_ok(name))
+		return ip_write(ip, name, ret);
+	return ip_format(ip, ret);
+}
+
+const char *endpoint_show(const struct endpoint *endpoint, char ret[ADDRESS_TEXT])
+{
+	char host[ADDRESS_TEXT];
+
+	return endpoint_write(endpoint, ip_show(&endpoint->ip, host), ret);
 }
 
 const char *network_format(const struct network *network, char ret[ADDRESS_TEXT])

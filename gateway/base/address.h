@@ -5,7 +5,8 @@
 #include <sys/socket.h>
 #include "gateway/base/base.h"
 
-#define ADDRESS_TEXT 72 /* "[v6%scope]:port" with NUL */
+#define ADDRESS_TEXT	    72 /* "[v6%scope]:port" with NUL */
+#define INTERFACE_NAME_SIZE 16
 
 struct ip {
 	uint8_t version;   /* 4 or 6; 0 is no address */
@@ -26,13 +27,24 @@ struct network {
 int ip_parse(const char *text, struct ip *ret_ip) MUST_CHECK;
 /* "192.0.2.1:3260", "[2001:db8::1]:3260"; the port is required. */
 int endpoint_parse(const char *text, struct endpoint *ret_endpoint) MUST_CHECK;
+/* The same for an address that another boot or machine may mean, "[fe80::1%eth0]:3260": with the
+ * interface's name, or "". An interface that is not here has index 0. -ENXIO: no name of one. */
+int endpoint_parse_on(const char *text, struct endpoint *ret_endpoint,
+		      char ret_interface[INTERFACE_NAME_SIZE]) MUST_CHECK;
+/* Letters, digits, '.', '_' and '-', and not a number: what the firewall and people can be told. */
+bool interface_name_ok(const char *name);
 /* "192.0.2.7", "2001:db8::/64"; -EINVAL not a network, -EDOM when bits beyond the prefix are set.
  */
 int network_parse(const char *text, struct network *ret_network) MUST_CHECK;
 
+/* A scope is written as its number. */
 const char *ip_format(const struct ip *ip, char ret[ADDRESS_TEXT]);
 const char *endpoint_format(const struct endpoint *endpoint, char ret[ADDRESS_TEXT]);
 const char *network_format(const struct network *network, char ret[ADDRESS_TEXT]);
+/* For people, with the name of a scope's interface: asks the kernel, which a sandboxed process
+ * can't. */
+const char *ip_show(const struct ip *ip, char ret[ADDRESS_TEXT]);
+const char *endpoint_show(const struct endpoint *endpoint, char ret[ADDRESS_TEXT]);
 
 bool ip_equal(const struct ip *a, const struct ip *b);
 bool ip_is_loopback(const struct ip *ip);

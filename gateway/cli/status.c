@@ -39,9 +39,10 @@ static void print_lists(const json_t *root)
 	const json_t *row;
 	size_t k;
 
-	json_array_foreach(json_object_get(root, "portals"), k, row) printf(
-		"portal   %-12s %-24s %-6s sessions %lld\n", text_of(row, "portal"),
-		text_of(row, "listens"), text_of(row, "transport"), number_of(row, "sessions"));
+	json_array_foreach(json_object_get(root, "portals"), k, row)
+		printf("portal   %-12s %-24s %-6s sessions %lld   group %s (tag %lld)\n",
+		       text_of(row, "portal"), text_of(row, "listens"), text_of(row, "transport"),
+		       number_of(row, "sessions"), text_of(row, "group"), number_of(row, "tag"));
 	json_array_foreach(json_object_get(root, "disks"), k, row)
 		printf("disk     %-12s %s, %lld MiB%s, writers %lld, %s\n", text_of(row, "disk"),
 		       text_of(row, "path"), number_of(row, "size_bytes") >> 20,

@@ -41,7 +41,7 @@ void entry_refuse(struct connection *c, uint16_t status, const char *reason, con
 
 /* --- after CHAP --- */
 
-static void claim_of(const struct connection *c, struct claim *ret_claim)
+void entry_claim(const struct connection *c, struct claim *ret_claim)
 {
 	*ret_claim = (struct claim){
 		.from = c->peer.ip,
@@ -93,7 +93,7 @@ void entry_verdict(struct connection *c, uint32_t reason, const char *user, uint
 		return entry_refuse(c, STATUS_AUTH_FAILED, "no-names", "");
 	if (!names_normalise(c))
 		return;
-	claim_of(c, &claim);
+	entry_claim(c, &claim);
 	policy_decide(c->m->policy, &claim, &decision);
 	if (!decision.allowed) {
 		const struct verdict *v = &decision.verdicts[decision.layer];
@@ -261,63 +261,12 @@ static int grant_luns(struct connection *c)
 	return count;
 }
 
-struct targets_text {
-	const struct connection *c;
-	char *text;
-	size_t len;
-	bool failed;
-};
-
-static void add_target(void *arg, const struct policy_target *target)
-{
-	struct targets_text *t = arg;
-	char address[ADDRESS_TEXT], entry[ISCSI_NAME_SIZE + 2 * ADDRESS_TEXT];
-	int a, b;
-	char *bigger;
-
-	endpoint_format(&t->c->local, address);
-	a = snprintf(entry, sizeof entry, "TargetName=%s", target->name) + 1;
-	b = snprintf(entry + a, sizeof entry - (size_t)a, "TargetAddress=%s,%u", address,
-		     t->c->m->portal_tags[t->c->portal]) +
-	    1;
-	bigger = realloc(t->text, t->len + (size_t)(a + b));
-	if (bigger == NULL) {
-		t->failed = true;
-		return;
-	}
-	t->text = bigger;
-	memcpy(t->text + t->len, entry, (size_t)(a + b));
-	t->len += (size_t)(a + b);
-}
-
-/* The text of SendTargets: in a discovery session all that this initiator, from this address, on
- * this portal may enter; in a normal one its own target alone (RFC 7143, appendix C). */
-static int send_targets(struct connection *c)
-{
-	struct targets_text t = {.c = c};
-	struct claim claim;
-	OWNED_FD fd = -1;
-
-	claim_of(c, &claim);
-	if (c->claim.discovery)
-		policy_each_target(c->m->policy, &claim, add_target, &t);
-	else
-		add_target(&t, c->target);
-	if (!t.failed)
-		fd = memfd_sealed("targets", t.text ? t.text : "", t.len);
-	free(t.text);
-	if (t.failed || fd < 0)
-		return -ENOMEM;
-	connection_send(c, SESSION_TARGETS, NULL, 0, fd);
-	return 0;
-}
-
 static void grant(struct connection *c)
 {
 	struct session_grant body = {
 		.discovery = c->claim.discovery,
 		.queue_depth = QUEUE_DEPTH,
-		.relative_port = (uint16_t)(c->portal + 1),
+		.relative_port = c->m->portal_tags[c->portal], /* a SCSI port is a portal group */
 		.audit_writes_only = c->m->policy->audit_writes_only,
 	};
 	int count = 0;
@@ -331,7 +280,7 @@ static void grant(struct connection *c)
 		(void)string_copy(body.alias, sizeof body.alias, c->target->alias);
 	if (!c->claim.discovery)
 		count = grant_luns(c);
-	if (count < 0 || send_targets(c) < 0)
+	if (count < 0 || targets_send(c) < 0)
 		return entry_refuse(c, STATUS_NO_RESOURCES, "no-resources", "");
 	body.lun_count = (uint32_t)count;
 	loop_timer_clear(c->m->loop, &c->timer);
@@ -345,7 +294,7 @@ static void say_login(const struct connection *c)
 	char peer[ADDRESS_TEXT];
 
 	log_notice("%s: %s as user %s from %s (%s)%s%s", c->claim.discovery ? "discovery" : "login",
-		   c->initiator_name, c->user, endpoint_format(&c->peer, peer),
+		   c->initiator_name, c->user, endpoint_show(&c->peer, peer),
 		   chap_algorithm_name(c->algorithm), c->claim.discovery ? "" : " into ",
 		   c->claim.discovery ? "" : c->target_name);
 }

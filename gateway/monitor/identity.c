@@ -1,4 +1,5 @@
-/* Names that must stay: a disk's UUID (its serial and NAA), a portal group's tag. Kept
+/* Names that must stay: a disk's UUID (its serial and NAA), a portal group's tag (and relative
+ * port identifier: to SCSI, a portal group is the target's port). Kept
  * in the state folder under the policy's names, so that reordering the policy or moving
  * a file changes nothing for an initiator. A damaged file is an error: new identities
  * would make every initiator see new disks. */
@@ -89,31 +90,58 @@ static int disks_identify(struct monitor *m, json_t *uuids)
 	return 0;
 }
 
-static json_int_t highest_tag(json_t *tags)
+/* Does a group other than `name` have this tag, or did one: in the state, or by the policy? */
+static bool tag_is_taken(const struct monitor *m, json_t *tags, const char *name, json_int_t tag)
 {
-	const char *name;
-	json_int_t highest = 0;
-	json_t *tag;
+	const char *other;
+	json_t *value;
 
-	json_object_foreach(tags, name, tag) highest = MAX(highest, json_integer_value(tag));
-	return highest;
+	json_object_foreach(tags, other, value)
+	{
+		if (json_integer_value(value) == tag && strcmp(other, name) != 0)
+			return true;
+	}
+	for (size_t k = 0; k < m->policy->portal_count; k++) {
+		if (m->policy->portals[k].group_tag == tag)
+			return true;
+	}
+	return false;
 }
 
+/* The tag of a group that is known by its name: the one it had, or the lowest that nobody had. */
+static int group_identify(const struct monitor *m, json_t *tags, const char *name)
+{
+	json_t *known = json_object_get(tags, name);
+	json_int_t tag = known ? json_integer_value(known) : 1;
+
+	while (known == NULL && tag <= UINT16_MAX && tag_is_taken(m, tags, name, tag))
+		tag++;
+	if (tag < 1 || tag > UINT16_MAX)
+		return -EINVAL;
+	if (known != NULL && tag_is_taken(m, tags, name, tag)) {
+		log_error("the portal group %s has the tag %d since it was first seen, and the "
+			  "policy gives it to another: take another number there",
+			  name, (int)tag);
+		return -EEXIST;
+	}
+	if (known == NULL && json_object_set_new(tags, name, json_integer(tag)) < 0)
+		return -ENOMEM;
+	return (int)tag;
+}
+
+/* A group that the policy gives by its number has that tag; the others keep theirs. */
 static int portals_identify(struct monitor *m, json_t *tags)
 {
 	m->portal_tags = calloc(m->policy->portal_count + 1, sizeof *m->portal_tags);
 	if (m->portal_tags == NULL)
 		return -ENOMEM;
 	for (size_t k = 0; k < m->policy->portal_count; k++) {
-		const char *name = m->policy->portals[k].name;
-		json_t *tag = json_object_get(tags, name);
-		json_int_t value = tag ? json_integer_value(tag) : highest_tag(tags) + 1;
+		const struct policy_portal *p = &m->policy->portals[k];
+		int tag = p->group_tag ? p->group_tag : group_identify(m, tags, p->group);
 
-		if (value < 1 || value > UINT16_MAX)
-			return -EINVAL;
-		if (tag == NULL && json_object_set_new(tags, name, json_integer(value)) < 0)
-			return -ENOMEM;
-		m->portal_tags[k] = (uint16_t)value;
+		if (tag < 0)
+			return tag;
+		m->portal_tags[k] = (uint16_t)tag;
 	}
 	return 0;
 }
@@ -155,7 +183,7 @@ int identities_load(struct monitor *m)
 	text = json_dumps(root, JSON_INDENT(1) | JSON_SORT_KEYS);
 	r = text ? file_replace(m->state_fd, IDENTITY_FILE, text, strlen(text), 0600) : -ENOMEM;
 out:
-	if (r < 0)
+	if (r < 0 && r != -EEXIST)
 		log_error("%s/%s, the identities of the disks: %s; restore it from a backup, since "
 			  "initiators know the disks by it",
 			  m->state_path, IDENTITY_FILE, strerror(-r));

@@ -2,6 +2,7 @@
  * byte is readable (polled, never read); only then, and when a login slot is free, is
  * a process given to it. Half of the login slots are kept for addresses that the
  * policy names. Bounds in all and per source; the oldest silent one makes room (P6). */
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -273,6 +274,16 @@ static int listen_at(struct listener *l)
 	return 0;
 }
 
+/* The interface may be another than when the policy was read, under the same name. */
+static int listener_place(struct listener *l, const struct policy_portal *portal, size_t k)
+{
+	l->endpoint = portal->listen[k];
+	if (portal->interfaces[k][0] == '\0')
+		return 0;
+	l->endpoint.ip.scope = if_nametoindex(portal->interfaces[k]);
+	return l->endpoint.ip.scope > 0 ? 0 : -errno;
+}
+
 int listen_open(struct monitor *m)
 {
 	size_t count = 0;
@@ -289,9 +300,9 @@ int listen_open(struct monitor *m)
 			int r;
 
 			*l = (struct listener){.m = m, .portal = p};
-			l->endpoint = m->policy->portals[p].listen[k];
-			endpoint_format(&l->endpoint, text);
-			if ((r = listen_at(l)) < 0) {
+			r = listener_place(l, &m->policy->portals[p], k);
+			endpoint_show(&l->endpoint, text);
+			if (r < 0 || (r = listen_at(l)) < 0) {
 				log_error("portal %s can't listen on %s: %s",
 					  m->policy->portals[p].name, text, strerror(-r));
 				return r;

@@ -138,7 +138,7 @@ struct monitor {
 	size_t bans_sent; /* the firewall process has those before it in the list */
 	struct monitor_disk *disks;
 	uint64_t largest_disk;
-	uint16_t *portal_tags;
+	uint16_t *portal_tags; /* of each portal: its group's */
 
 	struct listener *listeners;
 	size_t listener_count;
@@ -224,6 +224,10 @@ void entry_enter(struct connection *c);
 void entries_go_on(struct monitor *m); /* a lifeline closed, an event became durable */
 void entry_refuse(struct connection *c, uint16_t status, const char *reason, const char *detail);
 void entry_release(struct connection *c); /* its writers' places are free again */
+void entry_claim(const struct connection *c, struct claim *ret_claim);
+
+/* targets.c: what SendTargets tells */
+int targets_send(struct connection *c) MUST_CHECK;
 
 /* disks.c */
 int disks_open(struct monitor *m) MUST_CHECK;

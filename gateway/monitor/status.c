@@ -23,6 +23,16 @@ static bool came_in_at(const struct connection *c, const struct listener *l)
 	       (ip_is_any(&at->ip) || ip_equal(&c->local.ip, &at->ip));
 }
 
+static json_t *advertised_json(const struct policy_portal *p)
+{
+	json_t *list = json_array();
+	char text[ADDRESS_TEXT];
+
+	for (size_t k = 0; k < p->advertise_count; k++)
+		json_array_append_new(list, json_string(endpoint_format(&p->advertise[k], text)));
+	return list;
+}
+
 static json_t *portals_json(const struct monitor *m)
 {
 	json_t *list = json_array();
@@ -30,16 +40,18 @@ static json_t *portals_json(const struct monitor *m)
 
 	for (size_t k = 0; k < m->listener_count; k++) {
 		const struct listener *l = &m->listeners[k];
+		const struct policy_portal *p = &m->policy->portals[l->portal];
 		unsigned sessions = 0;
 
 		for (uint32_t c = 0; c < m->connection_max; c++)
 			sessions += m->connections[c].state == CONN_GRANTED &&
 				    came_in_at(&m->connections[c], l);
-		json_array_append_new(list,
-				      json_pack("{s:s,s:s,s:s,s:i}", "portal",
-						m->policy->portals[l->portal].name, "listens",
-						endpoint_format(&l->endpoint, text), "transport",
-						"plain", "sessions", (int)sessions));
+		json_array_append_new(
+			list, json_pack("{s:s,s:s,s:s,s:i,s:s,s:i,s:o}", "portal", p->name,
+					"listens", endpoint_show(&l->endpoint, text), "transport",
+					"plain", "sessions", (int)sessions, "group", p->group,
+					"tag", (int)m->portal_tags[l->portal], "advertises",
+					advertised_json(p)));
 	}
 	return list;
 }
@@ -151,7 +163,7 @@ static json_t *session_json(const struct connection *c)
 	(void)text_escape(c->user, strlen(c->user), user, sizeof user);
 	return json_pack("{s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:b,s:i}", "session", (json_int_t)c->id,
 			 "state", states[c->state], "initiator", c->initiator_name, "user", user,
-			 "peer", endpoint_format(&c->peer, peer), "target",
+			 "peer", endpoint_show(&c->peer, peer), "target",
 			 c->claim.discovery ? "(discovery)" : c->target_name, "portal",
 			 c->m->policy->portals[c->portal].name, "up_s",
 			 (json_int_t)((clock_ms() - c->since_ms) / 1000), "discovery",

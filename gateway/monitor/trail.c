@@ -145,7 +145,7 @@ void trail_refusal(struct monitor *m, const struct connection *c, const char *re
 	log_notice("refused %s from %s: %s%s%s",
 		   e.initiator[0] ? text_escape(e.initiator, strlen(e.initiator), name, sizeof name)
 				  : "an initiator without a name",
-		   endpoint_format(&c->peer, peer), reason, detail[0] ? ": " : "",
+		   endpoint_show(&c->peer, peer), reason, detail[0] ? ": " : "",
 		   text_escape(detail, strlen(detail), safe, sizeof safe));
 }
 

@@ -6,7 +6,6 @@
 
 #define STATUS_AUTH_FAILED 0x0201
 #define STATUS_UNAVAILABLE 0x0301
-#define TARGETS_TEXT_MAX   (1u << 20)
 
 /* --- what the core asks --- */
 
@@ -155,7 +154,7 @@ static void on_refuse(struct session *s, struct message *m)
 static void on_targets(struct session *s, struct message *m)
 {
 	if (s->targets == NULL &&
-	    fd_read_all(m->fds[0], TARGETS_TEXT_MAX, &s->targets, &s->targets_len) < 0)
+	    fd_read_all(m->fds[0], SESSION_TARGETS_MAX, &s->targets, &s->targets_len) < 0)
 		session_end(s, SESSION_END_FAILED, "the list of targets can't be read");
 }
 

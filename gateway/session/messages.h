@@ -47,6 +47,8 @@ struct session_start {
 	uint32_t io; /* enum engine_kind */
 };
 
+#define SESSION_TARGETS_MAX 1000000u /* octets of that text: a text answer may hold 1 MiB */
+
 struct session_claim {
 	uint32_t discovery; /* 1: a discovery session, no target */
 	uint16_t cid, tsih;

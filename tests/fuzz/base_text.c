@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char text[512], out[ADDRESS_TEXT];
+	char text[512], out[ADDRESS_TEXT], interface[INTERFACE_NAME_SIZE];
 	struct endpoint e, e2;
 	struct network n, n2;
 	uint8_t bytes[100];
@@ -27,6 +27,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (endpoint_parse(text, &e) == 0)
 		assert(endpoint_parse(endpoint_format(&e, out), &e2) == 0 &&
 		       ip_equal(&e.ip, &e2.ip) && e.port == e2.port);
+	if (endpoint_parse_on(text, &e, interface) == 0)
+		assert(!interface[0] || (interface_name_ok(interface) && ip_is_link_local(&e.ip)));
 	if (network_parse(text, &n) == 0)
 		assert(network_parse(network_format(&n, out), &n2) == 0 &&
 		       ip_equal(&n.ip, &n2.ip) && n.prefix == n2.prefix);

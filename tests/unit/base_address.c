@@ -85,6 +85,47 @@ static const struct text_case network_cases[] = {
 	{"empty", "", -EINVAL, NULL},
 };
 
+static const struct on_case {
+	const char *why, *text;
+	int want;
+	const char *interface; /* and the scope is that of this machine's lo, or 0 */
+	const char *shown;
+} on_cases[] = {
+	{"an address without a scope", "192.0.2.1:3260", 0, "", "192.0.2.1:3260"},
+	{"a link-local one by an interface that is here", "[fe80::1%lo]:3260", 0, "lo",
+	 "[fe80::1%lo]:3260"},
+	{"… that is not here", "[fe80::1%no-such.0]:3260", 0, "no-such.0", "[fe80::1]:3260"},
+	{"a link-local one without a scope", "[fe80::1]:3260", 0, "", "[fe80::1]:3260"},
+	{"the longest name of an interface", "[fe80::1%abcdefghijklmno]:1", 0, "abcdefghijklmno",
+	 "[fe80::1]:1"},
+	{"a name that is too long", "[fe80::1%abcdefghijklmnop]:1", -ENXIO, NULL, NULL},
+	{"a number", "[fe80::1%1]:3260", -ENXIO, NULL, NULL},
+	{"no name", "[fe80::1%]:3260", -ENXIO, NULL, NULL},
+	{"what the firewall's script would take for its own", "[fe80::1%a\"b]:3260", -ENXIO, NULL,
+	 NULL},
+	{"what stands for many names there", "[fe80::1%eth*]:3260", -ENXIO, NULL, NULL},
+	{"a dot", "[fe80::1%.]:3260", -ENXIO, NULL, NULL},
+	{"a global address with a scope", "[2001:db8::1%lo]:3260", -EINVAL, NULL, NULL},
+	{"no port", "[fe80::1%lo]", -EINVAL, NULL, NULL},
+};
+
+static void test_on(void **state)
+{
+	const struct on_case *c = *state;
+	char interface[INTERFACE_NAME_SIZE] = "untouched", text[ADDRESS_TEXT];
+	struct endpoint e = {.port = 7};
+
+	assert_int_equal(endpoint_parse_on(c->text, &e, interface), c->want);
+	if (c->want < 0) {
+		assert_int_equal(e.port, 7);
+		assert_string_equal(interface, "untouched");
+		return;
+	}
+	assert_string_equal(interface, c->interface);
+	assert_int_equal(e.ip.scope, strcmp(c->interface, "lo") == 0 ? 1 : 0);
+	assert_string_equal(endpoint_show(&e, text), c->shown);
+}
+
 static void test_ip(void **state)
 {
 	const struct text_case *c = *state;
@@ -224,16 +265,30 @@ static void test_mapped_socket(void **state)
 	assert_string_equal(endpoint_format(&e, text), "192.0.2.7:3260");
 }
 
+static void test_scopes_differ(void **state)
+{
+	struct ip a, b;
+
+	(void)state;
+	assert_int_equal(ip_parse("fe80::1%1", &a), 0);
+	assert_int_equal(ip_parse("fe80::1%2", &b), 0);
+	assert_false(ip_equal(&a, &b));
+	b.scope = 1;
+	assert_true(ip_equal(&a, &b));
+}
+
 int main(void)
 {
 	static struct tests t;
 
 	TESTS_ADD_TABLE(&t, ip_cases, test_ip);
 	TESTS_ADD_TABLE(&t, endpoint_cases, test_endpoint);
+	TESTS_ADD_TABLE(&t, on_cases, test_on);
 	TESTS_ADD_TABLE(&t, network_cases, test_network);
 	TESTS_ADD_TABLE(&t, contains_cases, test_contains);
 	TESTS_ADD_TABLE(&t, kind_cases, test_kind);
 	tests_add(&t, "P1: what is no address is in no network", test_no_address, NULL);
+	tests_add(&t, "P1: one link-local address on two links is two", test_scopes_differ, NULL);
 	tests_add(&t, "P1: an IPv4 peer of an IPv6 socket is an IPv4 peer", test_mapped_socket,
 		  NULL);
 	return tests_run(&t, "base: addresses");

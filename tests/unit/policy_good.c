@@ -148,6 +148,64 @@ static void test_everything(void **state)
 	policy_free(p);
 }
 
+/* What follows the portal's `transport: plain` in each row. */
+static const struct portal_row {
+	const char *why, *keys, *group;
+	uint16_t tag;
+	size_t advertised;
+	const char *first;
+} portal_rows[] = {
+	{"a portal is its own group", "", "here", 0, 0, NULL},
+	{"a group by name", ", group: main-2", "main-2", 0, 0, NULL},
+	{"a group by its tag", ", group: 65535", "65535", 65535, 0, NULL},
+	{"a group by its tag, quoted", ", group: '7'", "7", 7, 0, NULL},
+	{"an address to advertise", ", advertise: ['203.0.113.1:860']", "here", 0, 1,
+	 "203.0.113.1:860"},
+	{"IPv4 in IPv6 is advertised as IPv4", ", advertise: ['[::ffff:203.0.113.1]:3260']", "here",
+	 0, 1, "203.0.113.1:3260"},
+	{"several, of both families, and of this machine's loopback, for tunnels",
+	 ", advertise: ['[2001:db8::1]:3260', '203.0.113.1:3260', '127.0.0.1:3333']", "here", 0, 3,
+	 "[2001:db8::1]:3260"},
+};
+
+static void test_portal(void **state)
+{
+	const struct portal_row *r = *state;
+	char text[1000], first[ADDRESS_TEXT];
+	struct policy *p;
+
+	(void)snprintf(text, sizeof text,
+		       "version: 1\nportals: {here: {listen: ['127.0.0.1:3260'], "
+		       "transport: plain%s}}\n",
+		       r->keys);
+	p = taken(text);
+	assert_string_equal(p->portals[0].group, r->group);
+	assert_int_equal(p->portals[0].group_tag, r->tag);
+	assert_int_equal(p->portals[0].advertise_count, r->advertised);
+	if (r->first)
+		assert_string_equal(endpoint_format(&p->portals[0].advertise[0], first), r->first);
+	policy_free(p);
+}
+
+/* The loopback interface is one that every machine has. */
+static void test_scope(void **state)
+{
+	struct policy *p = taken("version: 1\nportals: {link: {listen: ['[fe80::1%lo]:3260', "
+				 "'[fe80::1%lo]:3261', '[fe80::1%no-such-0.1]:3260'], "
+				 "transport: plain, accept_risk: true}}\n");
+	OWNED_FREE char *script = firewall_script(p);
+
+	(void)state;
+	assert_int_equal(p->portals[0].listen[0].ip.scope, 1);
+	assert_string_equal(p->portals[0].interfaces[0], "lo");
+	assert_int_equal(p->portals[0].listen[2].ip.scope, 0);
+	assert_string_equal(p->portals[0].interfaces[2], "no-such-0.1");
+	assert_non_null(script);
+	assert_non_null(strstr(script, "iifname { \"lo\", \"no-such-0.1\" } ip6 daddr fe80::1 "
+				       "tcp dport 3260 goto portal_link"));
+	policy_free(p);
+}
+
 static void test_defaults(void **state)
 {
 	struct policy *p = taken("version: 1\n" HERE "disks: {a: {memory: 1MiB, read_only: true}}\n"
@@ -471,6 +529,8 @@ int main(void)
 	tests_add(&t, "every default is the safe one", test_defaults, NULL);
 	tests_add(&t, "P5: the hash is of the file's octets", test_hash, NULL);
 	TESTS_ADD_TABLE(&t, target_rows, test_target);
+	TESTS_ADD_TABLE(&t, portal_rows, test_portal);
+	tests_add(&t, "P1: a link-local address is its interface's, here or not", test_scope, NULL);
 	TESTS_ADD_TABLE(&t, examples, test_example);
 	TESTS_ADD_TABLE(&t, file_rows, test_file);
 	tests_add(&t, "a file that can't be read is told", test_unreadable, NULL);

@@ -1,0 +1,104 @@
+/* The text of SendTargets (RFC 7143, appendix C), made by the monitor for each login: the targets
+ * that this initiator may enter, each with the addresses that it may use. Only what the policy says
+ * to be told, and the address that this connection reached itself: never what else the host has. */
+#include <stdarg.h>
+#include <stdio.h>
+#include "gateway/base/fd.h"
+#include "gateway/base/log.h"
+#include "gateway/monitor/monitor.h"
+
+struct targets_text {
+	const struct connection *c;
+	struct claim claim;
+	char *bytes; /* SESSION_TARGETS_MAX of them */
+	size_t len;
+	size_t left_out; /* targets for which there was no room */
+	bool full;
+};
+
+/* One pair, with its NUL. */
+PRINTF_LIKE(2, 3)
+static void put(struct targets_text *t, const char *fmt, ...)
+{
+	size_t room = SESSION_TARGETS_MAX - t->len;
+	va_list args;
+	int n;
+
+	va_start(args, fmt);
+	n = vsnprintf(t->bytes + t->len, room, fmt, args);
+	va_end(args);
+	if (n < 0 || (size_t)n >= room)
+		t->full = true;
+	else
+		t->len += (size_t)n + 1;
+}
+
+static void put_address(struct targets_text *t, struct endpoint at, size_t portal)
+{
+	char text[ADDRESS_TEXT];
+
+	/* A zone is a name of ours for one of our links, and must not leave us (RFC 4007 section
+	 * 11.2; an address of RFC 3986, which TargetAddress has, has none). Who came by a
+	 * link-local address knows its own link to us. */
+	at.ip.scope = 0;
+	put(t, "TargetAddress=%s,%u", endpoint_format(&at, text), t->c->m->portal_tags[portal]);
+}
+
+/* A portal that says no addresses is told of where this connection met it, and nowhere else. */
+static void put_portal(struct targets_text *t, const struct policy_target *target, size_t portal)
+{
+	const struct policy_portal *p = &t->c->m->policy->portals[portal];
+
+	if (!policy_may_enter(&t->claim, target, portal))
+		return;
+	for (size_t k = 0; k < p->advertise_count; k++)
+		put_address(t, p->advertise[k], portal);
+	if (p->advertise_count == 0 && portal == t->c->portal)
+		put_address(t, t->c->local, portal);
+}
+
+/* A target whole or not at all, and none without an address: that would say that it is here (the
+ * same appendix). The portal that the connection came by stands first: some take the first. */
+static void put_target(void *arg, const struct policy_target *target)
+{
+	struct targets_text *t = arg;
+	size_t before = t->len, named;
+
+	put(t, "TargetName=%s", target->name);
+	named = t->len;
+	put_portal(t, target, t->c->portal);
+	for (size_t k = 0; k < target->portal_count; k++)
+		if (target->portals[k] != t->c->portal)
+			put_portal(t, target, target->portals[k]);
+	if (t->full)
+		t->left_out++;
+	if (t->full || t->len == named)
+		t->len = before;
+	t->full = false;
+}
+
+/* In a discovery session all that this initiator, from this address, may enter; in a normal one its
+ * own target alone. */
+int targets_send(struct connection *c)
+{
+	OWNED_FREE char *bytes = malloc(SESSION_TARGETS_MAX);
+	struct targets_text t = {.c = c, .bytes = bytes};
+	OWNED_FD fd = -1;
+
+	if (t.bytes == NULL)
+		return -ENOMEM;
+	entry_claim(c, &t.claim);
+	t.claim.portal = SIZE_MAX;
+	if (c->claim.discovery)
+		policy_each_target(c->m->policy, &t.claim, put_target, &t);
+	else
+		put_target(&t, c->target);
+	if (t.left_out > 0)
+		log_warning("%s is told of the targets that %u octets hold; %zu are left out",
+			    c->initiator_name, SESSION_TARGETS_MAX, t.left_out);
+	fd = memfd_sealed("targets", t.bytes, t.len);
+	if (fd < 0)
+		return fd;
+	connection_send(c, SESSION_TARGETS, NULL, 0, fd);
+	return 0;
+}

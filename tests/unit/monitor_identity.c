@@ -1,0 +1,131 @@
+/* Tags of portal groups: kept under the groups' names over restarts and reordering. */
+#include "tests/unit/test.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include "gateway/base/fd.h"
+#include "gateway/monitor/monitor.h"
+
+static struct tests t;
+
+/* A portal: its name, and its group when it has one, as in "wan" or "wan=main". */
+static const struct row {
+	const char *why;
+	const char *before; /* identities.json, or NULL */
+	const char *portals[5];
+	uint16_t tags[4];  /* none: refused */
+	const char *after; /* a part of the file */
+} rows[] = {
+	{"each portal is a group of its own",
+	 NULL,
+	 {"wan", "site", "here"},
+	 {1, 2, 3},
+	 "\"site\": 2"},
+	{"portals of one group share its tag",
+	 NULL,
+	 {"wan=main", "site", "rear=main"},
+	 {1, 2, 1},
+	 "\"main\": 1"},
+	{"another order changes nothing",
+	 "{\"portals\": {\"wan\": 1, \"site\": 2}}",
+	 {"site", "wan"},
+	 {2, 1},
+	 NULL},
+	{"a new portal takes no tag that another had",
+	 "{\"portals\": {\"gone\": 1, \"site\": 3}}",
+	 {"new", "site", "more"},
+	 {2, 3, 4},
+	 "\"gone\": 1"},
+	{"a portal that comes back has its tag again",
+	 "{\"portals\": {\"gone\": 1, \"site\": 3}}",
+	 {"gone"},
+	 {1},
+	 NULL},
+	{"a portal may join another's group, whose tag stays",
+	 "{\"portals\": {\"wan\": 5}}",
+	 {"wan", "rear=wan"},
+	 {5, 5},
+	 NULL},
+	{"a number is the tag itself", NULL, {"wan=7", "rear=7", "site"}, {7, 7, 1}, NULL},
+	{"a number in the policy is nobody's by chance", NULL, {"site", "wan=1"}, {2, 1}, NULL},
+	{"a number that another group has is refused",
+	 "{\"portals\": {\"site\": 7}}",
+	 {"wan=7", "site"},
+	 {0},
+	 NULL},
+	{"a number that a group had which is gone may be taken",
+	 "{\"portals\": {\"gone\": 7}}",
+	 {"wan=7"},
+	 {7},
+	 NULL},
+	{"the greatest tag", NULL, {"wan=65535", "site"}, {65535, 1}, NULL},
+	{"a tag of 0 is damage", "{\"portals\": {\"wan\": 0}}", {"wan"}, {0}, NULL},
+	{"a tag beyond 16 bits is damage", "{\"portals\": {\"wan\": 65536}}", {"wan"}, {0}, NULL},
+	{"a tag that is no number is damage",
+	 "{\"portals\": {\"wan\": \"1\"}}",
+	 {"wan"},
+	 {0},
+	 NULL},
+	{"a file that is cut off is damage", "{\"portals\": {\"wan\": 1", {"wan"}, {0}, NULL},
+};
+
+static struct policy *policy_of(const char *const *portals)
+{
+	FILE *quiet = fopen("/dev/null", "we");
+	struct policy_options options = {.messages = quiet};
+	struct policy *p = NULL;
+	char text[1000];
+	int len = snprintf(text, sizeof text, "version: 1\nportals:\n");
+
+	for (unsigned k = 0; portals[k]; k++) {
+		const char *group = strchr(portals[k], '=');
+
+		len += snprintf(text + len, sizeof text - (size_t)len,
+				"  %.*s: {listen: ['127.0.0.%u:3260'], transport: plain%s%s}\n",
+				(int)strcspn(portals[k], "="), portals[k], k + 1,
+				group ? ", group: " : "", group ? group + 1 : "");
+	}
+	assert_non_null(quiet);
+	assert_int_equal(policy_parse("p.yaml", text, (size_t)len, &options, &p), 0);
+	(void)fclose(quiet);
+	return p;
+}
+
+static void test_row(void **state)
+{
+	const struct row *r = *state;
+	char folder[] = "identity-XXXXXX", path[64], *after = NULL;
+	static struct monitor m;
+	size_t len;
+
+	assert_non_null(mkdtemp(folder));
+	m = (struct monitor){.state_path = folder, .policy = policy_of(r->portals)};
+	m.state_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	(void)snprintf(path, sizeof path, "%s/identities.json", folder);
+	if (r->before)
+		assert_int_equal(file_replace(m.state_fd, "identities.json", r->before,
+					      strlen(r->before), 0600),
+				 0);
+	assert_int_equal(identities_load(&m) == 0, r->tags[0] != 0);
+	for (size_t k = 0; r->tags[0] && r->portals[k]; k++)
+		assert_int_equal(m.portal_tags[k], r->tags[k]);
+	OWNED_FD fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		assert_int_equal(fd_read_all(fd, 4096, &after, &len), 0);
+	if (r->after)
+		assert_non_null(strstr(after, r->after));
+	if (r->before && !r->tags[0])
+		assert_string_equal(after, r->before);
+	free(after);
+	free(m.portal_tags);
+	policy_free(m.policy);
+	fd_close(&m.state_fd);
+	(void)unlink(path);
+	assert_int_equal(rmdir(folder), 0);
+}
+
+int main(void)
+{
+	TESTS_ADD_TABLE(&t, rows, test_row);
+	return tests_run(&t, "monitor_identity");
+}
