@@ -12,6 +12,7 @@
 #define SEGMENT_MAX	 ((1u << 24) - 1)
 #define NOT_IN_DISCOVERY KEY_NOT_IN_DISCOVERY
 #define REPEATABLE	 KEY_REPEATABLE
+#define BIT(id)		 (1ull << (id))
 
 static const char *const digest_values[] = {"None", "CRC32C", NULL};
 static const char *const reporting_values[] = {"RFC3720", NULL};
@@ -70,6 +71,7 @@ void keys_limit(struct keys *k, const struct iscsi_limits *limits)
 {
 	k->ours[KEY_HEADER_DIGEST] = limits->header_digest;
 	k->ours[KEY_DATA_DIGEST] = limits->data_digest;
+	k->insisted = limits->digests_required ? BIT(KEY_HEADER_DIGEST) | BIT(KEY_DATA_DIGEST) : 0;
 	k->ours[KEY_MAX_CONNECTIONS] = MAX(limits->max_connections, 1);
 	k->ours[KEY_INITIAL_R2T] = limits->initial_r2t;
 	k->ours[KEY_IMMEDIATE_DATA] = limits->immediate_data;
@@ -88,6 +90,7 @@ void keys_limit(struct keys *k, const struct iscsi_limits *limits)
 void keys_restart(struct keys *k)
 {
 	k->seen = 0;
+	k->offered = 0;
 	k->unknown = 0;
 	k->offer_count = 0;
 }
@@ -130,10 +133,11 @@ static enum key_answer take_boolean(struct keys *k, const struct key *key, const
 static enum key_answer take_list(struct keys *k, const struct key *key, const char *value)
 {
 	const char *at = value, *item;
+	uint32_t least = k->insisted & BIT(key->id) ? k->ours[key->id] : 0;
 	size_t len;
 
 	while (text_list_next(&at, &item, &len)) {
-		for (uint32_t n = 0; key->values[n] && n <= k->ours[key->id]; n++) {
+		for (uint32_t n = least; key->values[n] && n <= k->ours[key->id]; n++) {
 			if (strlen(key->values[n]) != len || memcmp(key->values[n], item, len) != 0)
 				continue;
 			k->result[key->id] = n;
@@ -182,6 +186,15 @@ static int take_unknown(struct keys *k, const struct text_pair *pair)
 	return add_offer(k, NULL, pair, KEY_UNKNOWN);
 }
 
+/* The answer to an offer of ours, which was of one value: that, or something that refuses it. */
+static void take_answer(struct keys *k, const struct key *key, const char *value)
+{
+	uint32_t ours = k->ours[key->id];
+
+	if (strcmp(value, key->values[ours]) == 0)
+		k->result[key->id] = ours;
+}
+
 int keys_take(struct keys *k, enum key_stage stage, const struct text_pair *pair,
 	      const struct key **ret_key)
 {
@@ -190,15 +203,19 @@ int keys_take(struct keys *k, enum key_stage stage, const struct text_pair *pair
 
 	if (!key)
 		return take_unknown(k, pair);
-	again = (k->seen & 1ull << key->id) != 0;
+	again = (k->seen & BIT(key->id)) != 0;
 	if (again && !(key->flags & KEY_REPEATABLE))
 		return -EPROTO;
-	k->seen |= 1ull << key->id;
+	k->seen |= BIT(key->id);
 	if (!(key->stages & stage))
 		return add_offer(k, key, pair, KEY_REJECT);
 	if (key->type == KEY_TEXT) {
 		*ret_key = key;
 		return 1;
+	}
+	if (k->offered & BIT(key->id)) {
+		take_answer(k, key, pair->value);
+		return 0;
 	}
 	if (pair->value_len > TEXT_VALUE_MAX)
 		return add_offer(k, key, pair, KEY_REJECT);
@@ -238,6 +255,25 @@ static void put_result(const struct keys *k, const struct key *key, struct wr *w
 	default: /* a declaration has no answer */
 		return;
 	}
+}
+
+bool keys_insisted(const struct keys *k)
+{
+	for (size_t n = 0; n < ARRAY_LEN(keys); n++)
+		if (k->insisted & BIT(keys[n].id) && k->result[keys[n].id] != k->ours[keys[n].id])
+			return false;
+	return true;
+}
+
+bool keys_insist(struct keys *k, struct wr *w)
+{
+	uint64_t open = k->insisted & ~k->seen & ~k->offered;
+
+	for (size_t n = 0; n < ARRAY_LEN(keys); n++)
+		if (open & BIT(keys[n].id))
+			text_put(w, keys[n].name, keys[n].values[k->ours[keys[n].id]]);
+	k->offered |= open;
+	return open != 0;
 }
 
 uint32_t keys_first_burst(const struct keys *k)

@@ -93,6 +93,8 @@ struct keys {
 	uint32_t ours[KEY_COUNT];   /* our end's preference */
 	uint32_t result[KEY_COUNT]; /* in force; booleans 0 or 1, lists the index */
 	uint64_t seen;		    /* bit of each key that was offered in this negotiation */
+	uint64_t insisted;	    /* of each list of which only our best value will do */
+	uint64_t offered;	    /* of each key that we offered in this negotiation */
 	unsigned unknown;
 	struct key_offer offers[KEYS_OFFERS_MAX];
 	size_t offer_count;
@@ -112,4 +114,8 @@ int keys_take(struct keys *k, enum key_stage stage, const struct text_pair *pair
 void keys_reject(struct keys *k, const struct key *key);
 /* Writes the answers to what was taken, in its order, and forgets it. */
 void keys_answer(struct keys *k, struct wr *w);
+/* Has every key come to what we insist on? */
+bool keys_insisted(const struct keys *k);
+/* Offers those that the initiator has not, once; false: there is none. */
+bool keys_insist(struct keys *k, struct wr *w);
 uint32_t keys_first_burst(const struct keys *k); /* never above MaxBurstLength */

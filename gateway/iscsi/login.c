@@ -119,6 +119,24 @@ static void reply(struct iscsi_connection *c)
 	tx_queue(c, &m->job);
 }
 
+/* The initiator has nothing more to negotiate: what we insist on is there, or we offer it, since
+ * either side may (RFC 7143 section 6.2), or there is no session. */
+static bool has_what_we_insist_on(struct iscsi_connection *c)
+{
+	struct login *l = &c->login;
+
+	if (keys_insisted(&c->keys))
+		return true;
+	if (l->csg == CSG_OPERATIONAL && keys_insist(&c->keys, &l->out)) {
+		l->transit = false;
+		reply(c);
+	} else {
+		login_refuse(c, LOGIN_INITIATOR_ERROR,
+			     "it does not agree to CRC32C digests, which are required");
+	}
+	return false;
+}
+
 /* T is agreed to, but not out of the security stage before CHAP is done: RFC 7143 section 6.3. */
 void login_advance(struct iscsi_connection *c)
 {
@@ -130,6 +148,8 @@ void login_advance(struct iscsi_connection *c)
 		reply(c);
 		return;
 	}
+	if (!has_what_we_insist_on(c))
+		return;
 	l->ask = ASK_GRANT;
 	c->i->ops->enter(c->i->host);
 }
