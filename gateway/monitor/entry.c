@@ -12,7 +12,7 @@
 
 /* RFC 7143 section 11.13.5 */
 enum login_status {
-	STATUS_GO_ON = 0,
+	STATUS_MOVED = 0x0101, /* temporarily */
 	STATUS_AUTH_FAILED = 0x0201,
 	STATUS_NOT_FOUND = 0x0203,
 	STATUS_NO_SESSION = 0x020a,
@@ -32,6 +32,8 @@ void entry_refuse(struct connection *c, uint16_t status, const char *reason, con
 	struct session_verdict verdict = {.status = status};
 
 	c->refused = true;
+	if (status == STATUS_MOVED)
+		(void)string_copy(verdict.redirect, sizeof verdict.redirect, c->target->redirect);
 	trail_refusal(c->m, c, reason, detail);
 	if (status == STATUS_AUTH_FAILED)
 		bans_failure(c->m, c, reason);
@@ -72,9 +74,36 @@ static bool names_normalise(struct connection *c)
 	return true;
 }
 
+static bool is_moved(const struct connection *c)
+{
+	return c->target != NULL && c->target->redirect[0] != '\0';
+}
+
+static void permit(struct connection *c)
+{
+	const struct policy *p = c->m->policy;
+	const struct policy_limits *l = c->target ? &c->target->limits : &p->discovery;
+	struct session_permit body = {
+		/* Who goes elsewhere has no data here to protect. */
+		.flags = (l->digests_required && !is_moved(c) ? SESSION_DIGESTS_REQUIRED : 0) |
+			 (l->initial_r2t ? SESSION_INITIAL_R2T : 0) |
+			 (l->immediate_data ? SESSION_IMMEDIATE_DATA : 0),
+		.first_burst = l->first_burst,
+		.max_burst = l->max_burst,
+		.max_r2t = l->max_r2t,
+		.queue_depth = l->queue_depth,
+		.max_connections = l->max_connections,
+		.error_recovery = l->error_recovery,
+		.ping_every_ms = p->ping_every_ms,
+		.ping_misses = p->ping_misses,
+	};
+
+	connection_become(c, CONN_PERMITTED);
+	connection_send(c, SESSION_PERMIT, &body, sizeof body, -1);
+}
+
 void entry_verdict(struct connection *c, uint32_t reason, const char *user, uint32_t algorithm)
 {
-	struct session_verdict go_on = {.status = STATUS_GO_ON};
 	struct decision decision;
 	struct claim claim;
 
@@ -106,8 +135,7 @@ void entry_verdict(struct connection *c, uint32_t reason, const char *user, uint
 	c->initiator = decision.initiator;
 	if (c->claim.tsih != 0) /* one connection a session: there is none to join */
 		return entry_refuse(c, STATUS_NO_SESSION, "no-such-session", "");
-	connection_become(c, CONN_PERMITTED);
-	connection_send(c, SESSION_PERMIT, &go_on, sizeof go_on, -1);
+	permit(c);
 }
 
 /* --- session reinstatement, RFC 7143 section 6.3.5 --- */
@@ -265,7 +293,8 @@ static void grant(struct connection *c)
 {
 	struct session_grant body = {
 		.discovery = c->claim.discovery,
-		.queue_depth = QUEUE_DEPTH,
+		.queue_depth = c->target ? c->target->limits.queue_depth
+					 : c->m->policy->discovery.queue_depth,
 		.relative_port = c->m->portal_tags[c->portal], /* a SCSI port is a portal group */
 		.audit_writes_only = c->m->policy->audit_writes_only,
 	};
@@ -337,8 +366,12 @@ static void go_on(struct connection *c)
 		grant(c);
 }
 
+/* A redirect comes at the end of the login: by then the initiator has our proof, and sends its next
+ * login where the right gateway says, and nobody else. RFC 7143 section 11.13.5. */
 void entry_enter(struct connection *c)
 {
+	if (is_moved(c))
+		return entry_refuse(c, STATUS_MOVED, "redirected", c->target->redirect);
 	connection_timer(c, REINSTATE_WAIT_MS, on_reinstate_too_long);
 	go_on(c);
 }

@@ -19,7 +19,6 @@
 #define PER_SOURCE_MAX	  64	/* connections of one address block (never loopback) */
 #define REINSTATE_WAIT_MS 10000 /* for the lifeline of the session that a login replaces */
 #define EVENTS_QUEUED_MAX 1024
-#define QUEUE_DEPTH	  64
 #define ERRNO_MAX	  4095
 
 enum helper_kind { HELPER_AUDITOR, HELPER_AUTHENTICATOR, HELPER_FIREWALL, HELPERS };

@@ -4,6 +4,7 @@
 #include "gateway/base/log.h"
 #include "gateway/session/session.h"
 
+#define STATUS_MOVED	   0x0101
 #define STATUS_AUTH_FAILED 0x0201
 #define STATUS_UNAVAILABLE 0x0301
 
@@ -138,7 +139,23 @@ static void on_start(struct session *s, struct message *m)
 
 static void on_permit(struct session *s, struct message *m)
 {
-	(void)m;
+	struct session_permit body;
+	struct iscsi_limits *l = &s->limits;
+
+	memcpy(&body, m->body, sizeof body);
+	l->digests_required = body.flags & SESSION_DIGESTS_REQUIRED;
+	l->initial_r2t = body.flags & SESSION_INITIAL_R2T;
+	l->immediate_data = body.flags & SESSION_IMMEDIATE_DATA;
+	l->first_burst = body.first_burst;
+	l->max_burst = body.max_burst;
+	l->max_r2t = body.max_r2t;
+	l->queue_depth = body.queue_depth;
+	l->max_connections = body.max_connections;
+	l->error_recovery = body.error_recovery;
+	l->ping_every_ms = body.ping_every_ms;
+	l->ping_misses = body.ping_misses;
+	if (iscsi_set_limits(s->iscsi, l) < 0)
+		return session_end(s, SESSION_END_FAILED, "the limits can't be kept to");
 	s->permitted = true;
 	accept_if_agreed(s);
 }
@@ -148,7 +165,10 @@ static void on_refuse(struct session *s, struct message *m)
 	struct session_verdict verdict;
 
 	memcpy(&verdict, m->body, sizeof verdict);
-	iscsi_login_refuse(s->leading, (uint16_t)verdict.status);
+	if (verdict.status == STATUS_MOVED)
+		iscsi_login_redirect(s->leading, STATUS_MOVED, verdict.redirect);
+	else
+		iscsi_login_refuse(s->leading, (uint16_t)verdict.status);
 }
 
 static void on_targets(struct session *s, struct message *m)

@@ -4,7 +4,7 @@
 /* What a session takes from the monitor. */
 const struct message_spec session_inbox[] = {
 	{SESSION_START, "start", sizeof(struct session_start), 0, true},
-	{SESSION_PERMIT, "permit", sizeof(struct session_verdict), 0, true},
+	{SESSION_PERMIT, "permit", sizeof(struct session_permit), 0, true},
 	{SESSION_REFUSE, "refuse", sizeof(struct session_verdict), 0, true},
 	{SESSION_TARGETS, "targets", 0, 1, true},
 	{SESSION_LUN, "lun", sizeof(struct session_lun), 1, false},

@@ -11,7 +11,7 @@ enum session_message {
 	SESSION_INVALID,
 	/* monitor to session */
 	SESSION_START,	 /* struct session_start: the first message */
-	SESSION_PERMIT,	 /* struct session_verdict: CHAP and the policy agree; finish the login */
+	SESSION_PERMIT,	 /* struct session_permit: CHAP and the policy agree; finish the login */
 	SESSION_REFUSE,	 /* struct session_verdict: answer this status and close */
 	SESSION_TARGETS, /* fd: sealed memfd, the text of SendTargets for this initiator */
 	SESSION_LUN,	 /* struct session_lun; fd: the disk. After PERMIT, before GRANT */
@@ -58,9 +58,23 @@ struct session_claim {
 	char target[ISCSI_NAME_SIZE];
 };
 
-struct session_verdict {
-	uint32_t status; /* login status class and detail, 0203h as 0x0203; 0: go on */
+#define SESSION_DIGESTS_REQUIRED (1u << 0)
+#define SESSION_INITIAL_R2T	 (1u << 1)
+#define SESSION_IMMEDIATE_DATA	 (1u << 2)
+
+/* What is offered in the negotiation: the keys of the target, or defaults for discovery. */
+struct session_permit {
+	uint32_t flags;
+	uint32_t first_burst, max_burst; /* octets */
+	uint32_t max_r2t, queue_depth, max_connections, error_recovery;
+	uint32_t ping_every_ms, ping_misses;
 	uint32_t reserved;
+};
+
+struct session_verdict {
+	uint32_t status; /* login status class and detail, 0203h as 0x0203 */
+	uint32_t reserved;
+	char redirect[ADDRESS_TEXT]; /* with 0101h: "ADDRESS:PORT" */
 };
 
 #define SESSION_LUN_WRITABLE   (1u << 0)

@@ -16,6 +16,7 @@
 #define PING_EVERY_MS 15000
 #define PING_MISSES   3
 
+/* Before the monitor has permitted anything: what it permits comes on top. */
 static const struct iscsi_limits limits = {
 	.max_recv_segment = 262144,
 	.max_burst = 1048576,
@@ -28,6 +29,7 @@ static const struct iscsi_limits limits = {
 	.data_digest = true,
 	.max_connections = 1,
 	.time2wait = 2,
+	.time2retain = 20,
 	.ping_every_ms = PING_EVERY_MS,
 	.ping_misses = PING_MISSES,
 };
@@ -258,7 +260,8 @@ static int begin(struct session *s)
 	s->nexus.lun_failed = on_lun_failed;
 	if ((r = scsi_nexus_open(&s->nexus, ISCSI_TASKS_MAX)) < 0)
 		return r;
-	r = iscsi_open(&limits, (uint16_t)s->start.portal_group, &host_ops, s, &s->iscsi);
+	s->limits = limits;
+	r = iscsi_open(&s->limits, (uint16_t)s->start.portal_group, &host_ops, s, &s->iscsi);
 	if (r < 0)
 		return r;
 	s->leading = iscsi_leading(s->iscsi);

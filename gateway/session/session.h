@@ -30,6 +30,7 @@ struct session {
 	struct timer login_timer, tick_timer, end_timer, audit_timer;
 
 	struct iscsi *iscsi;
+	struct iscsi_limits limits;	  /* as the monitor permits */
 	struct iscsi_connection *leading; /* the one that this process was started for */
 	struct engine *engine;
 	struct audit_ring ring;
