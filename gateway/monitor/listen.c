@@ -181,6 +181,20 @@ static int make_waiting(struct listener *l, int fd, const struct endpoint *peer,
 	return r;
 }
 
+/* A peer that vanished is found by our pings, which want an answer of its iSCSI layer, or by its
+ * TCP: in the same time, also while we have something to send and nothing acknowledges it. */
+static void vanished_peer_ends(const struct policy *p, int fd)
+{
+	int every_s = (int)((p->ping_every_ms + 999) / 1000), misses = (int)p->ping_misses, one = 1;
+	unsigned patience_ms = p->ping_every_ms * (p->ping_misses + 1);
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &every_s, sizeof every_s);
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof every_s);
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &misses, sizeof misses);
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, sizeof patience_ms);
+}
+
 static void take_one(struct listener *l, int fd, const struct sockaddr_storage *from)
 {
 	struct sockaddr_storage to = {0};
@@ -195,7 +209,7 @@ static void take_one(struct listener *l, int fd, const struct sockaddr_storage *
 	}
 	local = endpoint_from_sockaddr(&to);
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+	vanished_peer_ends(l->m->policy, fd);
 	if (penalty_is_banned(&l->m->penalties, &peer.ip, now))
 		refuse_at_accept(l, fd, &peer, "banned");
 	else if (!policy_opens_portal(l->m->policy, l->portal, &peer.ip))
