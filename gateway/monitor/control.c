@@ -15,7 +15,6 @@
 #define REQUEST_MAX  256
 #define CLIENTS_MAX  16
 #define CLIENT_MS    5000 /* for a client to ask and to take its answer */
-#define KICK_S	     2	  /* for an initiator to log out, before its session is ended */
 
 struct client {
 	struct watch watch;
@@ -53,7 +52,7 @@ static void on_kick_too_long(struct timer *t)
 
 static json_t *do_kick(struct monitor *m, const char *argument)
 {
-	struct session_logout logout = {.seconds = KICK_S};
+	struct session_logout logout = {.seconds = m->policy->grace_ms / 1000};
 	struct connection *c;
 	uint64_t id;
 
@@ -64,7 +63,7 @@ static json_t *do_kick(struct monitor *m, const char *argument)
 		return answer_error("there is no such session: see sallyport sessions");
 	(void)string_copy(c->ended, sizeof c->ended, "kicked-by-an-operator");
 	connection_send(c, SESSION_LOGOUT, &logout, sizeof logout, -1);
-	connection_timer(c, (KICK_S + 1) * 1000, on_kick_too_long);
+	connection_timer(c, m->policy->grace_ms, on_kick_too_long);
 	return json_pack("{s:I}", "asked_to_log_out", (json_int_t)id);
 }
 

@@ -20,7 +20,7 @@
 #define TICK_MS		1000
 #define FDS_PER_SESSION 8
 #define FDS_OTHER	256
-#define STOP_LOGOUT_MS	3000 /* for initiators to log out when we stop */
+#define STOP_TAKES_MS	5000 /* at most, after the grace for initiators to log out */
 #define LOCK_WAIT_MS	8000 /* for the auditor of a gateway that died to finish */
 #define CAP_BIT(cap)	(1ull << (cap))
 
@@ -288,15 +288,15 @@ static void stop_leave_helpers(struct monitor *m)
 	loop_stop(m->loop);
 }
 
-/* From the first signal on; all is usually over before the first of them. */
+/* After the policy's grace, which begins with the first signal; all is usually over before it. */
 static const struct stop_step {
 	unsigned at_ms;
 	void (*run)(struct monitor *m);
 } stop_steps[] = {
-	{STOP_LOGOUT_MS, stop_kill_sessions},
-	{3500, stop_leave_sessions},
-	{4300, stop_kill_helpers},
-	{4700, stop_leave_helpers},
+	{0, stop_kill_sessions},
+	{500, stop_leave_sessions},
+	{1300, stop_kill_helpers},
+	{1700, stop_leave_helpers},
 };
 
 static void on_stop_step(struct timer *t)
@@ -311,7 +311,9 @@ static void on_stop_step(struct timer *t)
 
 void monitor_stop(struct monitor *m, int exit_status)
 {
-	struct session_logout logout = {.seconds = STOP_LOGOUT_MS / 1000};
+	uint32_t grace_ms = m->policy->grace_ms;
+	struct session_logout logout = {.seconds = grace_ms / 1000};
+	char told[64];
 
 	if (m->stopping)
 		return;
@@ -319,11 +321,14 @@ void monitor_stop(struct monitor *m, int exit_status)
 	m->stopping = true;
 	m->serving = false;
 	m->exit_status = exit_status;
-	notify_send("STOPPING=1");
+	/* systemd's own patience may be shorter than the policy's */
+	(void)snprintf(told, sizeof told, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%llu",
+		       (grace_ms + STOP_TAKES_MS) * 1000ull);
+	notify_send(told);
 	listen_close(m);
 	bans_save(m);
 	m->stop_timer.run = on_stop_step;
-	loop_timer_set(m->loop, &m->stop_timer, clock_ms() + stop_steps[0].at_ms);
+	loop_timer_set(m->loop, &m->stop_timer, clock_ms() + grace_ms);
 	for (uint32_t k = 0; k < m->connection_max; k++) {
 		struct connection *c = &m->connections[k];
 
