@@ -263,6 +263,7 @@ struct iscsi {
 	/* what was agreed on its first connection */
 	bool discovery, immediate_data, initial_r2t;
 	uint32_t max_burst, first_burst, max_r2t, queue_depth;
+	uint32_t level; /* ErrorRecoveryLevel; 0 in discovery: RFC 7143 section 7.4.1 */
 
 	/* CmdSN: RFC 7143 section 4.2.2.1 */
 	uint32_t expcmdsn, maxcmdsn;

@@ -35,6 +35,7 @@ void ffp_start(struct iscsi_connection *c)
 	c->i->max_r2t = MIN(k->result[KEY_MAX_R2T], R2T_MAX);
 	c->i->initial_r2t = k->result[KEY_INITIAL_R2T] != 0;
 	c->i->immediate_data = k->result[KEY_IMMEDIATE_DATA] != 0;
+	c->i->level = c->i->discovery ? 0 : k->result[KEY_ERROR_RECOVERY];
 	c->rx.header_digest = k->result[KEY_HEADER_DIGEST] != 0;
 	c->rx.data_digest = k->result[KEY_DATA_DIGEST] != 0;
 	c->rx.last_ms = c->i->now_ms;
