@@ -149,7 +149,13 @@ void connection_tick(struct iscsi_connection *c)
 
 	if (due == 0 || c->i->now_ms < due)
 		return;
-	if (c->ping_open && ++c->ping_missed >= c->i->limits.ping_misses)
+	/* Whoever still takes the answers that our ping is behind is slow, not silent. */
+	if (c->tx.ping_queued && c->tx.moves)
+		c->ping_missed = 0;
+	else if (c->ping_open)
+		c->ping_missed++;
+	c->tx.moves = false;
+	if (c->ping_open && c->ping_missed >= c->i->limits.ping_misses)
 		connection_end(c, ISCSI_END_SILENT, "%u pings were not answered", c->ping_missed);
 	else
 		ping_send(c);

@@ -70,6 +70,7 @@ struct slot {
 	enum slot_state state;
 	bool in_host; /* the host was told and did not yet forget it */
 	bool counted; /* takes a place of the window */
+	bool control; /* takes one of the places for task management and Logout */
 	struct job answer, ask;
 
 	/* data-out: octets 0 to got are there, in order (DataPDUInOrder, DataSequenceInOrder) */
@@ -147,6 +148,7 @@ struct tx {
 	uint32_t statsn;
 	bool header_digest, data_digest;
 	bool ping_queued, window_queued;
+	bool moves; /* octets have left since pings were looked at */
 };
 
 /* --- receiving ---------------------------------------------------------------------------- */
@@ -235,6 +237,7 @@ struct iscsi_connection {
 	struct keys keys;
 	struct text_exchange exchange;
 	uint32_t peer_segment; /* the initiator's MaxRecvDataSegmentLength */
+	unsigned control_used; /* immediate task management and Logouts that wait for tasks */
 
 	/* pings of ours */
 	uint32_t ping_ttt;
@@ -268,7 +271,7 @@ struct iscsi {
 	/* CmdSN: RFC 7143 section 4.2.2.1 */
 	uint32_t expcmdsn, maxcmdsn;
 	unsigned window_used; /* tasks in their turn that take a place of the window */
-	unsigned immediate_used, held_count;
+	unsigned immediate_used, control_used, held_count;
 	uint64_t plugged[4]; /* CmdSNs, modulo 256, that count as received */
 	unsigned plug_count;
 

@@ -18,15 +18,19 @@ struct iscsi_connection; /* one of its connections */
 #define ISCSI_BHS_SIZE	      48
 #define ISCSI_CDB_MAX	      260 /* 16 and what AHS type 1 can add, bounded */
 #define ISCSI_SENSE_MAX	      96
-#define ISCSI_WINDOW_MAX      128 /* commands at once, in all */
-#define ISCSI_IMMEDIATE_MAX   8	  /* immediate commands at once: beyond, Reject 06h */
-#define ISCSI_TASKS_MAX	      (ISCSI_WINDOW_MAX + ISCSI_IMMEDIATE_MAX)
+#define ISCSI_WINDOW_MAX      128    /* commands at once, in all */
+#define ISCSI_IMMEDIATE_MAX   8	     /* immediate commands at once: beyond, Reject 06h */
 #define ISCSI_CHUNK_SIZE      65536u /* buffers come in chunks; each task has one of its own */
 #define ISCSI_TASK_CHUNKS     64     /* at most, so 4 MiB a command */
 #define ISCSI_POOL_CHUNKS     (ISCSI_TASKS_MAX + 2 * ISCSI_TASK_CHUNKS)
 #define ISCSI_CHAP_BYTES_MAX  1024
 #define ISCSI_CONNECTIONS_MAX 8
-#define ISCSI_ADDRESS_SIZE    272 /* a host name or an address, and a port */
+/* More of a connection, for immediate task management and Logout alone, so that they can end the
+ * others: RFC 7143 section 4.2.2.1. */
+#define ISCSI_CONTROL_MAX 2
+#define ISCSI_TASKS_MAX \
+	(ISCSI_WINDOW_MAX + ISCSI_IMMEDIATE_MAX + ISCSI_CONTROL_MAX * ISCSI_CONNECTIONS_MAX)
+#define ISCSI_ADDRESS_SIZE 272 /* a host name or an address, and a port */
 
 /* What this end offers and declares. */
 struct iscsi_limits {

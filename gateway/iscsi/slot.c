@@ -31,13 +31,41 @@ int slot_after(const struct iscsi *i, int n)
 	return -1;
 }
 
+/* What ends other tasks has places of its own, for when those take all the others. */
+static bool is_control(const struct iscsi *i, enum slot_kind kind, const struct pdu *pdu)
+{
+	return pdu->immediate && (kind == SLOT_TMF || kind == SLOT_LOGOUT) &&
+	       i->immediate_used == ISCSI_IMMEDIATE_MAX;
+}
+
+static bool has_place(const struct iscsi_connection *c, enum slot_kind kind, const struct pdu *pdu)
+{
+	const struct iscsi *i = c->i;
+
+	if (is_control(i, kind, pdu))
+		return c->control_used < ISCSI_CONTROL_MAX;
+	if (i->free_slot_count + i->control_used <= ISCSI_CONTROL_MAX * ISCSI_CONNECTIONS_MAX)
+		return false;
+	return !pdu->immediate || i->immediate_used < ISCSI_IMMEDIATE_MAX;
+}
+
+static void count_place(struct iscsi *i, const struct slot *s, int one)
+{
+	if (s->control) {
+		i->control_used += (unsigned)one;
+		s->conn->control_used += (unsigned)one;
+	} else if (s->task.immediate) {
+		i->immediate_used += (unsigned)one;
+	}
+}
+
 struct slot *slot_new(struct iscsi_connection *c, enum slot_kind kind, const struct pdu *pdu)
 {
 	struct iscsi *i = c->i;
 	struct slot *s;
 	unsigned n;
 
-	if (i->free_slot_count == 0 || (pdu->immediate && i->immediate_used == ISCSI_IMMEDIATE_MAX))
+	if (!has_place(c, kind, pdu))
 		return NULL;
 	n = i->free_slots[--i->free_slot_count];
 	s = &i->slots[n];
@@ -52,7 +80,8 @@ struct slot *slot_new(struct iscsi_connection *c, enum slot_kind kind, const str
 	s->task.itt = pdu->itt;
 	s->task.cmdsn = pdu->cmdsn;
 	s->task.immediate = pdu->immediate;
-	i->immediate_used += pdu->immediate;
+	s->control = is_control(i, kind, pdu);
+	count_place(i, s, 1);
 	i->itts[n] = pdu->itt;
 	i->used[n / 64] |= 1ull << n % 64;
 	if (is_command(s))
@@ -137,7 +166,7 @@ void slot_free(struct iscsi *i, struct slot *s)
 	i->commands[n / 64] &= ~(1ull << n % 64);
 	i->used[n / 64] &= ~(1ull << n % 64);
 	i->window_used -= s->counted;
-	i->immediate_used -= s->task.immediate;
+	count_place(i, s, -1);
 	s->state = SLOT_FREE;
 	i->free_slots[i->free_slot_count++] = (uint16_t)n;
 	if (i->lost)

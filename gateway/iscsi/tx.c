@@ -252,6 +252,7 @@ static void frame_gone(struct iscsi_connection *c)
 void iscsi_sent(struct iscsi_connection *c, size_t len)
 {
 	c->tx.sent += len;
+	c->tx.moves = c->tx.moves || len > 0;
 	while (c->tx.frame_count > 0) {
 		size_t first = frame_len(&c->tx.frames[c->tx.frame_first]);
 

@@ -187,7 +187,7 @@ static void plug_behind_a_gap(void **state)
 	peer_close(&p);
 }
 
-static void ninth_waits_not(void **state)
+static void eleventh_waits_not(void **state)
 {
 	struct peer p = {.refuse_cancel = true};
 	struct reply r;
@@ -195,7 +195,7 @@ static void ninth_waits_not(void **state)
 	(void)state;
 	peer_up(&p, KEYS(KEYS_USUAL));
 	(void)park(&p, 0);
-	for (unsigned n = 0; n < 8; n++)
+	for (unsigned n = 0; n < 10; n++)
 		manage(&p, TMF_LUN_RESET, 0, 0, 0);
 	peer_expect_none(&p);
 	manage(&p, TMF_LUN_RESET, 0, 0, 0);
@@ -203,7 +203,7 @@ static void ninth_waits_not(void **state)
 	assert_int_equal(r.bhs[2], REJECT_IMMEDIATE);
 	iscsi_task_end(p.i, p.parked[0]);
 	peer_drain(&p);
-	for (unsigned n = 0; n < 8; n++)
+	for (unsigned n = 0; n < 10; n++)
 		peer_expect(&p, &r, OP_TMF_RESPONSE);
 	peer_alive(&p);
 	peer_close(&p);
@@ -584,8 +584,8 @@ int main(void)
 		  NULL);
 	tests_add(&t, "11.6.1 a plugged place stays plugged behind another gap", plug_behind_a_gap,
 		  NULL);
-	tests_add(&t, "P6: the ninth immediate request that would wait is Reject 06h",
-		  ninth_waits_not, NULL);
+	tests_add(&t, "P6: the eleventh immediate request that would wait is Reject 06h",
+		  eleventh_waits_not, NULL);
 	tests_add(&t, "a command that waits for a slot gets the one that an abort frees",
 		  slot_of_an_aborted_task, NULL);
 	tests_add(&t, "ABORT TASK of a command that waits for its turn", held_task_aborted, NULL);
