@@ -92,7 +92,8 @@ class Initiator:
         self.itt, self.cmdsn, self.expstatsn, self.tsih = 1, 1, 0, 0
         self.maxcmdsn = 1
         self.header_digest = self.data_digest = False
-        self.socket = socket.create_connection((host, port), timeout, source and (source, 0))
+        source = (source, 0) if isinstance(source, str) else source  # or a whole socket address, with a scope
+        self.socket = socket.create_connection((host, port), timeout, source)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.keys = {}
 
