@@ -3,6 +3,7 @@
 #   make [CC=clang] [O=0] [SAN=address,undefined]   build into build/ (or build-<what>/)
 #   make run        a gateway on loopback, in the foreground, with its state in run/
 #   make test       every test that is quick; ONLY=AREA for one area
+#   make test-kernel   Linux guests in QEMU as initiators
 #   make lint       formatting, static analysis, style figures
 #   make fuzz       every fuzz target for FUZZ_SECONDS each
 #   make soak       what takes long
@@ -43,7 +44,7 @@ TESTS   := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c tests/protocol/*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,build-fuzz/%,$(wildcard tests/fuzz/*.c))
 FUZZ_SECONDS := 20
 
-.PHONY: all run test lint fuzz soak install clean tests
+.PHONY: all run test test-kernel lint fuzz soak install clean tests
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(B)/sallyport $(B)/sallyport-session
@@ -83,7 +84,13 @@ run: all
 test: $(B)/.deps-test all tests
 	@python3 tests/run.py --build $(B) $(if $(SAN),--sanitized) $(if $(ONLY),--only $(ONLY))
 
-soak: $(B)/.deps-test all tests
+# The guest is made of Debian's packages, once, in build/kernel.
+test-kernel: $(B)/.deps-kernel all
+	@SALLYPORT_BUILD=$(B) python3 -B tests/kernel/lib/image.py
+	@python3 tests/run.py --build $(B) --kernel
+
+soak: $(B)/.deps-test $(B)/.deps-kernel all tests
+	@SALLYPORT_BUILD=$(B) python3 -B tests/kernel/lib/image.py
 	@python3 tests/run.py --build $(B) --soak $(if $(ONLY),--only $(ONLY))
 
 lint: $(B)/.deps-test

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what building (build) or testing (test) needs, when root; else names the command to type.
+# Installs what building (build) or testing (test, kernel) needs, when root; else names the command to type.
 # For Debian and Ubuntu; elsewhere it names what is needed. Makes the two users that a gateway started
 # as root runs its processes as.
 set -eu
@@ -10,12 +10,15 @@ build="gcc make libc6-dev libssl-dev libsodium-dev libyaml-dev libnftnl-dev libm
 test="python3 libcmocka-dev libiscsi-bin qemu-utils qemu-block-extra iproute2 tshark clang clang-format
 	clang-tidy mandoc shellcheck git procps systemd"
 
+kernel="python3 qemu-system-x86 qemu-block-extra ipxe-qemu seabios binutils tshark iproute2"
+
 what=${1:-build}
 case $what in
 build) packages=$build ;;
 test) packages="$build $test" ;;
+kernel) packages="$build $kernel" ;;
 *)
-	echo "install-deps.sh: build or test, not '$what'" >&2
+	echo "install-deps.sh: build, test or kernel, not '$what'" >&2
 	exit 2
 	;;
 esac
@@ -51,7 +54,7 @@ runtime=$(runtime)
 for p in $packages; do
 	installed "$p" || missing="$missing $p"
 done
-[ "$what" = build ] || missing="$missing${runtime:+ $runtime}"
+[ "$what" != test ] || missing="$missing${runtime:+ $runtime}"
 missing=${missing# }
 
 if [ -n "$missing" ]; then
@@ -64,7 +67,7 @@ if [ -n "$missing" ]; then
 	fetch 2>/dev/null || {
 		apt-get update -qq
 		# only now does a fresh machine know which packages there are
-		[ "$what" = build ] || missing="$missing $(runtime)"
+		[ "$what" != test ] || missing="$missing $(runtime)"
 		fetch
 	} || {
 		echo "the packages could not be installed; try:  apt-get install $missing" >&2

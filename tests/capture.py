@@ -10,9 +10,7 @@ without it, or without tshark, the sentence is skipped. Every octet is kept: tsh
 import os, pathlib, re, shutil, socket, subprocess, tempfile
 from harness import check, run, skip, wait_for
 
-# tshark takes a page of which only the head was asked for (4 octets) for a broken one.
-HEAD_ALONE = "(iscsi.opcode == 0x25 && iscsi.datasegmentlength == 4)"
-WRONG = f"(_ws.malformed || _ws.expert.severity == error) && !{HEAD_ALONE}"
+WRONG = "_ws.malformed || _ws.expert.severity == error"
 
 
 class Capture:
@@ -72,14 +70,28 @@ class Capture:
         done = run("tshark", "-n", "-r", self.file, *known, "-Y", condition, *more, timeout=170)
         return done.stdout.splitlines() if done.returncode == 0 else [done.stderr]
 
+    def table(self, condition, *fields):
+        """Rows of these fields."""
+        words = [word for field in fields for word in ("-e", field)]
+        return [line.split("\t") for line in self.show(condition, "-T", "fields", *words)]
+
+    def wrong(self):
+        """Frames that tshark complains of. Data that the initiator wanted cut short (of a page, only its head) is a
+        broken page to it, and none to us."""
+        amount = "iscsi.scsicommand.expecteddatatransferlength"
+        suspects = self.table(WRONG, "frame.number", "iscsi.opcode", "iscsi.datasegmentlength", "iscsi.request_frame")
+        wanted = dict(self.table("iscsi.opcode == 0x01", "frame.number", amount)) if suspects else {}
+        cut = [row[0] for row in suspects if row[1:2] == ["0x25"] and wanted.get(row[3]) == row[2]]
+        return self.show(" ".join([f"({WRONG})", *(f"&& frame.number != {n}" for n in cut)]))
+
     def check(self, area, what):
         """One sentence: nothing malformed, no error, and there was something to look at."""
         sentence = f"tshark finds no malformed packet and no error in {what}"
         try:
             if self.reason:
                 return skip(area, sentence, self.reason)
-            wrong = self.show(WRONG)
-            seen = self.show("iscsi.opcode", "-T", "fields", "-e", "iscsi.opcode")
+            wrong = self.wrong()
+            seen = self.table("iscsi.opcode", "iscsi.opcode")
             fine = not wrong and len(seen) > 2
             return check(area, sentence, fine, "\n".join(wrong[:20]) or f"only {len(seen)} frames with a PDU")
         finally:

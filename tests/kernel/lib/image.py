@@ -1,0 +1,168 @@
+"""The guest of the kernel tests: Debian's own kernel, open-iscsi, file system tools and fio, unpacked from packages.
+
+Nothing is installed on this machine: apt downloads the packages with everything they need into a folder, and only the
+programs named below, with their libraries, go into an initial RAM file system. It is made once and kept in the build
+folder under the versions of its packages. Needs apt with Debian's packages on an x86-64 machine, not root.
+"""
+import hashlib, os, pathlib, platform, re, shutil, stat, subprocess
+
+PACKAGES = ("linux-image-amd64", "kmod", "busybox-static", "open-iscsi", "fio", "e2fsprogs", "xfsprogs", "dmsetup",
+            "grub-pc-bin", "grub-common")
+PROGRAMS = ("bin/busybox", "sbin/iscsid", "sbin/iscsiadm", "sbin/iscsistart", "usr/bin/fio", "sbin/mke2fs",
+            "sbin/e2fsck", "sbin/mkfs.xfs", "usr/sbin/xfs_repair|sbin/xfs_repair", "sbin/dmsetup")
+MODULES = ("virtio_pci", "virtio_console", "virtio_net", "virtio_blk", "iscsi_tcp", "iscsi_ibft", "sd_mod", "ext4", "xfs", "crc32c_generic",
+           "dm-multipath", "dm-service-time", "dm-round-robin", "scsi_dh_alua")
+LIBRARIES = ("lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/ceph")
+FILES = {
+    "etc/passwd": "root:x:0:0:root:/:/bin/sh\n",  # iscsid looks up who speaks to it
+    "etc/group": "root:x:0:\n",
+    "etc/nsswitch.conf": "passwd: files\ngroup: files\n",
+}
+
+
+class CannotBeMade(Exception):
+    """Why there is no guest here: a reason to skip."""
+
+
+def packages(folder, *what):
+    """The words that make apt answer as if nothing were installed."""
+    (folder / "partial").mkdir(parents=True, exist_ok=True)
+    (folder / "nothing").touch()
+    done = subprocess.run(["apt-get", "-qq", "-y", "-o", f"Dir::State::status={folder / 'nothing'}", "-o",
+                           f"Dir::Cache::archives={folder}", "-o", f"Dir::Log={folder}", "-o", "Debug::NoLocking=1", "-o",
+                           "APT::Sandbox::User=", "-o", "APT::Install-Recommends=0", *what, "install", *PACKAGES],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        raise CannotBeMade("apt has no such packages: " + " ".join(done.stderr.split()[-20:]))
+    return done.stdout
+
+
+class Tree:
+    """Unpacked packages, and how to run what is in them."""
+
+    def __init__(self, folder):
+        self.root = folder / "tree"
+        shutil.rmtree(self.root, ignore_errors=True)
+        self.root.mkdir()
+        for package in sorted(folder.glob("*.deb")):
+            subprocess.run(["dpkg", "-x", package, self.root], check=True, timeout=120)
+        self.libraries = {f.name: f for d in LIBRARIES for f in (self.root / d).glob("*.so*")}
+        self.version = next((self.root / "lib/modules").iterdir()).name
+
+    def run(self, program, *words):
+        path = ":".join(str(self.root / d) for d in LIBRARIES)
+        loader = self.root / "lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"
+        done = subprocess.run([loader, "--library-path", path, self.root / program, *map(str, words)], check=True,
+                              capture_output=True, text=True, timeout=120)
+        return done.stdout
+
+    def modules(self):
+        """The files of the modules, what they need first."""
+        self.run("sbin/depmod", "-b", self.root, self.version)
+        lines = "".join(self.run("sbin/modprobe", "-d", self.root, "-S", self.version, "--show-depends", name)
+                        for name in MODULES)
+        return list(dict.fromkeys(re.findall(r"^insmod (\S+)", lines, flags=re.M)))
+
+    def needs(self, file):
+        """A program's libraries, and theirs."""
+        todo, found = [file], {}
+        while todo:
+            out = subprocess.run(["readelf", "-d", todo.pop()], capture_output=True, text=True, timeout=60).stdout
+            for name in re.findall(r"NEEDED.*\[(.*)\]", out):
+                if name in self.libraries and name not in found:
+                    found[name] = self.libraries[name]
+                    todo.append(self.libraries[name])
+        return found.values()
+
+
+def archive(entries):
+    """(path, mode, content) as a cpio archive of the form that the kernel reads ("newc")."""
+    out = bytearray()
+    for number, (name, mode, content) in enumerate([*entries, ("TRAILER!!!", 0, b"")], 1):
+        head = [number, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name) + 1, 0]
+        out += b"070701" + b"".join(b"%08X" % field for field in head) + name.encode() + b"\0"
+        out += bytes(-len(out) % 4) + content
+        out += bytes(-len(out) % 4)
+    return bytes(out)
+
+
+def with_folders(files):
+    """Each folder before what is in it."""
+    seen = set()
+    for name, mode, content in files:
+        for folder in reversed(pathlib.PurePath(name).parents[:-1] if "/" in name else []):
+            if folder not in seen:
+                seen.add(folder)
+                yield str(folder), stat.S_IFDIR | 0o755, b""
+        yield name, mode, content
+
+
+def contents(tree):
+    for name, text in FILES.items():
+        yield name, stat.S_IFREG | 0o644, text.encode()
+    for name in ("proc", "sys", "dev", "tmp", "mnt", "run/lock/iscsi", "etc/iscsi", "var/lib/iscsi", "lib64"):
+        yield name, stat.S_IFDIR | 0o755, b""
+    yield "lib64/ld-linux-x86-64.so.2", stat.S_IFLNK | 0o777, b"/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"
+    wanted = {}
+    for names in PROGRAMS:
+        file = next(tree.root / name for name in names.split("|") if (tree.root / name).exists())
+        wanted.update({f: 0o755 for f in (file, *tree.needs(file))})
+    for file in tree.modules():
+        wanted[pathlib.Path(file)] = 0o644
+    for file in (tree.root / "lib/modules" / tree.version).glob("modules.*"):
+        wanted[file] = 0o644
+    for file, mode in wanted.items():
+        yield str(file.relative_to(tree.root)), stat.S_IFREG | mode, file.read_bytes()
+
+
+class Image:
+    """Kernel and initrd, for as many guests as one wants."""
+
+    def __init__(self, folder):
+        self.kernel, self.initrd = folder / "vmlinuz", folder / "initrd"
+
+
+def make(folder, work):
+    packages(work, "--download-only")
+    tree = Tree(work)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    new = Image(folder)
+    new.initrd.write_bytes(archive(with_folders(contents(tree))))
+    shutil.copy(tree.root / "boot" / f"vmlinuz-{tree.version}", new.kernel)
+
+
+def refresh(top):
+    """Makes the image, unless the one that is there is of these packages and of this recipe."""
+    work, folder, key_file = top / "work", top / "image", top / "key"
+    key = hashlib.sha256((packages(work, "--print-uris") + pathlib.Path(__file__).read_text()).encode()).hexdigest()
+    if not key_file.exists() or key_file.read_text() != key:
+        key_file.unlink(missing_ok=True)
+        make(folder, work)
+        key_file.write_text(key)
+
+
+def get(build):
+    """What refresh() made. Tests have no network of the outside, so they never make it."""
+    top = build / "kernel"
+    if not (top / "key").exists():
+        reason = top / "reason"
+        raise CannotBeMade(reason.read_text() if reason.exists() else "make test-kernel makes the guest first")
+    return Image(top / "image")
+
+
+def main():
+    top = pathlib.Path(os.environ.get("SALLYPORT_BUILD", "build")).resolve() / "kernel"
+    top.mkdir(parents=True, exist_ok=True)
+    try:
+        if platform.machine() != "x86_64" or not shutil.which("apt-get"):
+            raise CannotBeMade("needs apt on an x86-64 machine")
+        refresh(top)
+    except (CannotBeMade, subprocess.SubprocessError) as reason:
+        (top / "reason").write_text(str(reason))
+    finally:
+        shutil.rmtree(top / "work", ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
