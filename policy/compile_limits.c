@@ -45,15 +45,24 @@ void compile_limits(struct compiler *c, const struct node *target, struct policy
 
 /* --- redirect ----------------------------------------------------------------------------- */
 
-static bool listens_at(const struct policy *p, const struct endpoint *to)
+static bool is_among(const struct endpoint *list, size_t count, const struct endpoint *to)
 {
-	for (size_t i = 0; i < p->portal_count; i++)
-		for (size_t k = 0; k < p->portals[i].listen_count; k++) {
-			const struct endpoint *e = &p->portals[i].listen[k];
+	for (size_t k = 0; k < count; k++)
+		if (list[k].port == to->port && ip_equal(&list[k].ip, &to->ip))
+			return true;
+	return false;
+}
 
-			if (e->port == to->port && ip_equal(&e->ip, &to->ip))
-				return true;
-		}
+/* Is it this very gateway, as far as the policy says? */
+static bool is_ours(const struct policy *p, const struct endpoint *to)
+{
+	for (size_t i = 0; i < p->portal_count; i++) {
+		const struct policy_portal *portal = &p->portals[i];
+
+		if (is_among(portal->listen, portal->listen_count, to) ||
+		    is_among(portal->advertise, portal->advertise_count, to))
+			return true;
+	}
 	return false;
 }
 
@@ -74,7 +83,7 @@ void compile_redirect(struct compiler *c, struct policy_target *t, const struct 
 	} else if (ip_is_any(&to.ip) || ip_is_link_local(&to.ip)) {
 		diagnose_error(c->d, n->at, "%s leads an initiator nowhere", text);
 		diagnose_hint(c->d, "write the address that it reaches the other gateway by");
-	} else if (listens_at(c->policy, &to)) {
+	} else if (is_ours(c->policy, &to)) {
 		diagnose_error(c->d, n->at, "%s is this gateway: an initiator would go in circles",
 			       text);
 		diagnose_hint(c->d, "write the address of the other gateway");
