@@ -39,6 +39,9 @@ gateway: {{ping: {{every: 1s, misses: 2}}, grace: 1s}}
 gw = Gateway(policy=POLICY)
 gw.secret("bob", "secret-of-bob-01234")
 gw.secret("gw-for-bob", "secret-for-bob-01234")
+notified = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+notified.bind(str(gw.folder / "notify"))
+os.environ["NOTIFY_SOCKET"] = str(gw.folder / "notify")
 gw.start()
 
 # --- negotiation ------------------------------------------------------------------------------------------------------
@@ -187,8 +190,18 @@ with Initiator(gw.port) as i:
         check(AREA, sentence, got == (1, 1, 1, 2, 3000), got)
 
 # --- grace --------------------------------------------------------------------------------------------------------------------
+def notices():
+    """What the service manager was told since the last call."""
+    while True:
+        try:
+            yield notified.recv(4096)
+        except BlockingIOError:
+            return
+
+
 with Initiator(gw.port) as i:
     i.login()
+    list(notices())
     start = time.monotonic()
     gw.process.send_signal(signal.SIGTERM)
     pdu = i.expect(ASYNC)
@@ -197,4 +210,7 @@ with Initiator(gw.port) as i:
     check(AREA, "11.9 at the stop an initiator is asked to log out within gateway.grace",
           pdu.bhs[36] == 1 and int.from_bytes(pdu.bhs[42:44], "big") == 1, pdu.bhs)
     check(AREA, "who does not heed it is ended then", code == 0 and 0.9 < took < 2.5, (code, took, gw.log()))
+told = list(notices())
+check("deploy", "the service manager is told that the stop may take the grace and 5 s",
+      any(b"STOPPING=1" in t and b"EXTEND_TIMEOUT_USEC=6000000" in t for t in told), told)
 finish()

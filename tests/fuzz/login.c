@@ -25,12 +25,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fuzz z;
 
 	fuzz_open(&z, true);
+	z.i->limits.digests_required = size & 1;
+	keys_limit(&z.c->keys, &z.i->limits);
 	while (size > 4 && iscsi_ended(z.c, NULL) == ISCSI_END_NONE) {
 		size_t n = request(&z, data, size);
 
 		data += n;
 		size -= n;
 	}
+	if (iscsi_is_full_feature(z.i) && !keys_insisted(&z.c->keys))
+		abort();
 	fuzz_close(&z);
 	return 0;
 }
