@@ -42,6 +42,7 @@ enum key_id {
 	KEY_OF_MARKER,
 	KEY_IF_MARK_INT,
 	KEY_OF_MARK_INT,
+	KEY_NODE_ARCHITECTURE,
 	KEY_COUNT
 };
 
@@ -53,9 +54,10 @@ enum key_type {
 	KEY_OR,	       /* Yes or No */
 	KEY_LIST,      /* the originator's first value that we have */
 	KEY_DECLARED,  /* a number that needs no answer */
+	KEY_NOTED,     /* a text that needs no answer, and that nothing depends on */
 	KEY_TEXT,      /* the caller's, who answers where that is needed */
 	KEY_NOT_YOURS, /* only a target may send it */
-	KEY_MARKER,    /* obsolete: refused politely */
+	KEY_MARKER,    /* obsolete: No, which initiators of RFC 3720's time understand best */
 	KEY_MARK_INT,  /* obsolete: Reject is the answer that the standard asks for */
 };
 
@@ -64,6 +66,8 @@ enum key_stage { STAGE_SECURITY = 1, STAGE_OPERATIONAL = 2, STAGE_FULL = 4 };
 enum key_flag {
 	KEY_NOT_IN_DISCOVERY = 1, /* answered Irrelevant there */
 	KEY_REPEATABLE = 2,	  /* a declaration: its value again is no second offer */
+	KEY_LEADING = 4,	  /* the session's ("Use: LO"): answered Irrelevant by a connection
+				     that joins one */
 };
 
 struct key {
@@ -88,8 +92,11 @@ struct key_offer {
 	enum key_answer answer;
 };
 
+enum task_reporting { REPORTING_RFC3720, REPORTING_FENCE, REPORTING_FAST_ABORT };
+#define PROTOCOL_LEVEL_7144 2 /* iSCSIProtocolLevel: with the features of RFC 7144 */
+
 struct keys {
-	bool discovery;
+	bool discovery, joins;	    /* the session is there already: the login names its TSIH */
 	uint32_t ours[KEY_COUNT];   /* our end's preference */
 	uint32_t result[KEY_COUNT]; /* in force; booleans 0 or 1, lists the index */
 	uint64_t seen;		    /* bit of each key that was offered in this negotiation */

@@ -210,6 +210,7 @@ static void start(struct iscsi_connection *c, const struct pdu *pdu)
 	l->cid = pdu_u16(pdu, BHS_CID);
 	l->itt = pdu->itt;
 	l->csg = pdu->flags >> 2 & 3;
+	c->keys.joins = l->tsih != 0;
 	c->i->expcmdsn = pdu->cmdsn;
 	c->i->maxcmdsn = pdu->cmdsn - 1; /* shut until the session is there */
 }
@@ -279,8 +280,6 @@ static enum login_status take_text_key(struct login *l, const struct key *key,
 		return take_name(l, l->names.target, pair);
 	case KEY_SESSION_TYPE:
 		return take_session_type(l, pair->value);
-	case KEY_INITIATOR_ALIAS:
-		return LOGIN_SUCCESS;
 	default:
 		chap_take(l, key, pair);
 		return LOGIN_SUCCESS;

@@ -5,8 +5,17 @@
 
 #include <stdlib.h>
 
+/* What a negotiation declared counts once it is over in agreement, and not at all if it is broken
+ * off: RFC 7143 sections 6.2 and 7.12. */
+static void conclude(struct iscsi_connection *c)
+{
+	c->peer_segment = c->keys.result[KEY_MAX_RECV_SEGMENT];
+	text_close(c);
+}
+
 void text_close(struct iscsi_connection *c)
 {
+	c->keys.result[KEY_MAX_RECV_SEGMENT] = c->peer_segment;
 	free(c->exchange.out);
 	c->exchange = (struct text_exchange){0};
 	c->text.len = 0;
@@ -44,8 +53,6 @@ static int take_text_key(struct iscsi_connection *c, const struct key *key,
 	const char *text = NULL;
 	size_t len;
 
-	if (key->id != KEY_SEND_TARGETS)
-		return 0; /* InitiatorAlias: noted nowhere */
 	if (pair->value_len > TEXT_VALUE_MAX || !targets_allowed(c, pair->value)) {
 		keys_reject(&c->keys, key);
 		return 0;
@@ -68,7 +75,6 @@ static int take_pairs(struct iscsi_connection *c)
 		if (whose < 0)
 			return whose;
 	}
-	c->peer_segment = c->keys.result[KEY_MAX_RECV_SEGMENT];
 	return more;
 }
 
@@ -119,7 +125,7 @@ static void respond(struct iscsi_connection *c, const struct pdu *pdu)
 	bhs_u32(m->bhs, BHS_TTT, x->ttt);
 	tx_queue(c, &m->job);
 	if (done)
-		text_close(c);
+		conclude(c);
 	else if (x->answering && !more)
 		next_round(c);
 }

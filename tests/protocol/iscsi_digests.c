@@ -141,6 +141,7 @@ static void limits_of_the_target(void **state)
 		.max_r2t = 2,
 		.queue_depth = 3,
 		.initial_r2t = true,
+		.immediate_data = true,
 		.max_connections = 4,
 		.error_recovery = 2,
 		.time2wait = 5,
@@ -155,9 +156,9 @@ static void limits_of_the_target(void **state)
 		       &r);
 	same(reply_value(&r, "MaxBurstLength"), "4096");
 	same(reply_value(&r, "FirstBurstLength"), "1024");
-	same(reply_value(&r, "MaxOutstandingR2T"), "2");
+	same(reply_value(&r, "MaxOutstandingR2T"), "1"); /* of level 2: 13.19 */
 	same(reply_value(&r, "InitialR2T"), "Yes");
-	same(reply_value(&r, "ImmediateData"), "No");
+	same(reply_value(&r, "ImmediateData"), "Yes");
 	same(reply_value(&r, "MaxConnections"), "4");
 	same(reply_value(&r, "ErrorRecoveryLevel"), "2");
 	same(reply_value(&r, "DefaultTime2Wait"), "5");

@@ -6,13 +6,6 @@
 
 /* --- Text and SendTargets --- */
 
-static void text_bhs(struct peer *p, uint8_t bhs[ISCSI_BHS_SIZE], uint8_t flags, uint32_t ttt)
-{
-	bhs_start(bhs, OP_TEXT, flags, p->itt);
-	bhs_u32(bhs, BHS_TTT, ttt);
-	bhs_u32(bhs, BHS_CMDSN, p->cmdsn++);
-}
-
 #define ONE_TARGET "TargetName=" NAME_T "\0TargetAddress=192.0.2.1:3260,1"
 
 static const struct text_row {

@@ -20,12 +20,13 @@ static const struct iscsi_limits limits = {
 static const struct key_row {
 	const char *why, *offer, *answer; /* answer "": none; NULL: the negotiation is over */
 	enum key_stage stage;
-	bool discovery;
+	enum { NORMAL, DISCOVERY, JOINING } login;
 } rows[] = {
-#define OP   STAGE_OPERATIONAL, false
-#define SEC  STAGE_SECURITY, false
-#define FFP  STAGE_FULL, false
-#define DISC STAGE_OPERATIONAL, true
+#define OP   STAGE_OPERATIONAL, NORMAL
+#define SEC  STAGE_SECURITY, NORMAL
+#define FFP  STAGE_FULL, NORMAL
+#define DISC STAGE_OPERATIONAL, DISCOVERY
+#define JOIN STAGE_OPERATIONAL, JOINING
 	{"13.1 HeaderDigest: the initiator's first choice that we have", "HeaderDigest=CRC32C,None",
 	 "HeaderDigest=CRC32C", OP},
 	{"13.1 HeaderDigest: None first", "HeaderDigest=None,CRC32C", "HeaderDigest=None", OP},
@@ -76,6 +77,16 @@ static const struct key_row {
 	{"6.1 numbers may be hex", "MaxBurstLength=0x1000", "MaxBurstLength=4096", OP},
 	{"6.1 numbers may be hex, with 0X and capitals", "MaxBurstLength=0XFFF",
 	 "MaxBurstLength=4095", OP},
+	{"6.1 a decimal number does not begin with 0", "MaxBurstLength=0512",
+	 "MaxBurstLength=Reject", OP},
+	{"6.1 a hex number may", "MaxBurstLength=0x0200", "MaxBurstLength=512", OP},
+	{"6.1 0 alone is a number", "DefaultTime2Retain=0", "DefaultTime2Retain=0", OP},
+	{"6.1 a sign is no digit", "MaxBurstLength=+512", "MaxBurstLength=Reject", OP},
+	{"6.2 a range is no number", "MaxBurstLength=512~1024", "MaxBurstLength=Reject", OP},
+	{"6.2 a list is no number", "MaxBurstLength=512,1024", "MaxBurstLength=Reject", OP},
+	{"6.1 a fraction is no number", "MaxBurstLength=512.0", "MaxBurstLength=Reject", OP},
+	{"6.1 a base64 constant is no number here",
+	 "MaxBurstLength=0bAgA=", "MaxBurstLength=Reject", OP},
 	{"6.1 0x alone is no number", "MaxBurstLength=0x", "MaxBurstLength=Reject", OP},
 	{"6.1 0xg is no number", "MaxBurstLength=0x10g0", "MaxBurstLength=Reject", OP},
 	{"6.1 a hex number of 17 digits", "MaxBurstLength=0x10000000000000200",
@@ -86,6 +97,15 @@ static const struct key_row {
 	{"13.14 FirstBurstLength never exceeds MaxBurstLength, offered before it",
 	 "FirstBurstLength=65536\nMaxBurstLength=4096",
 	 "FirstBurstLength=4096\nMaxBurstLength=4096", OP},
+	{"13.14 FirstBurstLength is irrelevant when there is no unsolicited data",
+	 "InitialR2T=Yes\nFirstBurstLength=4096\nImmediateData=No",
+	 "InitialR2T=Yes\nFirstBurstLength=Irrelevant\nImmediateData=No", OP},
+	{"13.14 FirstBurstLength counts with immediate data alone",
+	 "InitialR2T=Yes\nFirstBurstLength=4096\nImmediateData=Yes",
+	 "InitialR2T=Yes\nFirstBurstLength=4096\nImmediateData=Yes", OP},
+	{"13.14 FirstBurstLength counts with unsolicited data alone",
+	 "InitialR2T=No\nFirstBurstLength=4096\nImmediateData=No",
+	 "InitialR2T=No\nFirstBurstLength=4096\nImmediateData=No", OP},
 	{"13.15 DefaultTime2Wait: the higher one", "DefaultTime2Wait=0", "DefaultTime2Wait=2", OP},
 	{"13.15 DefaultTime2Wait: 3600", "DefaultTime2Wait=3600", "DefaultTime2Wait=3600", OP},
 	{"13.15 DefaultTime2Wait: 3601 is outside", "DefaultTime2Wait=3601",
@@ -105,49 +125,81 @@ static const struct key_row {
 	 "ErrorRecoveryLevel=0", OP},
 	{"13.20 ErrorRecoveryLevel: 3 is outside", "ErrorRecoveryLevel=3",
 	 "ErrorRecoveryLevel=Reject", OP},
-	{"13.23 TaskReporting: RFC3720", "TaskReporting=FastAbort,ResponseFence,RFC3720",
+	{"13.23 TaskReporting: the initiator's first choice",
+	 "TaskReporting=FastAbort,ResponseFence,RFC3720", "TaskReporting=FastAbort", OP},
+	{"13.23 TaskReporting: ResponseFence", "TaskReporting=ResponseFence,RFC3720",
+	 "TaskReporting=ResponseFence", OP},
+	{"13.23 TaskReporting: RFC3720 first", "TaskReporting=RFC3720,FastAbort",
 	 "TaskReporting=RFC3720", OP},
-	{"13.23 TaskReporting: nothing in common", "TaskReporting=FastAbort",
+	{"13.23 TaskReporting: values have their case", "TaskReporting=fastabort,rfc3720",
 	 "TaskReporting=Reject", OP},
-	{"13.24 iSCSIProtocolLevel: 1 is what we have", "iSCSIProtocolLevel=2",
-	 "iSCSIProtocolLevel=1", OP},
-	{"13.24 iSCSIProtocolLevel: 0", "iSCSIProtocolLevel=0", "iSCSIProtocolLevel=0", OP},
-	{"13.24 iSCSIProtocolLevel: 32 is outside", "iSCSIProtocolLevel=32",
+	{"13.23 TaskReporting is irrelevant in discovery", "TaskReporting=FastAbort",
+	 "TaskReporting=Irrelevant", DISC},
+	{"RFC 7144 7.1.1 iSCSIProtocolLevel: 2", "iSCSIProtocolLevel=2", "iSCSIProtocolLevel=2",
+	 OP},
+	{"RFC 7144 7.1.1 iSCSIProtocolLevel: the lower one", "iSCSIProtocolLevel=31",
+	 "iSCSIProtocolLevel=2", OP},
+	{"RFC 7144 7.1.1 iSCSIProtocolLevel: 1", "iSCSIProtocolLevel=1", "iSCSIProtocolLevel=1",
+	 OP},
+	{"RFC 7144 7.1.1 iSCSIProtocolLevel: 0", "iSCSIProtocolLevel=0", "iSCSIProtocolLevel=0",
+	 OP},
+	{"RFC 7144 7.1.1 iSCSIProtocolLevel: 32 is outside", "iSCSIProtocolLevel=32",
 	 "iSCSIProtocolLevel=Reject", OP},
+	{"RFC 7144 7.1.1 iSCSIProtocolLevel is irrelevant in discovery", "iSCSIProtocolLevel=2",
+	 "iSCSIProtocolLevel=Irrelevant", DISC},
 	{"13.25 IFMarker: obsolete, No", "IFMarker=Yes", "IFMarker=No", OP},
 	{"13.25 OFMarker: obsolete, No", "OFMarker=No", "OFMarker=No", OP},
 	{"13.25 IFMarkInt: obsolete, Reject", "IFMarkInt=2048~8192", "IFMarkInt=Reject", OP},
 	{"13.25 OFMarkInt: obsolete, Reject", "OFMarkInt=2048", "OFMarkInt=Reject", OP},
-	{"13.26 X#NodeArchitecture is not understood", "X#NodeArchitecture=Linux",
-	 "X#NodeArchitecture=NotUnderstood", OP},
-	{"an unknown key is not understood, once", "Foo=1", "Foo=NotUnderstood", OP},
-	{"key names are compared whole", "MaxBurstLengthX=512", "MaxBurstLengthX=NotUnderstood",
+	{"13.26 X#NodeArchitecture is taken, and nothing is told",
+	 "X#NodeArchitecture=Linux/6.1,x86_64", "", OP},
+	{"13.26 X#NodeArchitecture: in the security stage, as RFC 4850 had it",
+	 "X#NodeArchitecture=Linux", "", SEC},
+	{"13.26 X#NodeArchitecture in discovery", "X#NodeArchitecture=Linux", "", DISC},
+	{"13.26 X#NodeArchitecture twice is an error", "X#NodeArchitecture=a\nX#NodeArchitecture=a",
+	 NULL, OP},
+	{"13.26 X#NodeArchitecture in full feature is out of place", "X#NodeArchitecture=a",
+	 "X#NodeArchitecture=Reject", FFP},
+	{"13.22 a private key is not understood", "X-com.example.foo.bar=1",
+	 "X-com.example.foo.bar=NotUnderstood", OP},
+	{"13.22 a public key that nobody registered is not understood", "X#Foo=1",
+	 "X#Foo=NotUnderstood", OP},
+	{"6.2 an unknown key is not understood, once", "Foo=1", "Foo=NotUnderstood", OP},
+	{"6.1 key names are compared whole", "MaxBurstLengthX=512", "MaxBurstLengthX=NotUnderstood",
 	 OP},
-	{"key names are compared with their case", "maxburstlength=512",
+	{"6.1 key names are compared with their case", "maxburstlength=512",
 	 "maxburstlength=NotUnderstood", OP},
-	{"the answers come in the originator's order",
+	{"6.2 the answers come in the originator's order",
 	 "DataPDUInOrder=Yes\nFoo=1\nMaxBurstLength=512",
 	 "DataPDUInOrder=Yes\nFoo=NotUnderstood\nMaxBurstLength=512", OP},
+	{"6.2 Reject is no value to offer", "MaxBurstLength=Reject", NULL, OP},
+	{"6.2 Irrelevant is no value to offer", "HeaderDigest=Irrelevant", NULL, OP},
+	{"6.2 NotUnderstood is no value to offer", "InitialR2T=NotUnderstood", NULL, OP},
+	{"6.2 NotUnderstood is no value of an unknown key", "Foo=NotUnderstood", NULL, OP},
+	{"6.2 NotUnderstood answers what we declared", "TargetAlias=NotUnderstood", "", OP},
+	{"6.2 NotUnderstood does not answer our segment length",
+	 "MaxRecvDataSegmentLength=NotUnderstood", NULL, OP},
 	{"6.2 a key offered twice is an error", "MaxBurstLength=512\nMaxBurstLength=512", NULL, OP},
 	{"6.2 a declaration of a number twice is an error",
 	 "MaxRecvDataSegmentLength=512\nMaxRecvDataSegmentLength=512", NULL, OP},
-	{"TargetAlias is the target's to send", "TargetAlias=me", "TargetAlias=Reject", OP},
-	{"TargetAddress is the target's to send", "TargetAddress=1.2.3.4:1,1",
+	{"13.6 TargetAlias is the target's to send", "TargetAlias=me", "TargetAlias=Reject", OP},
+	{"13.8 TargetAddress is the target's to send", "TargetAddress=1.2.3.4:1,1",
 	 "TargetAddress=Reject", OP},
-	{"TargetPortalGroupTag is the target's to send", "TargetPortalGroupTag=1",
+	{"13.9 TargetPortalGroupTag is the target's to send", "TargetPortalGroupTag=1",
 	 "TargetPortalGroupTag=Reject", SEC},
-	{"an operational key in the security stage is out of place", "MaxBurstLength=512",
+	{"6.3 an operational key in the security stage is out of place", "MaxBurstLength=512",
 	 "MaxBurstLength=Reject", SEC},
-	{"AuthMethod in the operational stage is out of place", "AuthMethod=CHAP",
+	{"6.3 AuthMethod in the operational stage is out of place", "AuthMethod=CHAP",
 	 "AuthMethod=Reject", OP},
-	{"CHAP_N in the operational stage is out of place", "CHAP_N=alice", "CHAP_N=Reject", OP},
-	{"SendTargets in the login phase is out of place", "SendTargets=All", "SendTargets=Reject",
+	{"6.3 CHAP_N in the operational stage is out of place", "CHAP_N=alice", "CHAP_N=Reject",
 	 OP},
-	{"HeaderDigest in full feature is out of place", "HeaderDigest=CRC32C",
+	{"13.3 SendTargets in the login phase is out of place", "SendTargets=All",
+	 "SendTargets=Reject", OP},
+	{"13.1 HeaderDigest in full feature is out of place", "HeaderDigest=CRC32C",
 	 "HeaderDigest=Reject", FFP},
-	{"MaxConnections in full feature is out of place", "MaxConnections=1",
+	{"13.2 MaxConnections in full feature is out of place", "MaxConnections=1",
 	 "MaxConnections=Reject", FFP},
-	{"InitiatorName in full feature is out of place", "InitiatorName=iqn.a",
+	{"13.5 InitiatorName in full feature is out of place", "InitiatorName=iqn.a",
 	 "InitiatorName=Reject", FFP},
 	{"13.2 MaxConnections is irrelevant in discovery", "MaxConnections=1",
 	 "MaxConnections=Irrelevant", DISC},
@@ -163,6 +215,40 @@ static const struct key_row {
 	 "MaxOutstandingR2T=Irrelevant", DISC},
 	{"13.18 DataPDUInOrder is irrelevant in discovery", "DataPDUInOrder=Yes",
 	 "DataPDUInOrder=Irrelevant", DISC},
+	{"13.19 DataSequenceInOrder is irrelevant in discovery", "DataSequenceInOrder=Yes",
+	 "DataSequenceInOrder=Irrelevant", DISC},
+	{"7.4.1 ErrorRecoveryLevel in discovery is 0", "ErrorRecoveryLevel=1",
+	 "ErrorRecoveryLevel=0", DISC},
+	{"13 MaxConnections is the leading connection's", "MaxConnections=8",
+	 "MaxConnections=Irrelevant", JOIN},
+	{"13 InitialR2T is the leading connection's", "InitialR2T=No", "InitialR2T=Irrelevant",
+	 JOIN},
+	{"13 ImmediateData is the leading connection's", "ImmediateData=No",
+	 "ImmediateData=Irrelevant", JOIN},
+	{"13 MaxBurstLength is the leading connection's", "MaxBurstLength=512",
+	 "MaxBurstLength=Irrelevant", JOIN},
+	{"13 FirstBurstLength is the leading connection's", "FirstBurstLength=512",
+	 "FirstBurstLength=Irrelevant", JOIN},
+	{"13 DefaultTime2Wait is the leading connection's", "DefaultTime2Wait=9",
+	 "DefaultTime2Wait=Irrelevant", JOIN},
+	{"13 DefaultTime2Retain is the leading connection's", "DefaultTime2Retain=9",
+	 "DefaultTime2Retain=Irrelevant", JOIN},
+	{"13 MaxOutstandingR2T is the leading connection's", "MaxOutstandingR2T=2",
+	 "MaxOutstandingR2T=Irrelevant", JOIN},
+	{"13 DataPDUInOrder is the leading connection's", "DataPDUInOrder=Yes",
+	 "DataPDUInOrder=Irrelevant", JOIN},
+	{"13 DataSequenceInOrder is the leading connection's", "DataSequenceInOrder=Yes",
+	 "DataSequenceInOrder=Irrelevant", JOIN},
+	{"13 ErrorRecoveryLevel is the leading connection's", "ErrorRecoveryLevel=2",
+	 "ErrorRecoveryLevel=Irrelevant", JOIN},
+	{"13 TaskReporting is the leading connection's", "TaskReporting=RFC3720",
+	 "TaskReporting=Irrelevant", JOIN},
+	{"13 iSCSIProtocolLevel is the leading connection's", "iSCSIProtocolLevel=2",
+	 "iSCSIProtocolLevel=Irrelevant", JOIN},
+	{"13.1 digests are each connection's own", "HeaderDigest=CRC32C\nDataDigest=CRC32C",
+	 "HeaderDigest=CRC32C\nDataDigest=CRC32C", JOIN},
+	{"13.12 MaxRecvDataSegmentLength is each connection's own", "MaxRecvDataSegmentLength=512",
+	 "", JOIN},
 	{"13.1 HeaderDigest counts in discovery too", "HeaderDigest=CRC32C", "HeaderDigest=CRC32C",
 	 DISC},
 	{"13.12 MaxRecvDataSegmentLength counts in discovery too", "MaxRecvDataSegmentLength=32768",
@@ -205,7 +291,8 @@ static void answers(void **state)
 	const char *answer;
 
 	keys_start(&k, &limits);
-	k.discovery = row->discovery;
+	k.discovery = row->login == DISCOVERY;
+	k.joins = row->login == JOINING;
 	answer = negotiate(&k, row->stage, row->offer);
 	if (!row->answer)
 		assert_null(answer);
@@ -256,17 +343,17 @@ static const struct {
 	size_t len;
 	int want; /* pairs, or -EPROTO */
 } texts[] = {
-	{"two pairs", "A=1\0B=2", 8, 2},
-	{"a value may be empty", "A=", 3, 1},
-	{"a value may have '=' in it", "A=b=c", 6, 1},
-	{"the last pair must end with NUL", "A=1", 3, -EPROTO},
-	{"a pair needs a '='", "A", 2, -EPROTO},
-	{"NUL padding is no pair", "A=1\0\0\0", 7, 1},
-	{"NULs before a pair are none either", "\0\0A=1", 6, 1},
-	{"no octets are no pairs", "", 0, 0},
-	{"a key with a blank in it is none", "A B=1", 6, -EPROTO},
-	{"a key with a control character is none", "A\n=1", 5, -EPROTO},
-	{"a key with octets above 7Eh is none", "\xc3\xa4=1", 5, -EPROTO},
+	{"6.1 two pairs", "A=1\0B=2", 8, 2},
+	{"6.1 a value may be empty", "A=", 3, 1},
+	{"6.1 a value may have '=' in it", "A=b=c", 6, 1},
+	{"6.1 the last pair must end with NUL", "A=1", 3, -EPROTO},
+	{"6.1 a pair needs a '='", "A", 2, -EPROTO},
+	{"6.1 NUL padding is no pair", "A=1\0\0\0", 7, 1},
+	{"6.1 NULs before a pair are none either", "\0\0A=1", 6, 1},
+	{"6.1 no octets are no pairs", "", 0, 0},
+	{"6.1 a key with a blank in it is none", "A B=1", 6, -EPROTO},
+	{"6.1 a key with a control character is none", "A\n=1", 5, -EPROTO},
+	{"6.1 a key with octets above 7Eh is none", "\xc3\xa4=1", 5, -EPROTO},
 };
 
 static void text_pairs(void **state)
@@ -295,15 +382,61 @@ static void unknown_keys_are_bounded(void **state)
 	assert_null(negotiate(&k, STAGE_OPERATIONAL, "Bar=1"));
 }
 
-static void a_value_of_256(void **state)
+/* The limit is a value's, so a list as a whole may be longer. */
+static void long_values(void **state)
 {
-	char offer[400] = "HeaderDigest=CRC32C";
+	static char name[300] = "X#NodeArchitecture=", list[400] = "HeaderDigest=";
+	static char number[400] = "MaxBurstLength=0x";
 	struct keys k;
 
 	(void)state;
-	memset(offer + strlen(offer), ',', 256);
+	memset(name + strlen(name), 'a', 256);
+	memset(list + strlen(list), 'Y', 300);
+	(void)snprintf(list + strlen(list), 20, ",CRC32C");
+	memset(number + strlen(number), '0', 253);
+	(void)snprintf(number + strlen(number), 20, "200");
 	keys_start(&k, &limits);
-	assert_string_equal(negotiate(&k, STAGE_OPERATIONAL, offer), "HeaderDigest=Reject");
+	assert_string_equal(negotiate(&k, STAGE_OPERATIONAL, name), "X#NodeArchitecture=Reject");
+	assert_string_equal(negotiate(&k, STAGE_OPERATIONAL, list), "HeaderDigest=CRC32C");
+	assert_string_equal(negotiate(&k, STAGE_OPERATIONAL, number), "MaxBurstLength=Reject");
+	name[strlen(name) - 1] = '\0';
+	keys_start(&k, &limits);
+	assert_string_equal(negotiate(&k, STAGE_OPERATIONAL, name), "");
+}
+
+/* RFC 7143 section 13.19: recovery within an ordered sequence knows one R2T. */
+static void one_r2t_for_recovery(void **state)
+{
+	struct iscsi_limits recovers = limits;
+	struct keys k;
+
+	(void)state;
+	recovers.error_recovery = 1;
+	keys_start(&k, &recovers);
+	assert_string_equal(
+		negotiate(&k, STAGE_OPERATIONAL, "MaxOutstandingR2T=4\nErrorRecoveryLevel=2"),
+		"MaxOutstandingR2T=1\nErrorRecoveryLevel=1");
+	keys_start(&k, &recovers);
+	assert_string_equal(negotiate(&k, STAGE_OPERATIONAL, "MaxOutstandingR2T=4"),
+			    "MaxOutstandingR2T=4");
+	assert_string_equal(negotiate(&k, STAGE_OPERATIONAL, "ErrorRecoveryLevel=1"),
+			    "ErrorRecoveryLevel=1");
+	assert_int_equal(k.result[KEY_MAX_R2T], 1);
+}
+
+/* What was irrelevant has its default, if it comes to matter after all. */
+static void irrelevant_is_the_default(void **state)
+{
+	struct keys k;
+
+	(void)state;
+	keys_start(&k, &limits);
+	assert_string_equal(
+		negotiate(&k, STAGE_OPERATIONAL, "FirstBurstLength=512\nImmediateData=No"),
+		"FirstBurstLength=Irrelevant\nImmediateData=No");
+	assert_int_equal(k.result[KEY_FIRST_BURST], 65536);
+	assert_string_equal(negotiate(&k, STAGE_OPERATIONAL, "InitialR2T=No"), "InitialR2T=No");
+	assert_int_equal(keys_first_burst(&k), 65536);
 }
 
 static void a_twice_offered_key_later(void **state)
@@ -340,12 +473,18 @@ int main(void)
 	TESTS_ADD_TABLE(&t, rows, answers);
 	TESTS_ADD_TABLE(&t, names, key_names);
 	TESTS_ADD_TABLE(&t, texts, text_pairs);
-	tests_add(&t, "P6: unknown keys are answered sixteen times, then the negotiation is over",
+	tests_add(&t,
+		  "6.2 P6: unknown keys are answered sixteen times, then the negotiation is over",
 		  unknown_keys_are_bounded, NULL);
-	tests_add(&t, "6.1 a value of more than 255 octets is Reject", a_value_of_256, NULL);
+	tests_add(&t, "6.1 a value of more than 255 octets is Reject; a list may be longer",
+		  long_values, NULL);
+	tests_add(&t, "13.19 with error recovery there is one R2T at a time", one_r2t_for_recovery,
+		  NULL);
+	tests_add(&t, "13.14 a FirstBurstLength that was irrelevant has its default",
+		  irrelevant_is_the_default, NULL);
 	tests_add(&t, "6.2 a key offered again in a later PDU of the login is an error",
 		  a_twice_offered_key_later, NULL);
-	tests_add(&t, "digests that are switched off are not agreed to", digests_switched_off,
+	tests_add(&t, "13.1 digests that are switched off are not agreed to", digests_switched_off,
 		  NULL);
 	return tests_run(&t, "iscsi keys");
 }

@@ -355,6 +355,14 @@ static inline void nop_bhs(struct peer *p, uint8_t bhs[ISCSI_BHS_SIZE], bool imm
 	bhs_u32(bhs, BHS_CMDSN, immediate ? p->cmdsn : p->cmdsn++);
 }
 
+static inline void text_bhs(struct peer *p, uint8_t bhs[ISCSI_BHS_SIZE], uint8_t flags,
+			    uint32_t ttt)
+{
+	bhs_start(bhs, OP_TEXT, flags, p->itt);
+	bhs_u32(bhs, BHS_TTT, ttt);
+	bhs_u32(bhs, BHS_CMDSN, p->cmdsn++);
+}
+
 static inline void tmf_bhs(struct peer *p, uint8_t bhs[ISCSI_BHS_SIZE], uint8_t function,
 			   uint32_t rtt, uint32_t refcmdsn)
 {
