@@ -78,11 +78,16 @@ class Capture:
     def wrong(self):
         """Frames that tshark complains of. Data that the initiator wanted cut short (of a page, only its head) is a
         broken page to it, and none to us."""
-        amount = "iscsi.scsicommand.expecteddatatransferlength"
         suspects = self.table(WRONG, "frame.number", "iscsi.opcode", "iscsi.datasegmentlength", "iscsi.request_frame")
-        wanted = dict(self.table("iscsi.opcode == 0x01", "frame.number", amount)) if suspects else {}
-        cut = [row[0] for row in suspects if row[1:2] == ["0x25"] and wanted.get(row[3]) == row[2]]
-        return self.show(" ".join([f"({WRONG})", *(f"&& frame.number != {n}" for n in cut)]))
+        wanted = dict(self.table("iscsi.opcode == 0x01", "frame.number", "iscsi.scsicommand.expecteddatatransferlength")
+                      if suspects else [])
+
+        def is_cut_short(row):
+            _, opcodes, lengths, requests = (cell.split(",") for cell in row)
+            asked = {amount for number in requests for amount in wanted.get(number, "").split(",")}
+            return any(o == "0x25" and n in asked for o, n in zip(opcodes, lengths))
+        excused = [row[0] for row in suspects if len(row) == 4 and is_cut_short(row)]
+        return self.show(" ".join([f"({WRONG})", *(f"&& frame.number != {n}" for n in excused)])) if suspects else []
 
     def check(self, area, what):
         """One sentence: nothing malformed, no error, and there was something to look at."""
