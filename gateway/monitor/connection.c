@@ -72,6 +72,7 @@ void connection_free(struct connection *c)
 	}
 	fd_close(&c->ring_fd);
 	fd_close(&c->page_fd);
+	fd_close(&c->own_fd);
 	connection_become(c, CONN_FREE);
 	m->open--;
 	listen_admit(m);
@@ -112,6 +113,7 @@ static void end_if_over(struct connection *c)
 	if (c->pid != 0 || c->lifeline.fd >= 0)
 		return;
 	entry_release(c);
+	seat_leave(c);
 	entries_go_on(m);
 	if (c->attached)
 		ring_detach(c); /* freed when the auditor has all of it */
@@ -300,13 +302,13 @@ void connection_send(struct connection *c, uint32_t type, const void *body, size
 
 /* Both ends of everything that a session has from its start. */
 struct beginning {
-	int channel[2], auth[2], lifeline[2], page;
+	int channel[2], auth[2], lifeline[2], page, arbiter;
 };
 
 static void beginning_close(struct beginning *b)
 {
 	int *fds[] = {&b->channel[0],  &b->channel[1],	&b->auth[0], &b->auth[1],
-		      &b->lifeline[0], &b->lifeline[1], &b->page};
+		      &b->lifeline[0], &b->lifeline[1], &b->page,    &b->arbiter};
 
 	for (size_t k = 0; k < ARRAY_LEN(fds); k++)
 		fd_close(fds[k]);
@@ -344,14 +346,17 @@ static int beginning_make(struct connection *c, struct beginning *b)
 					.deadline_ms = c->m->policy->login_timeout_ms};
 	int r;
 
-	if ((r = ring_make(c)) < 0 || (r = channel_pair(b->channel)) < 0 ||
-	    (r = channel_pair(b->auth)) < 0)
+	if ((r = ring_make(c)) < 0 || (r = seat_make(c)) < 0 ||
+	    (r = channel_pair(b->channel)) < 0 || (r = channel_pair(b->auth)) < 0)
 		return r;
 	if ((r = lifeline_make(c->m, b->lifeline)) < 0)
 		return r;
 	b->page = fd_reopen(c->page_fd, O_RDONLY);
 	if (b->page < 0)
 		return b->page;
+	b->arbiter = fd_reopen(c->m->arbiter_page_fd, O_RDONLY);
+	if (b->arbiter < 0)
+		return b->arbiter;
 	/* Without an authenticator the session sees a closed channel, and answers 0301h. */
 	if (auth->ready && helper_send(auth, AUTH_CONNECTION, &known, sizeof known, b->auth[1]) < 0)
 		log_warning("the authenticator does not take connection %u", c->id);
@@ -367,7 +372,7 @@ static int session_start(struct connection *c, struct beginning *b)
 		.argument = largest,
 		.program = m->programs.session,
 		.fds = {b->channel[1], c->socket.fd, b->auth[0], b->lifeline[1], c->ring_fd,
-			b->page},
+			b->page, b->arbiter, c->own_fd},
 		.fd_count = SESSION_FDS,
 		.uid = m->net_uid,
 		.gid = m->net_gid,
@@ -419,7 +424,7 @@ int connection_begin(struct connection *c)
 		.portal_group = m->portal_tags[c->portal],
 		.io = engines[m->policy->io],
 	};
-	struct beginning b = {{-1, -1}, {-1, -1}, {-1, -1}, -1};
+	struct beginning b = {{-1, -1}, {-1, -1}, {-1, -1}, -1, -1};
 	int r;
 
 	loop_unwatch(m->loop, &c->socket);

@@ -172,12 +172,15 @@ static void on_reinstate_too_long(struct timer *t)
 
 	/* It has an event once the older session's I/O was over. */
 	entry_refuse(c, STATUS_UNAVAILABLE,
-		     c->event_id ? "audit-away" : "older-session-still-has-io", "");
+		     c->event_id == 0	     ? "older-session-still-has-io"
+		     : c->seat == SEAT_TAKEN ? "audit-away"
+					     : "arbiter-away",
+		     "");
 }
 
 /* --- the grant --- */
 
-static bool access_of(const struct connection *c, uint16_t lun, struct policy_access *ret_access)
+bool entry_access(const struct connection *c, uint16_t lun, struct policy_access *ret_access)
 {
 	for (size_t k = 0; k < c->initiator->access_count; k++) {
 		if (c->initiator->access[k].lun == lun) {
@@ -241,6 +244,7 @@ static int grant_lun(struct connection *c, const struct policy_lun *lun,
 			     : d->policy->read_only ? d->policy->line
 						    : access->line,
 		.size_bytes = d->disk.size_bytes,
+		.shared = (uint32_t)lun->disk,
 	};
 	OWNED_FD fd = disk_open(&d->disk, writable);
 
@@ -280,7 +284,7 @@ static int grant_luns(struct connection *c)
 	int count = 0, r;
 
 	for (size_t k = 0; c->target != NULL && k < c->target->lun_count; k++) {
-		if (!access_of(c, c->target->luns[k].lun, &access))
+		if (!entry_access(c, c->target->luns[k].lun, &access))
 			continue;
 		if ((r = grant_lun(c, &c->target->luns[k], &access)) < 0)
 			return r;
@@ -352,17 +356,21 @@ static void go_on(struct connection *c)
 	/* First: while nobody can be granted, the older session is not ended for nothing. */
 	if (c->event_id == 0 && !trail_well(c->m))
 		return entry_refuse(c, STATUS_UNAVAILABLE, "audit-away", "");
+	if (c->event_id == 0 && !c->m->helpers[HELPER_ARBITER].ready)
+		return entry_refuse(c, STATUS_UNAVAILABLE, "arbiter-away", "");
 	if (older_lives(c))
 		return;
 	if (c->event_id == 0) {
 		if (!c->claim.discovery && ring_attach(c) < 0)
 			return entry_refuse(c, STATUS_UNAVAILABLE, "audit-away", "");
+		if (!c->claim.discovery && seat_take(c) < 0)
+			return entry_refuse(c, STATUS_UNAVAILABLE, "arbiter-away", "");
 		connection_timer(c, REINSTATE_WAIT_MS, on_reinstate_too_long);
 		put_event(c);
 		if (c->event_id == 0)
 			return entry_refuse(c, STATUS_UNAVAILABLE, "audit-away", "");
 	}
-	if (c->m->trail.written >= c->event_id)
+	if (c->m->trail.written >= c->event_id && (c->claim.discovery || c->seat == SEAT_TAKEN))
 		grant(c);
 }
 

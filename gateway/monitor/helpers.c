@@ -1,4 +1,4 @@
-/* The helper processes: authenticator, auditor, firewall. Started, watched, started
+/* The helper processes: authenticator, auditor, firewall, arbiter. Started, watched, started
  * again when they die; what they say is taken from tables. While one is away, logins
  * and commands are refused and nothing is lost (P4). */
 #include <fcntl.h>
@@ -41,6 +41,8 @@ static const struct helper_kind_row {
 				  authenticator_begin, authenticator_message, NULL, true},
 	[HELPER_FIREWALL] = {"firewall", firewall_outbox, &firewall_outbox_len, firewall_begin,
 			     firewall_message, firewall_room, true},
+	[HELPER_ARBITER] = {"arbiter", arbiter_outbox, &arbiter_outbox_len, arbiter_begin,
+			    arbiter_message, arbiter_room, true},
 };
 
 const char *helper_name(enum helper_kind kind)
@@ -336,7 +338,10 @@ static void helper_gone(struct helper *h)
 	h->ready = false;
 	h->why[0] = '\0';
 	/* While sessions end, the auditor is needed for what they did, the firewall to clean up. */
-	if (h->stopping || (m->stopping && h->kind == HELPER_AUTHENTICATOR)) {
+	if (h->kind == HELPER_ARBITER)
+		arbiter_away(m);
+	if (h->stopping ||
+	    (m->stopping && (h->kind == HELPER_AUTHENTICATOR || h->kind == HELPER_ARBITER))) {
 		monitor_progress(m);
 		return;
 	}
@@ -427,6 +432,13 @@ int helpers_start(struct monitor *m)
 	return 0;
 }
 
+/* It ends by itself. */
+static void hang_up(struct helper *h)
+{
+	if (h->pid != 0)
+		(void)shutdown(h->channel.fd, SHUT_RDWR);
+}
+
 void helpers_stop(struct monitor *m)
 {
 	struct helper *firewall = &m->helpers[HELPER_FIREWALL];
@@ -436,8 +448,8 @@ void helpers_stop(struct monitor *m)
 		loop_timer_clear(m->loop, &m->helpers[k].restart);
 	}
 	(void)helper_send(&m->helpers[HELPER_AUDITOR], AUDITOR_STOP, NULL, 0, -1);
-	if (m->helpers[HELPER_AUTHENTICATOR].pid != 0)
-		(void)shutdown(m->helpers[HELPER_AUTHENTICATOR].channel.fd, SHUT_RDWR);
+	hang_up(&m->helpers[HELPER_AUTHENTICATOR]);
+	hang_up(&m->helpers[HELPER_ARBITER]);
 	if (helper_send(firewall, FIREWALL_UNLOAD, NULL, 0, -1) < 0 && firewall->pid != 0)
 		(void)kill(firewall->pid, SIGKILL);
 }

@@ -64,7 +64,7 @@ static struct connection *slot_take(struct monitor *m)
 	} while (c->state != CONN_FREE);
 	*c = (struct connection){.m = m, .id = m->next_connection, .state = CONN_WAITING};
 	c->socket.fd = c->process.fd = c->messages.fd = c->lifeline.fd = -1;
-	c->channel.fd = c->ring_fd = c->page_fd = -1;
+	c->channel.fd = c->ring_fd = c->page_fd = c->own_fd = -1;
 	m->open++;
 	return c;
 }

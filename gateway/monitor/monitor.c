@@ -175,6 +175,7 @@ static void on_tick(struct timer *t)
 
 	disks_check(m);
 	rings_go_on(m);
+	seats_go_on(m);
 	trail_tick(m);
 	rings_flushed(m);
 	(void)snprintf(status, sizeof status, "WATCHDOG=1\nSTATUS=%u sessions, audit %s",
@@ -240,7 +241,7 @@ void monitor_progress(struct monitor *m)
 		return;
 	}
 	if (m->serving || !h[HELPER_AUDITOR].ready || !h[HELPER_AUTHENTICATOR].ready ||
-	    (m->policy->manage_firewall && !h[HELPER_FIREWALL].ready) ||
+	    !h[HELPER_ARBITER].ready || (m->policy->manage_firewall && !h[HELPER_FIREWALL].ready) ||
 	    m->trail.written + 1 < m->trail.next_id)
 		return;
 	serve(m);
@@ -349,7 +350,8 @@ static int begin(struct monitor *m)
 
 	if ((r = users_find(m)) < 0 || (r = programs_open(&m->programs)) < 0 ||
 	    (r = state_begin(m)) < 0 || (r = policy_begin(m)) < 0 || (r = disks_open(m)) < 0 ||
-	    (r = identities_load(m)) < 0 || (r = connections_begin(m)) < 0)
+	    (r = identities_load(m)) < 0 || (r = connections_begin(m)) < 0 ||
+	    (r = arbiter_open(m)) < 0)
 		return r;
 	bans_load(m);
 	if (m->root && (r = capabilities_limit(MONITOR_CAPS)) < 0) {
@@ -375,6 +377,7 @@ static void end(struct monitor *m)
 	if (m->loop != NULL)
 		loop_close(m->loop);
 	fd_close(&m->audit_fd);
+	fd_close(&m->arbiter_page_fd);
 	fd_close(&m->state_fd);
 	fd_close(&m->lock_fd);
 	free(m->connections);
@@ -393,6 +396,7 @@ int monitor_run(const struct monitor_options *options)
 			     .state_fd = -1,
 			     .lock_fd = -1,
 			     .audit_fd = -1,
+			     .arbiter_page_fd = -1,
 			     .started_ms = clock_ms()};
 	m.control.fd = -1;
 	notify_open();

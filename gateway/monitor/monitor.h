@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include "auth/penalties.h"
 #include "backends/disk.h"
+#include "gateway/arbiter/arbiter.h"
 #include "gateway/audit/auditor.h"
 #include "gateway/audit/ring.h"
 #include "gateway/base/address.h"
@@ -21,7 +22,7 @@
 #define EVENTS_QUEUED_MAX 1024
 #define ERRNO_MAX	  4095
 
-enum helper_kind { HELPER_AUDITOR, HELPER_AUTHENTICATOR, HELPER_FIREWALL, HELPERS };
+enum helper_kind { HELPER_AUDITOR, HELPER_AUTHENTICATOR, HELPER_FIREWALL, HELPER_ARBITER, HELPERS };
 
 struct helper {
 	struct monitor *m;
@@ -47,6 +48,15 @@ enum connection_state {
 	CONN_ENDING, /* its process is over or was told to end; the lifeline may be open */
 };
 
+/* Where a session stands with the arbiter. */
+enum seat_state {
+	SEAT_NONE,
+	SEAT_WANTED, /* to be attached, when there is an arbiter and room in its channel */
+	SEAT_ASKED,
+	SEAT_TAKEN,
+	SEAT_LEFT, /* over: the arbiter is to be told */
+};
+
 struct connection {
 	struct monitor *m;
 	uint32_t id;
@@ -62,11 +72,13 @@ struct connection {
 	pid_t pid;
 	struct channel channel;
 	struct timer timer;
-	int ring_fd, page_fd;
+	int ring_fd, page_fd, own_fd;
 
 	bool claimed, judged, refused, reported;
 	bool attached; /* an auditor has, or had, its ring */
 	bool reattach; /* … and the new one has it not yet */
+	enum seat_state seat;
+	bool seat_old; /* an arbiter that died had it */
 	struct session_claim claim;
 	char user[256];
 	uint8_t algorithm;
@@ -133,6 +145,9 @@ struct monitor {
 
 	struct helper helpers[HELPERS];
 	struct trail trail;
+	int arbiter_page_fd;
+	uint32_t arbiter_life; /* how many arbiters there were */
+	bool arbiter_told;     /* it has heard of every session that the one before had */
 	struct penalties penalties;
 	size_t bans_sent; /* the firewall process has those before it in the list */
 	struct monitor_disk *disks;
@@ -202,6 +217,17 @@ void rings_reattach(struct monitor *m);
 void rings_go_on(struct monitor *m);
 void rings_flushed(struct monitor *m);
 
+/* arbiter.c: the arbiter, its page, and the seats of sessions in it */
+int arbiter_open(struct monitor *m) MUST_CHECK;
+int arbiter_begin(struct helper *h) MUST_CHECK;
+void arbiter_message(struct helper *h, const struct message *msg);
+void arbiter_room(struct helper *h);
+void arbiter_away(struct monitor *m); /* it died: nothing is admitted from now on */
+void seats_go_on(struct monitor *m);
+int seat_make(struct connection *c) MUST_CHECK; /* its own page */
+int seat_take(struct connection *c) MUST_CHECK; /* at the login; its entry goes on when it has it */
+void seat_leave(struct connection *c);		/* no I/O of it can reach a disk any more */
+
 /* listen.c */
 int listen_open(struct monitor *m) MUST_CHECK;
 void listen_close(struct monitor *m);
@@ -223,6 +249,7 @@ void entry_enter(struct connection *c);
 void entries_go_on(struct monitor *m); /* a lifeline closed, an event became durable */
 void entry_refuse(struct connection *c, uint16_t status, const char *reason, const char *detail);
 void entry_release(struct connection *c); /* its writers' places are free again */
+bool entry_access(const struct connection *c, uint16_t lun, struct policy_access *ret_access);
 void entry_claim(const struct connection *c, struct claim *ret_claim);
 
 /* targets.c: what SendTargets tells */

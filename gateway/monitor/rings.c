@@ -123,7 +123,7 @@ void rings_flushed(struct monitor *m)
 		struct connection *c = &m->connections[k];
 
 		if (c->state == CONN_ENDING && c->flush_id != 0 &&
-		    c->flush_id <= m->trail.flushed) {
+		    c->flush_id <= m->trail.flushed && c->seat == SEAT_NONE) {
 			c->attached = false;
 			connection_free(c);
 		} else if (c->state == CONN_ENDING && c->flush_id == UINT64_MAX) {

@@ -108,6 +108,30 @@ static enum scsi_step refuse_unknown(struct scsi_task *task)
 	return task_refuse(task);
 }
 
+void scsi_unit_reset(struct scsi_nexus *n, unsigned lun)
+{
+	n->luns[lun].attention = SENSE_BUS_DEVICE_RESET;
+}
+
+/* SAM-5, unit attention conditions: INQUIRY, REPORT LUNS and REQUEST SENSE, which are answered for
+ * any LUN, go before it; every other command tells it instead of being carried out. */
+static bool tells_attention(const struct scsi_task *task)
+{
+	return task->unit != NULL && task->unit->attention != 0 &&
+	       (task->command == NULL || !task->command->any_lun);
+}
+
+static enum scsi_step tell_attention(struct scsi_task *task)
+{
+	enum scsi_step step;
+
+	sense_set(task, KEY_UNIT_ATTENTION, (enum sense_code)task->unit->attention);
+	step = task_refuse(task);
+	if (task->status == SCSI_CHECK_CONDITION) /* and not BUSY, without a record */
+		task->unit->attention = 0;
+	return step;
+}
+
 enum scsi_step scsi_begin(struct scsi_task *task)
 {
 	assert(task->cdb_len >= CDB_MAX);
@@ -116,6 +140,8 @@ enum scsi_step scsi_begin(struct scsi_task *task)
 		sense_set(task, KEY_ILLEGAL_REQUEST, SENSE_LOGICAL_UNIT_NOT_SUPPORTED);
 		return task_refuse(task);
 	}
+	if (tells_attention(task))
+		return tell_attention(task);
 	if (task->command == NULL)
 		return refuse_unknown(task);
 	command_decode(task);

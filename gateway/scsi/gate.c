@@ -1,7 +1,8 @@
 /* The gate. Runs in the session; trusts nothing of the CDB but what the device decoded
  * from it. Its rule (P2): audit_ring_put() has returned 0 for a command's record
  * before there is an admission for it, and backend_submit() takes nothing else.
- * While the ring takes no records, commands are answered BUSY and counted. */
+ * While the ring takes no records, or the arbiter's page says that the unit is not open
+ * now, commands are answered BUSY and counted. */
 #include "gateway/scsi/gate.h"
 #include "gateway/scsi/commands.h"
 #include "gateway/scsi/sense.h"
@@ -11,6 +12,7 @@
 struct admission {
 	struct admission *next; /* in the free list */
 	bool submitted;
+	bool entered; /* counted among what the session has in flight on the unit */
 };
 
 struct gate {
@@ -84,8 +86,13 @@ static struct audit_record record_for(const struct scsi_task *task, enum audit_k
 	return r;
 }
 
-static void admission_free(struct gate *g, struct admission *a)
+static void admission_free(struct scsi_task *task)
 {
+	struct gate *g = task->nexus->gate;
+	struct admission *a = TAKE(task->admission);
+
+	if (a->entered)
+		arbiter_leave(task->nexus->arbiter, task->unit->number);
 	a->next = g->free;
 	g->free = a;
 	g->free_count++;
@@ -174,18 +181,24 @@ bool gate_admit(struct scsi_task *task)
 	struct scsi_nexus *n = task->nexus;
 	struct gate *g = n->gate;
 	struct audit_record r = record_for(task, AUDIT_COMMAND, VERDICT_ADMITTED);
+	bool entered = task->unit != NULL;
 	struct admission *a;
 
 	if (denied(task))
 		return false;
 	if (!may_record(n) || g->free == NULL || !audit_ring_healthy(n->ring, n->now_ms))
 		return answer_busy(task);
-	if (is_recorded(task) && audit_ring_put(n->ring, &r, n->now_ms) < 0)
+	if (entered && !arbiter_enter(n->arbiter, task->unit->number))
 		return answer_busy(task);
+	if (is_recorded(task) && audit_ring_put(n->ring, &r, n->now_ms) < 0) {
+		if (entered)
+			arbiter_leave(n->arbiter, task->unit->number);
+		return answer_busy(task);
+	}
 	a = g->free;
 	g->free = a->next;
 	g->free_count--;
-	*a = (struct admission){0};
+	*a = (struct admission){.entered = entered};
 	task->admission = a;
 	return true;
 }
@@ -194,7 +207,10 @@ int gate_submit(struct scsi_task *task)
 {
 	int r;
 
-	assert(task->admission != NULL);
+	assert(task->admission != NULL && task->admission->entered);
+	/* Somebody was excluded since it was admitted: it never reaches the disk. */
+	if (!arbiter_is_open(task->nexus->arbiter, task->unit->number))
+		return -EAGAIN;
 	r = backend_submit(task->unit->backend, task->admission, &task->io);
 	if (r == 0)
 		task->admission->submitted = task->running = true;
@@ -209,17 +225,19 @@ static void put_outcome(struct scsi_task *task, enum audit_verdict verdict)
 	struct audit_record r = record_for(task, AUDIT_OUTCOME, verdict);
 
 	audit_ring_put_kept(n->ring, &r, n->now_ms);
-	admission_free(n->gate, TAKE(task->admission));
+	admission_free(task);
 }
 
 void gate_end(struct scsi_task *task)
 {
 	if (task->admission == NULL)
 		return;
-	if (task->status != SCSI_GOOD)
-		put_outcome(task, VERDICT_FAILED);
+	if (task->status == SCSI_GOOD)
+		admission_free(task);
+	else if (task->status == SCSI_BUSY && !task->admission->submitted)
+		put_outcome(task, VERDICT_NOT_EXECUTED);
 	else
-		admission_free(task->nexus->gate, TAKE(task->admission));
+		put_outcome(task, VERDICT_FAILED);
 }
 
 void gate_abandon(struct scsi_task *task)

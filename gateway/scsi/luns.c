@@ -62,6 +62,11 @@ bool request_sense_reply(struct scsi_task *task, struct wr *w)
 	if (task->unit == NULL) {
 		key = KEY_ILLEGAL_REQUEST;
 		code = SENSE_LOGICAL_UNIT_NOT_SUPPORTED;
+	} else if (task->unit->attention != 0) {
+		key = KEY_UNIT_ATTENTION;
+		code = (enum sense_code)task->unit->attention;
+		if (task->admission != NULL) /* this time it is sent */
+			task->unit->attention = 0;
 	} else if (!medium_is_ready(task)) {
 		key = (enum sense_key)task->sense[2];
 		code = (enum sense_code)get_be(task->sense + 12, 2);

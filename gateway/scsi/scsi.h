@@ -5,6 +5,7 @@
 
 #include <sys/uio.h>
 #include "backends/backend.h"
+#include "gateway/arbiter/page.h"
 #include "gateway/audit/ring.h"
 #include "gateway/base/base.h"
 #include "gateway/base/iscsi_name.h"
@@ -32,6 +33,7 @@ struct scsi_lun {
 	char serial[37]; /* the disk's UUID */
 	struct backend *backend;
 	int failed; /* errno that ended it for good (deleted, shrank, sync failed); 0: well */
+	uint16_t attention;  /* enum sense_code of the unit attention that waits; 0: none */
 	uint64_t checked_ms; /* when backend_check() ran last: at most once a second */
 };
 
@@ -42,6 +44,7 @@ struct scsi_nexus {
 	uint16_t portal_group, relative_port;
 	bool audit_writes_only;
 	struct audit_ring *ring;
+	struct arbiter_view *arbiter; /* holds every LUN that is present */
 	struct gate *gate;
 	struct verifier *verifier;
 	uint64_t now_ms;  /* set by the host at each turn of its loop */
@@ -110,6 +113,8 @@ enum scsi_step scsi_buffer_ready(struct scsi_task *task);
 bool scsi_cancel(struct scsi_task *task);
 /* The auditor has made something durable, or is gone: answers what waited for it. */
 void scsi_audit_moved(struct scsi_nexus *n);
+/* Somebody, perhaps we, reset the unit: the next command that may tell so does. */
+void scsi_unit_reset(struct scsi_nexus *n, unsigned lun);
 /* Free places in the window: bounded by ring slots (two a command) and admissions. */
 uint32_t scsi_room(const struct scsi_nexus *n);
 /* SAM-5 section 4.7: the LUN's number, or -1 if it is no single-level LUN below 256. */

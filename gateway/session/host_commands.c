@@ -88,6 +88,7 @@ void host_command(void *host, struct iscsi_task *task)
 	};
 	memcpy(cmd->scsi.lun, task->lun, sizeof cmd->scsi.lun);
 	s->nexus.now_ms = loop_now_ms(s->loop);
+	host_arbiter_look(s);
 	s->command_count++;
 	go_on(cmd, scsi_begin(&cmd->scsi));
 }
@@ -120,14 +121,6 @@ void host_finished(void *host, struct iscsi_task *task)
 {
 	(void)host;
 	(void)task; /* the device keeps nothing beyond its result */
-}
-
-/* Resets end the tasks of this session alone. */
-bool host_spread(void *host, const struct iscsi_tmf_request *request)
-{
-	(void)host;
-	(void)request;
-	return true;
 }
 
 bool host_lun_exists(void *host, const uint8_t lun[8])

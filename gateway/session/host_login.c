@@ -184,7 +184,8 @@ static void on_lun(struct session *s, struct message *m)
 	struct scsi_lun *lun;
 
 	memcpy(&body, m->body, sizeof body);
-	if (body.lun >= BACKENDS_MAX || s->nexus.luns[body.lun].present)
+	if (body.lun >= BACKENDS_MAX || body.shared >= ARBITER_DISKS_MAX ||
+	    s->nexus.luns[body.lun].present)
 		return;
 	lun = &s->nexus.luns[body.lun];
 	*lun = (struct scsi_lun){
@@ -202,6 +203,7 @@ static void on_lun(struct session *s, struct message *m)
 	if (backend_open(s->engine, m->fds[0], body.size_bytes, lun->writable, &lun->backend) < 0)
 		return session_end(s, SESSION_END_FAILED, "a disk can't be opened");
 	m->fds[0] = -1;
+	arbiter_view_hold(&s->arbiter, body.lun, (uint16_t)body.shared);
 	lun->present = true;
 }
 
@@ -267,6 +269,7 @@ static void (*const handlers[])(struct session *s, struct message *m) = {
 	[SESSION_LUN] = on_lun,
 	[SESSION_GRANT] = on_grant,
 	[SESSION_AUDIT] = audit_socket_take,
+	[SESSION_ARBITER] = host_arbiter_take,
 	[SESSION_LOGOUT] = on_logout,
 };
 
@@ -292,7 +295,7 @@ int host_watch(struct session *s)
 {
 	channel_open(&s->monitor, SESSION_FD_MONITOR, session_inbox, session_inbox_len);
 	channel_open(&s->auth, SESSION_FD_AUTH, auth_session_outbox, auth_session_outbox_len);
-	s->audit_watch.fd = -1;
+	s->audit_watch.fd = s->arbiter_channel.fd = -1;
 	s->monitor_watch = (struct watch){s->monitor.fd, EPOLLIN, on_monitor};
 	s->auth_watch = (struct watch){s->auth.fd, EPOLLIN, on_auth};
 	return loop_watch(s->loop, &s->monitor_watch);

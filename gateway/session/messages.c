@@ -10,6 +10,7 @@ const struct message_spec session_inbox[] = {
 	{SESSION_LUN, "lun", sizeof(struct session_lun), 1, false},
 	{SESSION_GRANT, "grant", sizeof(struct session_grant), 0, true},
 	{SESSION_AUDIT, "audit", 0, 1, false},
+	{SESSION_ARBITER, "arbiter", 0, 1, false},
 	{SESSION_LOGOUT, "logout", sizeof(struct session_logout), 0, false},
 };
 const size_t session_inbox_len = ARRAY_LEN(session_inbox);

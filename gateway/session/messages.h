@@ -17,7 +17,8 @@ enum session_message {
 	SESSION_LUN,	 /* struct session_lun; fd: the disk. After PERMIT, before GRANT */
 	SESSION_AUDIT,	 /* fd: socket to the auditor; before the grant, and when a new one has
 			    started */
-	SESSION_GRANT,	 /* struct session_grant: after PERMIT, TARGETS, AUDIT and LUNs */
+	SESSION_ARBITER, /* fd: channel to the arbiter; as SESSION_AUDIT. Its page is set up */
+	SESSION_GRANT,	 /* struct session_grant: after PERMIT, TARGETS, AUDIT, ARBITER and LUNs */
 	SESSION_LOGOUT,	 /* struct session_logout: ask the initiator to log out, then end */
 	/* session to monitor */
 	SESSION_CLAIM,	    /* struct session_claim, once: the names, before CHAP is answered */
@@ -27,8 +28,9 @@ enum session_message {
 };
 
 /* Descriptors that the monitor gives to the process: 3 its channel, 4 the connection, 5 its channel
- * to the authenticator, 6 the lifeline's end, 7 the audit ring, 8 its page (read-only); the
- * last two are mapped before the sandbox closes, so that no descriptor can be mapped after it. */
+ * to the authenticator, 6 the lifeline's end, 7 the audit ring, 8 its page (read-only), 9 the
+ * arbiter's page (read-only), 10 its own page for the arbiter; the last four are mapped before the
+ * sandbox closes, so that no descriptor can be mapped after it. */
 enum session_fd {
 	SESSION_FD_MONITOR = 3,
 	SESSION_FD_SOCKET,
@@ -36,8 +38,10 @@ enum session_fd {
 	SESSION_FD_LIFELINE,
 	SESSION_FD_RING,
 	SESSION_FD_PAGE,
+	SESSION_FD_ARBITER,
+	SESSION_FD_OWN,
 };
-#define SESSION_FDS 6
+#define SESSION_FDS 8
 
 struct session_start {
 	uint32_t connection;
@@ -91,6 +95,8 @@ struct session_lun {
 	uint8_t naa[8];	 /* NAA 3h, locally assigned, from the disk's UUID */
 	char serial[37]; /* the UUID as text, without its end: 36 characters and NUL */
 	char disk[67];	 /* the policy's name of it */
+	uint32_t shared; /* its row in the arbiter's page */
+	uint32_t reserved;
 };
 
 struct session_grant {

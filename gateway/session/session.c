@@ -123,6 +123,7 @@ static void stop_if_over(struct session *s)
 		(void)shutdown(s->socket.fd, SHUT_RDWR);
 		fd_close(&s->socket.fd);
 		iscsi_cancel_all(s->iscsi);
+		host_arbiter_drop(s);
 	}
 	if (iscsi_tasks_running(s->iscsi) == 0 && engine_in_flight(s->engine) == 0)
 		loop_stop(s->loop);
@@ -170,6 +171,7 @@ static void on_turn(void *arg)
 	do {
 		engine_flush(s->engine);
 	} while (engine_reap(s->engine) > 0);
+	host_arbiter_turn(s);
 	if (!s->ending) {
 		iscsi_room_changed(s->iscsi);
 		end_if_core_ended(s);
@@ -217,12 +219,17 @@ static int before_sandbox(struct session *s)
 {
 	static const struct sandbox box = {.profile = SANDBOX_SESSION, .folder_fd = -1};
 	int ring = SESSION_FD_RING, page = SESSION_FD_PAGE, r;
+	int shared = SESSION_FD_ARBITER, own = SESSION_FD_OWN;
 
 	if (!process_fds_are(SESSION_FDS))
 		return -EBADF;
 	r = audit_ring_attach(&s->ring, ring, page, -1);
+	if (r == 0)
+		r = arbiter_view_map(&s->arbiter, shared, own);
 	fd_close(&ring);
 	fd_close(&page);
+	fd_close(&shared);
+	fd_close(&own);
 	if (r < 0)
 		return r;
 	if ((r = loop_open(&s->loop)) < 0 || (r = host_watch(s)) < 0)
@@ -256,6 +263,8 @@ static int begin(struct session *s)
 	int r;
 
 	s->nexus.ring = &s->ring;
+	s->nexus.arbiter = &s->arbiter;
+	s->arbiter.me = s->start.connection;
 	s->nexus.host = s;
 	s->nexus.lun_failed = on_lun_failed;
 	if ((r = scsi_nexus_open(&s->nexus, ISCSI_TASKS_MAX)) < 0)

@@ -6,6 +6,7 @@
 
 #include "auth/auth.h"
 #include "backends/backend.h"
+#include "gateway/arbiter/arbiter.h"
 #include "gateway/audit/ring.h"
 #include "gateway/base/loop.h"
 #include "gateway/iscsi/iscsi.h"
@@ -22,6 +23,17 @@ struct command {
 	bool cancelled;
 };
 
+/* Between the arbiter and our LUNs; bits are LUNs. */
+struct spreads {
+	uint64_t aborts[ARBITER_LUNS / 64];		 /* excluded: their tasks are to be ended */
+	uint64_t drains[ARBITER_LUNS / 64];		 /* … and are not all over yet */
+	unsigned settled;				 /* not told to the arbiter yet */
+	struct iscsi_tmf_request queue[ISCSI_TASKS_MAX]; /* of ours, for the others; oldest first */
+	unsigned count;
+	bool asked; /* the first of them */
+	uint32_t id;
+};
+
 struct session {
 	struct loop *loop;
 	struct session_start start;
@@ -34,6 +46,10 @@ struct session {
 	struct iscsi_connection *leading; /* the one that this process was started for */
 	struct engine *engine;
 	struct audit_ring ring;
+	struct arbiter_view arbiter;
+	struct channel arbiter_channel; /* fd -1: there is no arbiter now */
+	struct watch arbiter_watch;
+	struct spreads spreads;
 	struct scsi_nexus nexus;
 	struct command commands[ISCSI_TASKS_MAX];
 
@@ -69,10 +85,16 @@ void host_data_arrived(void *host, struct iscsi_task *task);
 void host_buffer_ready(void *host, struct iscsi_task *task);
 bool host_cancel(void *host, struct iscsi_task *task);
 void host_finished(void *host, struct iscsi_task *task);
-bool host_spread(void *host, const struct iscsi_tmf_request *request);
 bool host_lun_exists(void *host, const uint8_t lun[8]);
 uint32_t host_room(void *host);
 size_t host_send_targets(void *host, const char *which, const char **ret_text);
+
+/* host_arbiter.c: what other sessions do to our LUNs, and we to theirs */
+void host_arbiter_take(struct session *s, struct message *m); /* a (new) arbiter's channel */
+bool host_spread(void *host, const struct iscsi_tmf_request *request);
+void host_arbiter_look(struct session *s); /* one load while nothing happened */
+void host_arbiter_turn(struct session *s); /* ends tasks, and says what has drained */
+void host_arbiter_drop(struct session *s); /* the session is lost: nobody waits for an answer */
 
 /* transport.c: the socket */
 int transport_open(struct session *s, int fd) MUST_CHECK;

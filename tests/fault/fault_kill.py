@@ -71,7 +71,7 @@ check(AREA, "P4: a session that dies takes only its own connection along", sorte
 check("audit", "the death of a session is in the audit log", any(e.get("reason") == "killed-by-signal-9" for e in gw.audit("--op", "logout")), gw.audit("--op", "logout"))
 
 # --- the helpers ----------------------------------------------------------------------------------------------------
-for helper in ("authenticator", "auditor", "firewall"):
+for helper in ("authenticator", "auditor", "firewall", "arbiter"):
     logins = [l.logins for l in loads]
     pid = gw.helper_pid(helper)
     if pid == 0:

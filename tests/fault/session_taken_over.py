@@ -20,7 +20,7 @@ ATTACKS = {
 }
 messages = (ROOT / "gateway/session/messages.h").read_text()
 order = re.findall(r"^\t(SESSION_[A-Z_]+),", messages.split("enum session_message {")[1].split("};")[0], re.M)
-GIVES = {order.index(name) for name in ("SESSION_TARGETS", "SESSION_LUN", "SESSION_AUDIT", "SESSION_GRANT")}
+GIVES = {order.index(name) for name in ("SESSION_TARGETS", "SESSION_LUN", "SESSION_AUDIT", "SESSION_ARBITER", "SESSION_GRANT")}
 
 folder = pathlib.Path("bin").resolve()
 folder.mkdir()

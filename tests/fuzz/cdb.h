@@ -30,7 +30,11 @@ int backend_submit(struct backend *b, const struct admission *admission, struct 
 
 static inline void device_open(void)
 {
+	static struct arbiter_page shared = {.disks = {{.generation = 1}}};
+	static struct arbiter_own own;
+	static struct arbiter_view view = {.page = &shared, .own = &own};
 	struct scsi_lun lun = {.present = true,
+			       .number = 3,
 			       .block_size = 512,
 			       .blocks = DISK_BYTES / 512,
 			       .serial = "0f5c9e4c",
@@ -40,7 +44,12 @@ static inline void device_open(void)
 		return;
 	nexus.luns[3] = lun;
 	lun.writable = true;
+	lun.number = 0;
 	nexus.luns[0] = lun;
+	nexus.arbiter = &view;
+	arbiter_view_attach(&view);
+	arbiter_view_hold(&view, 0, 0);
+	arbiter_view_hold(&view, 3, 0);
 	assert(scsi_nexus_open(&nexus, 4) == 0);
 }
 

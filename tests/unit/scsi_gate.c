@@ -438,7 +438,7 @@ static void engine_full(void **state)
 	rig->submit_result = -EAGAIN;
 	assert_int_equal(scsi_buffer_ready(&task), SCSI_DONE);
 	assert_int_equal(task.status, SCSI_BUSY);
-	assert_int_equal(rig_last(0)->verdict, VERDICT_FAILED);
+	assert_int_equal(rig_last(0)->verdict, VERDICT_NOT_EXECUTED);
 	assert_int_equal(rig_last(0)->status, SCSI_BUSY);
 	rig_close();
 }

@@ -32,6 +32,9 @@ struct rig {
 	struct audit_ring ring;
 	struct audit_ring_page *page; /* as the auditor has it */
 	int auditor_fd;
+	struct arbiter_page *shared; /* as the arbiter has it */
+	struct arbiter_own *own;
+	struct arbiter_view view;
 	struct backend backend;
 	uint8_t *disk, *buffer;
 	struct io *queue[RIG_LOG]; /* submitted, not ended */
@@ -153,6 +156,7 @@ static inline void rig_add_lun(uint16_t number, bool writable)
 		.serial = "0f5c9e4c-3f4d-4a53-9d31-5d3d6f0c7a11",
 		.backend = &rig->backend,
 	};
+	arbiter_view_hold(&rig->view, number, number);
 }
 
 static inline void rig_open_ring(void)
@@ -171,6 +175,18 @@ static inline void rig_open_ring(void)
 	fd_close(&page_fd);
 }
 
+static inline void rig_open_arbiter(void)
+{
+	rig->shared = aligned_alloc(64, sizeof *rig->shared);
+	rig->own = calloc(1, sizeof *rig->own);
+	assert_true(rig->shared && rig->own);
+	memset(rig->shared, 0, sizeof *rig->shared);
+	for (unsigned d = 0; d < ARBITER_DISKS_MAX; d++)
+		atomic_store(&rig->shared->disks[d].generation, ARBITER_GENERATION_FIRST(1));
+	rig->view = (struct arbiter_view){.page = rig->shared, .own = rig->own, .me = 1};
+	arbiter_view_attach(&rig->view);
+}
+
 static inline int rig_open(void **state)
 {
 	(void)state;
@@ -181,7 +197,9 @@ static inline int rig_open(void **state)
 	assert_true(rig->disk && rig->buffer);
 	memset(rig->buffer, RIG_POISON, RIG_BUFFER);
 	rig_open_ring();
+	rig_open_arbiter();
 	rig->nexus.ring = &rig->ring;
+	rig->nexus.arbiter = &rig->view;
 	rig->nexus.now_ms = 1000;
 	rig->nexus.wall_ns = 1700000000000000000u;
 	rig->nexus.portal_group = 1;
@@ -199,6 +217,8 @@ static inline void rig_close(void)
 	audit_ring_detach(&rig->ring);
 	(void)munmap(rig->page, sizeof *rig->page);
 	fd_close(&rig->auditor_fd);
+	free(rig->shared);
+	free(rig->own);
 	free(rig->disk);
 	free(rig->buffer);
 	free(rig);

@@ -1,0 +1,229 @@
+/* The arbiter's page and the seats of sessions in it: made and kept here, so that a new
+ * arbiter finds every session that the one before had. A session takes its seat at the
+ * login and gives it up when no I/O of it can reach a disk any more; while the arbiter is
+ * away, its page is empty, and nobody admits anything. */
+#include <fcntl.h>
+#include "gateway/base/fd.h"
+#include "gateway/base/log.h"
+#include "gateway/monitor/monitor.h"
+
+#define LOGIN_NO_RESOURCES 0x0302 /* RFC 7143 section 11.13.5 */
+
+/* No generation anywhere: no session admits a command. The arbiter that could write is dead. */
+static void page_clear(const struct monitor *m)
+{
+	static const struct arbiter_page empty;
+
+	if (pwrite(m->arbiter_page_fd, &empty, sizeof empty, 0) != (ssize_t)sizeof empty)
+		log_error("the arbiter's page can't be cleared: %m");
+}
+
+int arbiter_open(struct monitor *m)
+{
+	if (m->policy->disk_count > ARBITER_DISKS_MAX) {
+		log_error("the policy has %zu disks; a gateway serves at most %d: serve some from "
+			  "another one",
+			  m->policy->disk_count, ARBITER_DISKS_MAX);
+		return -E2BIG;
+	}
+	m->arbiter_page_fd = memfd_shared("arbiter-page", sizeof(struct arbiter_page));
+	return MIN(m->arbiter_page_fd, 0);
+}
+
+int seat_make(struct connection *c)
+{
+	c->own_fd = memfd_shared("arbiter-own", sizeof(struct arbiter_own));
+	return MIN(c->own_fd, 0);
+}
+
+/* --- one seat --- */
+
+static void disks_of(const struct connection *c, struct arbiter_attach *ret_info)
+{
+	struct policy_access access;
+
+	*ret_info = (struct arbiter_attach){.connection = c->id, .old = c->seat_old};
+	for (size_t k = 0; k < c->target->lun_count; k++) {
+		const struct policy_lun *lun = &c->target->luns[k];
+
+		if (entry_access(c, lun->lun, &access))
+			ret_info->disks[lun->lun] = (uint16_t)(lun->disk + 1);
+	}
+}
+
+/* The arbiter and the session get an end each of a new channel. */
+static int seat_ask(struct connection *c)
+{
+	struct helper *arbiter = &c->m->helpers[HELPER_ARBITER];
+	OWNED_FD own = fd_reopen(c->own_fd, O_RDONLY);
+	struct arbiter_attach info;
+	int pair[2], fds[2], r;
+
+	if (own < 0)
+		return own;
+	if ((r = channel_pair(pair)) < 0)
+		return r;
+	disks_of(c, &info);
+	fds[0] = pair[1];
+	fds[1] = own;
+	r = helper_sent(arbiter, channel_send(&arbiter->channel, ARBITER_ATTACH, &info, sizeof info,
+					      fds, ARRAY_LEN(fds)));
+	fd_close(&pair[1]);
+	if (r == 0) {
+		c->seat = SEAT_ASKED;
+		connection_send(c, SESSION_ARBITER, NULL, 0, pair[0]);
+	}
+	fd_close(&pair[0]);
+	return r;
+}
+
+static int seat_tell(struct connection *c)
+{
+	struct arbiter_over over = {.connection = c->id};
+	int r = helper_send(&c->m->helpers[HELPER_ARBITER], ARBITER_OVER, &over, sizeof over, -1);
+
+	if (r == 0)
+		c->seat = SEAT_NONE;
+	return r;
+}
+
+int seat_take(struct connection *c)
+{
+	int r;
+
+	if (!c->m->helpers[HELPER_ARBITER].ready)
+		return -EPIPE;
+	c->seat = SEAT_WANTED;
+	r = seat_ask(c);
+	if (r < 0 && r != -EAGAIN)
+		c->seat = SEAT_NONE;
+	return r == -EAGAIN ? 0 : r;
+}
+
+void seat_leave(struct connection *c)
+{
+	bool known = c->seat == SEAT_ASKED || c->seat == SEAT_TAKEN;
+
+	c->seat = known && c->m->helpers[HELPER_ARBITER].ready ? SEAT_LEFT : SEAT_NONE;
+	if (c->seat == SEAT_LEFT)
+		IGNORE_RESULT(seat_tell(c)); /* or when there is room */
+}
+
+/* --- all of them --- */
+
+/* As many as the arbiter's channel takes now. */
+void seats_go_on(struct monitor *m)
+{
+	struct helper *arbiter = &m->helpers[HELPER_ARBITER];
+
+	if (!arbiter->ready)
+		return;
+	for (uint32_t k = 0; k < m->connection_max; k++) {
+		struct connection *c = &m->connections[k];
+		int r = 0;
+
+		if (c->seat == SEAT_WANTED)
+			r = seat_ask(c);
+		else if (c->seat == SEAT_LEFT)
+			r = seat_tell(c);
+		if (r < 0)
+			return; /* again when it has room, or at the next tick */
+	}
+	if (!m->arbiter_told && helper_send(arbiter, ARBITER_GO, NULL, 0, -1) == 0)
+		m->arbiter_told = true;
+}
+
+void arbiter_away(struct monitor *m)
+{
+	page_clear(m);
+	for (uint32_t k = 0; k < m->connection_max; k++) {
+		struct connection *c = &m->connections[k];
+
+		if (c->seat == SEAT_LEFT) {
+			c->seat = SEAT_NONE; /* the next one never hears of it */
+		} else if (c->seat != SEAT_NONE) {
+			c->seat = SEAT_WANTED;
+			c->seat_old = true;
+		}
+	}
+	rings_flushed(m);
+}
+
+/* --- its channel --- */
+
+int arbiter_begin(struct helper *h)
+{
+	struct monitor *m = h->m;
+	struct arbiter_begin begin = {
+		.life = ++m->arbiter_life,
+		.disks = (uint32_t)m->policy->disk_count,
+	};
+
+	m->arbiter_told = false;
+	return channel_send(&h->channel, ARBITER_BEGIN, &begin, sizeof begin, &m->arbiter_page_fd,
+			    1);
+}
+
+static void on_ready(struct helper *h, const void *body)
+{
+	struct arbiter_ready ready;
+
+	memcpy(&ready, body, sizeof ready);
+	h->layers = ready.sandbox_layers;
+	h->ready = true;
+	seats_go_on(h->m);
+	monitor_progress(h->m);
+}
+
+static void on_attached(struct helper *h, const void *body)
+{
+	struct arbiter_attached attached;
+	struct connection *c;
+
+	memcpy(&attached, body, sizeof attached);
+	c = connection_find(h->m, attached.connection);
+	if (c == NULL || c->seat != SEAT_ASKED)
+		return;
+	if (attached.error != 0) {
+		c->seat = SEAT_NONE;
+		if (c->state == CONN_ENTERING)
+			entry_refuse(c, LOGIN_NO_RESOURCES, "no-resources", "");
+		else
+			connection_kill(c, "no-seat-at-the-arbiter");
+		return;
+	}
+	c->seat = SEAT_TAKEN;
+	entries_go_on(h->m);
+}
+
+/* Its end, and its lifeline's, make seat_leave() say that it is over. */
+static void on_kill(struct helper *h, const void *body)
+{
+	struct arbiter_kill kill;
+	struct connection *c;
+
+	memcpy(&kill, body, sizeof kill);
+	c = connection_find(h->m, kill.connection);
+	if (c == NULL)
+		return;
+	log_warning("session %u is ended for the arbiter: %s", c->id,
+		    arbiter_blame_name(kill.blame));
+	connection_kill(c, arbiter_blame_name(kill.blame));
+}
+
+void arbiter_message(struct helper *h, const struct message *msg)
+{
+	static void (*const handlers[])(struct helper * h, const void *body) = {
+		[ARBITER_READY] = on_ready,
+		[ARBITER_ATTACHED] = on_attached,
+		[ARBITER_KILL] = on_kill,
+	};
+
+	handlers[msg->type](h, msg->body);
+}
+
+void arbiter_room(struct helper *h)
+{
+	seats_go_on(h->m);
+	rings_flushed(h->m);
+}

@@ -1,0 +1,216 @@
+/* The session and the arbiter: resets of other sessions end our tasks without a response and
+ * leave a unit attention (SAM-5, TAS=0); resets of ours wait until all others did the same.
+ * Trusts the arbiter. While there is none, nothing is admitted and resets wait. */
+#include "gateway/session/session.h"
+
+#define EACH_LUN(lun) for (unsigned lun = 0; lun < ARBITER_LUNS; lun++)
+
+static bool has(const uint64_t luns[], unsigned lun)
+{
+	return (luns[lun / 64] & 1ull << lun % 64) != 0;
+}
+
+static void add(uint64_t luns[], unsigned lun)
+{
+	luns[lun / 64] |= 1ull << lun % 64;
+}
+
+static void forget(uint64_t luns[], unsigned lun)
+{
+	luns[lun / 64] &= ~(1ull << lun % 64);
+}
+
+/* --- to the arbiter --- */
+
+/* True when it is sent. What waits for room is tried again when there is some; what a channel that
+ * closed did not take, the next arbiter is asked. */
+static bool say(struct session *s, uint32_t type, const void *body, size_t size)
+{
+	int r = channel_send(&s->arbiter_channel, type, body, size, NULL, 0);
+
+	if (r == -EAGAIN && loop_change(s->loop, &s->arbiter_watch, EPOLLIN | EPOLLOUT) < 0)
+		session_end(s, SESSION_END_FAILED, "epoll");
+	return r == 0;
+}
+
+static void luns_of(const struct session *s, const struct iscsi_tmf_request *request,
+		    uint64_t ret_luns[ARBITER_LUNS / 64])
+{
+	int one = request->function == TMF_LUN_RESET ? scsi_lun_decode(request->lun) : -1;
+
+	EACH_LUN(lun)
+	if (s->nexus.luns[lun].present && (one < 0 || (unsigned)one == lun))
+		add(ret_luns, lun);
+}
+
+static void ask(struct session *s)
+{
+	struct arbiter_exclude body = {.id = s->spreads.id + 1, .why = ARBITER_RESET};
+
+	if (s->spreads.count == 0 || s->spreads.asked || s->arbiter_channel.fd < 0)
+		return;
+	luns_of(s, &s->spreads.queue[0], body.luns);
+	if (!say(s, ARBITER_EXCLUDE, &body, sizeof body))
+		return;
+	s->spreads.asked = true;
+	s->spreads.id++;
+}
+
+static void say_settled(struct session *s)
+{
+	while (s->spreads.settled > 0 && say(s, ARBITER_SETTLED, NULL, 0))
+		s->spreads.settled--;
+}
+
+bool host_spread(void *host, const struct iscsi_tmf_request *request)
+{
+	struct session *s = host;
+	uint64_t luns[ARBITER_LUNS / 64] = {0}, any = 0;
+
+	luns_of(s, request, luns);
+	for (size_t k = 0; k < ARRAY_LEN(luns); k++)
+		any |= luns[k];
+	if (any == 0)
+		return true;
+	assert(s->spreads.count < ARRAY_LEN(s->spreads.queue)); /* one a slot */
+	s->spreads.queue[s->spreads.count++] = *request;
+	ask(s);
+	return false;
+}
+
+static unsigned queue_take(struct spreads *q)
+{
+	unsigned slot = q->queue[0].slot;
+
+	q->asked = false;
+	memmove(q->queue, q->queue + 1, --q->count * sizeof q->queue[0]);
+	return slot;
+}
+
+void host_arbiter_drop(struct session *s)
+{
+	while (s->spreads.count > 0)
+		iscsi_tmf_spread_done(s->iscsi, queue_take(&s->spreads));
+}
+
+/* --- what others did --- */
+
+/* A LUN with nothing in flight is open again at once. Otherwise: we may be within a command here,
+ * so its tasks end later in this turn, and until they have nothing is admitted there. */
+void host_arbiter_look(struct session *s)
+{
+	if (!arbiter_moved(&s->arbiter))
+		return;
+	EACH_LUN(lun)
+	{
+		enum arbiter_news news = arbiter_look(&s->arbiter, lun);
+
+		if (news == ARBITER_NEWS_NONE)
+			continue;
+		scsi_unit_reset(&s->nexus, lun);
+		if (news == ARBITER_NEWS_OURS)
+			continue;
+		if (arbiter_settle(&s->arbiter, lun)) {
+			forget(s->spreads.aborts, lun);
+			forget(s->spreads.drains, lun);
+			s->spreads.settled++;
+		} else {
+			add(s->spreads.aborts, lun);
+			add(s->spreads.drains, lun);
+		}
+	}
+}
+
+/* A LUN has two spellings: SAM-5 section 4.7, peripheral device and flat space addressing. */
+static void abort_tasks(struct session *s, unsigned lun)
+{
+	uint8_t peripheral[8] = {0x00, (uint8_t)lun}, flat[8] = {0x40, (uint8_t)lun};
+
+	iscsi_abort_lun(s->iscsi, peripheral);
+	iscsi_abort_lun(s->iscsi, flat);
+}
+
+void host_arbiter_turn(struct session *s)
+{
+	uint64_t any = 0;
+
+	host_arbiter_look(s);
+	for (size_t k = 0; k < ARRAY_LEN(s->spreads.drains); k++)
+		any |= s->spreads.drains[k];
+	EACH_LUN(lun)
+	{
+		if (any == 0)
+			break;
+		if (has(s->spreads.aborts, lun))
+			abort_tasks(s, lun);
+		forget(s->spreads.aborts, lun);
+		if (has(s->spreads.drains, lun) && arbiter_settle(&s->arbiter, lun)) {
+			forget(s->spreads.drains, lun);
+			s->spreads.settled++;
+		}
+	}
+	say_settled(s);
+}
+
+/* --- from the arbiter --- */
+
+static void on_done(struct session *s, const struct message *m)
+{
+	struct arbiter_done done;
+
+	memcpy(&done, m->body, sizeof done);
+	if (!s->spreads.asked || done.id != s->spreads.id)
+		return;	      /* of a connection that was lost meanwhile */
+	host_arbiter_look(s); /* our unit attention stands before the answer */
+	iscsi_tmf_spread_done(s->iscsi, queue_take(&s->spreads));
+	ask(s);
+}
+
+static void channel_end(struct session *s)
+{
+	if (s->arbiter_channel.fd >= 0)
+		loop_unwatch(s->loop, &s->arbiter_watch);
+	channel_close(&s->arbiter_channel);
+	arbiter_view_detach(&s->arbiter);
+}
+
+static void on_arbiter(struct watch *w, uint32_t ready)
+{
+	struct session *s = CONTAINER_OF(w, struct session, arbiter_watch);
+	struct message m;
+	int r;
+
+	if ((ready & EPOLLOUT) && loop_change(s->loop, w, EPOLLIN) == 0) {
+		say_settled(s);
+		ask(s);
+	}
+	while ((r = channel_receive(&s->arbiter_channel, &m)) > 0) {
+		if (m.type == ARBITER_DONE) /* the other is only to wake us: on_turn() looks */
+			on_done(s, &m);
+	}
+	if (r < 0)
+		channel_end(s);
+}
+
+/* What the arbiter before was told is forgotten with it; what it was asked is asked again. */
+void host_arbiter_take(struct session *s, struct message *m)
+{
+	struct arbiter_hello hello = {0};
+
+	if (s->iscsi != NULL)
+		host_arbiter_turn(s); /* what was seen of the one before is done */
+	channel_end(s);
+	channel_open(&s->arbiter_channel, m->fds[0], arbiter_session_outbox,
+		     arbiter_session_outbox_len);
+	m->fds[0] = -1;
+	s->arbiter_watch = (struct watch){s->arbiter_channel.fd, EPOLLIN, on_arbiter};
+	if (loop_watch(s->loop, &s->arbiter_watch) < 0)
+		return session_end(s, SESSION_END_FAILED, "epoll");
+	arbiter_view_attach(&s->arbiter);
+	memset(s->spreads.drains, 0, sizeof s->spreads.drains);
+	s->spreads.settled = 0;
+	s->spreads.asked = false;
+	hello.life = ARBITER_LIFE(s->arbiter.changes);
+	if (say(s, ARBITER_HELLO, &hello, sizeof hello))
+		ask(s);
+}

@@ -1,0 +1,232 @@
+/* A unit that others share: what the gate admits while the arbiter excludes somebody or is
+ * away, and the unit attention after a reset. The test plays the arbiter. */
+#include "tests/unit/scsi_rig.h"
+#include "gateway/scsi/sense.h"
+
+static const struct rig_command
+	read_one = {{0x28, 0, 0, 0, 0, 5, 0, 0, 1}, .edtl = 512, .read = true},
+	write_one = {{0x2a, 0, 0, 0, 0, 5, 0, 0, 1}, .edtl = 512, .write = true},
+	ready = {{0}, .edtl = 0}, unknown = {{0xff}, .edtl = 0},
+	bad_field = {{0x28, 0x20, 0, 0, 0, 5, 0, 0, 1}, .edtl = 512, .read = true},
+	inquiry = {{0x12, 0, 0, 0, 96}, .edtl = 96, .read = true},
+	report_luns = {{0xa0, 0, 0, 0, 0, 0, 0, 0, 1, 0}, .edtl = 256, .read = true},
+	sense_18 = {{0x03, 0, 0, 0, 18}, .edtl = 18, .read = true},
+	sense_0 = {{0x03, 0, 0, 0, 0}, .edtl = 0},
+	sense_8 = {{0x03, 1, 0, 0, 18}, .edtl = 18, .read = true};
+
+static void begin(struct scsi_task *task, const struct rig_command *c, enum scsi_step want)
+{
+	rig_prepare(task, c);
+	assert_int_equal(scsi_begin(task), want);
+	if (want == SCSI_WANT_DATA || want == SCSI_WANT_BUFFER)
+		rig_give_buffer(task);
+}
+
+static unsigned in_flight(void)
+{
+	return atomic_load(&rig->own->luns[0].in_flight);
+}
+
+/* Somebody else resets the disk of LUN 0. */
+static void reset(void)
+{
+	atomic_fetch_add(&rig->shared->disks[0].generation, 1);
+	atomic_fetch_add(&rig->shared->changes, 1);
+}
+
+static void arbiter_dies(void)
+{
+	memset(rig->shared, 0, sizeof *rig->shared);
+}
+
+static void arbiter_left(void)
+{
+	arbiter_view_detach(&rig->view);
+}
+
+/* --- in flight --- */
+
+static void counted(void **state)
+{
+	struct scsi_task task;
+
+	rig_open(state);
+	begin(&task, &write_one, SCSI_WANT_DATA);
+	assert_int_equal(in_flight(), 1);
+	assert_int_equal(scsi_data_arrived(&task), SCSI_RUNNING);
+	assert_int_equal(in_flight(), 1);
+	rig_reap();
+	rig->dones = 0;
+	assert_int_equal(in_flight(), 0);
+	begin(&task, &read_one, SCSI_WANT_BUFFER);
+	assert_true(scsi_cancel(&task));
+	assert_int_equal(in_flight(), 0);
+	assert_int_equal(rig_run(&ready)->status, SCSI_GOOD);
+	assert_int_equal(rig_run(&bad_field)->status, SCSI_CHECK_CONDITION);
+	assert_int_equal(in_flight(), 0);
+	rig_close();
+}
+
+static void cancelled_running(void **state)
+{
+	struct scsi_task task;
+
+	rig_open(state);
+	begin(&task, &write_one, SCSI_WANT_DATA);
+	assert_int_equal(scsi_data_arrived(&task), SCSI_RUNNING);
+	assert_false(scsi_cancel(&task));
+	assert_int_equal(in_flight(), 1); /* until its I/O is over */
+	rig_reap();
+	assert_int_equal(in_flight(), 0);
+	rig_close();
+}
+
+static const struct {
+	const char *why;
+	void (*change)(void);
+} closings[] = {
+	{"P4: a reset of another session closes the unit", reset},
+	{"P4: nothing is admitted while the arbiter's page is empty", arbiter_dies},
+	{"P4: nothing is admitted without an arbiter", arbiter_left},
+};
+
+static void closed(void **state)
+{
+	static const struct rig_command *const all[] = {&read_one, &write_one, &ready, &inquiry};
+	const __typeof__(closings[0]) *row = *state;
+	struct scsi_task task, waiting;
+
+	rig_open(NULL);
+	rig_add_lun(1, true);
+	begin(&waiting, &write_one, SCSI_WANT_DATA);
+	row->change();
+	for (size_t k = 0; k < ARRAY_LEN(all); k++) {
+		begin(&task, all[k], SCSI_DONE);
+		assert_int_equal(task.status, SCSI_BUSY);
+	}
+	assert_int_equal(in_flight(), 1);
+	/* admitted before, and its data comes only now */
+	assert_int_equal(scsi_data_arrived(&waiting), SCSI_DONE);
+	assert_int_equal(waiting.status, SCSI_BUSY);
+	assert_int_equal(rig_last(0)->verdict, VERDICT_NOT_EXECUTED);
+	assert_int_equal(rig->submitted, 0);
+	assert_int_equal(in_flight(), 0);
+	rig_close();
+}
+
+static void other_unit(void **state)
+{
+	struct rig_command c = read_one;
+
+	rig_open(state);
+	rig_add_lun(1, true);
+	reset();
+	c.lun[1] = 1;
+	assert_int_equal(rig_run(&c)->status, SCSI_GOOD);
+	rig_close();
+}
+
+static void opens_again(void **state)
+{
+	rig_open(state);
+	reset();
+	assert_int_equal(arbiter_look(&rig->view, 0), ARBITER_NEWS_RESET);
+	assert_int_equal(rig_run(&ready)->status, SCSI_BUSY);
+	assert_true(arbiter_settle(&rig->view, 0));
+	assert_int_equal(rig_run(&ready)->status, SCSI_GOOD);
+	rig_close();
+}
+
+/* --- the unit attention --- */
+
+static const struct {
+	const char *why;
+	const struct rig_command *c;
+	bool tells, clears; /* tells: is not carried out; clears: it was told */
+} attentions[] = {
+	{"TEST UNIT READY tells the reset", &ready, true, true},
+	{"a write tells the reset, and writes nothing", &write_one, true, true},
+	{"an unknown command tells the reset", &unknown, true, true},
+	{"a bad field tells the reset", &bad_field, true, true},
+	{"INQUIRY goes before the reset", &inquiry, false, false},
+	{"REPORT LUNS goes before the reset", &report_luns, false, false},
+	{"REQUEST SENSE tells the reset as data", &sense_18, false, true},
+	{"REQUEST SENSE tells the reset as descriptor", &sense_8, false, true},
+	{"REQUEST SENSE without room tells nothing", &sense_0, false, false},
+};
+
+static void attention(void **state)
+{
+	const __typeof__(attentions[0]) *row = *state;
+	const struct scsi_task *task;
+
+	rig_open(NULL);
+	scsi_unit_reset(&rig->nexus, 0);
+	task = rig_run(row->c);
+	assert_int_equal(task->status, row->tells ? SCSI_CHECK_CONDITION : SCSI_GOOD);
+	if (row->tells) {
+		assert_int_equal(task->sense[2], KEY_UNIT_ATTENTION);
+		assert_int_equal(rig_code(task), 0x2903);
+		assert_int_equal(rig_last(0)->sense_key, KEY_UNIT_ATTENTION);
+		assert_int_equal(rig_last(0)->verdict, VERDICT_REFUSED);
+	}
+	assert_int_equal(rig->submitted, 0);
+	assert_int_equal(rig_run(&ready)->status, row->clears ? SCSI_GOOD : SCSI_CHECK_CONDITION);
+	assert_int_equal(rig_run(&ready)->status, SCSI_GOOD);
+	rig_close();
+}
+
+static void sense_data(void **state)
+{
+	rig_open(state);
+	scsi_unit_reset(&rig->nexus, 0);
+	assert_int_equal(rig_run(&sense_18)->data_len, 18);
+	assert_int_equal(rig->buffer[2], KEY_UNIT_ATTENTION);
+	assert_int_equal(get_be(rig->buffer + 12, 2), 0x2903);
+	rig_run(&sense_18);
+	assert_int_equal(rig->buffer[2], KEY_NO_SENSE);
+	rig_close();
+}
+
+static void attention_of_one_unit(void **state)
+{
+	struct rig_command c = ready;
+
+	rig_open(state);
+	rig_add_lun(1, true);
+	scsi_unit_reset(&rig->nexus, 1);
+	assert_int_equal(rig_run(&c)->status, SCSI_GOOD);
+	c.lun[1] = 1;
+	assert_int_equal(rig_run(&c)->status, SCSI_CHECK_CONDITION);
+	rig_close();
+}
+
+static void attention_without_a_record(void **state)
+{
+	rig_open(state);
+	scsi_unit_reset(&rig->nexus, 0);
+	atomic_store(&rig->page->state, AUDIT_CANNOT_WRITE);
+	assert_int_equal(rig_run(&ready)->status, SCSI_BUSY);
+	atomic_store(&rig->page->state, AUDIT_WRITING);
+	assert_int_equal(rig_run(&ready)->status, SCSI_CHECK_CONDITION);
+	assert_int_equal(rig_run(&ready)->status, SCSI_GOOD);
+	rig_close();
+}
+
+int main(void)
+{
+	static struct tests t;
+
+	tests_add(&t, "a command is in flight from its admission to its end", counted, NULL);
+	tests_add(&t, "P4: a cancelled command is in flight until its I/O is over",
+		  cancelled_running, NULL);
+	TESTS_ADD_TABLE(&t, closings, closed);
+	tests_add(&t, "another disk's reset disturbs nobody", other_unit, NULL);
+	tests_add(&t, "the unit opens again when the session has settled", opens_again, NULL);
+	TESTS_ADD_TABLE(&t, attentions, attention);
+	tests_add(&t, "REQUEST SENSE tells a reset once", sense_data, NULL);
+	tests_add(&t, "a unit attention is of one unit", attention_of_one_unit, NULL);
+	tests_add(&t, "a unit attention that can't be recorded stays", attention_without_a_record,
+		  NULL);
+	return tests_run(&t, "scsi");
+}
