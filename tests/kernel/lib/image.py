@@ -4,12 +4,15 @@ Nothing is installed on this machine: apt downloads the packages with everything
 programs named below, with their libraries, go into an initial RAM file system. It is made once and kept in the build
 folder under the versions of its packages. Needs apt with Debian's packages on an x86-64 machine, not root.
 """
-import hashlib, os, pathlib, platform, re, shutil, stat, subprocess
+import gzip, hashlib, os, pathlib, platform, re, shutil, stat, struct, subprocess
 
+HERE = pathlib.Path(__file__).resolve().parent
+DISK_BYTES, PARTITION = 64 << 20, 1 << 20
 PACKAGES = ("linux-image-amd64", "kmod", "busybox-static", "open-iscsi", "fio", "e2fsprogs", "xfsprogs", "dmsetup",
             "grub-pc-bin", "grub-common")
 PROGRAMS = ("bin/busybox", "sbin/iscsid", "sbin/iscsiadm", "sbin/iscsistart", "usr/bin/fio", "sbin/mke2fs",
             "sbin/e2fsck", "sbin/mkfs.xfs", "usr/sbin/xfs_repair|sbin/xfs_repair", "sbin/dmsetup")
+TO_BOOT = ("bin/busybox", "sbin/iscsistart")
 MODULES = ("virtio_pci", "virtio_console", "virtio_net", "virtio_blk", "iscsi_tcp", "iscsi_ibft", "sd_mod", "ext4", "xfs", "crc32c_generic",
            "dm-multipath", "dm-service-time", "dm-round-robin", "scsi_dh_alua")
 LIBRARIES = ("lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/ceph")
@@ -97,14 +100,14 @@ def with_folders(files):
         yield name, mode, content
 
 
-def contents(tree):
+def contents(tree, programs=PROGRAMS):
     for name, text in FILES.items():
         yield name, stat.S_IFREG | 0o644, text.encode()
     for name in ("proc", "sys", "dev", "tmp", "mnt", "run/lock/iscsi", "etc/iscsi", "var/lib/iscsi", "lib64"):
         yield name, stat.S_IFDIR | 0o755, b""
     yield "lib64/ld-linux-x86-64.so.2", stat.S_IFLNK | 0o777, b"/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"
     wanted = {}
-    for names in PROGRAMS:
+    for names in programs:
         file = next(tree.root / name for name in names.split("|") if (tree.root / name).exists())
         wanted.update({f: 0o755 for f in (file, *tree.needs(file))})
     for file in tree.modules():
@@ -116,10 +119,10 @@ def contents(tree):
 
 
 class Image:
-    """Kernel and initrd, for as many guests as one wants."""
+    """Kernel and initrd, for as many guests as one wants; and a disk that boots by itself."""
 
     def __init__(self, folder):
-        self.kernel, self.initrd = folder / "vmlinuz", folder / "initrd"
+        self.kernel, self.initrd, self.disk = folder / "vmlinuz", folder / "initrd", folder / "disk"
 
 
 def make(folder, work):
@@ -130,12 +133,53 @@ def make(folder, work):
     new = Image(folder)
     new.initrd.write_bytes(archive(with_folders(contents(tree))))
     shutil.copy(tree.root / "boot" / f"vmlinuz-{tree.version}", new.kernel)
+    make_disk(tree, work, new)
+
+
+# What GRUB does, from its own sectors: no menu, no file of settings.
+GRUB = """\
+set root=(hd0,msdos1)
+linux /boot/vmlinuz console=ttyS0 loglevel=4 mitigations=off panic=-1
+initrd /boot/initrd
+boot
+"""
+
+
+def make_disk(tree, work, new):
+    """A disk as a machine has it: boot sector, GRUB behind it, one partition with kernel, initrd and root files."""
+    root = work / "root"
+    for name in ("boot", "bin", "dev", "proc", "sys", "tmp"):
+        (root / name).mkdir(parents=True)
+    shutil.copy(new.kernel, root / "boot/vmlinuz")
+    early = [*contents(tree, TO_BOOT), ("init", stat.S_IFREG | 0o755, (HERE / "boot-init").read_bytes())]
+    (root / "boot/initrd").write_bytes(gzip.compress(archive(with_folders(early)), 6))
+    shutil.copy(tree.root / "bin/busybox", root / "bin/busybox")
+    shutil.copy(HERE / "disk-init", root / "init")
+    (root / "init").chmod(0o755)
+    (root / "noise").write_bytes(os.urandom(4 << 20))
+    sums = [f"{hashlib.sha256(f.read_bytes()).hexdigest()}  {f.relative_to(root)}\n"
+            for f in sorted(root.rglob("*")) if f.is_file()]
+    (root / "sums").write_text("".join(sums))
+    (work / "grub.cfg").write_text(GRUB)
+    modules = tree.root / "usr/lib/grub/i386-pc"
+    tree.run("usr/bin/grub-mkimage", "-O", "i386-pc", "-d", modules, "-p", "/boot/grub", "-c", work / "grub.cfg", "-o",
+             work / "core.img", "biosdisk", "part_msdos", "ext2", "linux", "boot")
+    with open(new.disk, "wb") as f:
+        f.truncate(DISK_BYTES)
+    tree.run("sbin/mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal,^metadata_csum,^64bit,^orphan_file", "-b", "4096",
+             "-d", root, "-E", f"root_owner=0:0,offset={PARTITION}", new.disk, f"{(DISK_BYTES - PARTITION) // 1024}k")
+    entry = struct.pack("<B3sB3sII", 0x80, b"\xfe\xff\xff", 0x83, b"\xfe\xff\xff", PARTITION // 512,
+                        (DISK_BYTES - PARTITION) // 512)
+    first = (modules / "boot.img").read_bytes()[:446] + entry + bytes(48) + b"\x55\xaa"
+    with open(new.disk, "r+b") as f:
+        f.write(first + (work / "core.img").read_bytes())
 
 
 def refresh(top):
     """Makes the image, unless the one that is there is of these packages and of this recipe."""
     work, folder, key_file = top / "work", top / "image", top / "key"
-    key = hashlib.sha256((packages(work, "--print-uris") + pathlib.Path(__file__).read_text()).encode()).hexdigest()
+    recipe = "".join((HERE / name).read_text() for name in ("image.py", "boot-init", "disk-init"))
+    key = hashlib.sha256((packages(work, "--print-uris") + recipe).encode()).hexdigest()
     if not key_file.exists() or key_file.read_text() != key:
         key_file.unlink(missing_ok=True)
         make(folder, work)
