@@ -1,5 +1,6 @@
 #!/bin/sh
 # Runs each fuzz target for SECONDS, two at a time: run.sh SECONDS TARGET...
+# With FUZZ_RUNS, each instead so often; with FUZZ_RATE it fails when it is slower than that a second.
 # What a run learns stays in build-fuzz/corpus/NAME; tests/fuzz/seeds/NAME, where it is there, begins.
 # One line a target, `ok fuzz: …` or `FAIL fuzz: …` with the input that fails, then a sum.
 set -u
@@ -15,13 +16,20 @@ one() { # SECONDS TARGET
 	mkdir -p "$corpus" "$folder/found"
 	set -- "$1" "$2" "$corpus"
 	[ -d "$here/seeds/$name" ] && set -- "$@" "$here/seeds/$name"
-	seconds=$1 target=$2
+	limit=-max_total_time=$1 target=$2
+	[ "${FUZZ_RUNS:-}" ] && limit="-runs=$FUZZ_RUNS -entropic=0"
 	shift 2
-	if "$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+	start=$(date +%s)
+	if "$target" $limit -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
 		-artifact_prefix="$folder/found/$name-" "$@" >"$log" 2>&1; then
 		runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
-		echo "ok fuzz: $name ${runs:-0} executions, $((${runs:-0} / seconds))/s"
-		return 0
+		seconds=$(($(date +%s) - start))
+		rate=$((${runs:-0} / (seconds > 0 ? seconds : 1)))
+		verdict=ok
+		[ "$rate" -lt "${FUZZ_RATE:-0}" ] && verdict=FAIL
+		echo "$verdict fuzz: $name ${runs:-0} executions, $rate/s${FUZZ_RATE:+ (wanted: $FUZZ_RATE/s)}"
+		[ $verdict = ok ]
+		return
 	fi
 	input=$(sed -n 's/.*Test unit written to //p' "$log" | tail -1)
 	what=$(grep -m1 -E 'ERROR: |runtime error: |Assertion ' "$log")
