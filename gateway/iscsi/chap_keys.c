@@ -180,7 +180,7 @@ void iscsi_chap_challenge(struct iscsi_connection *c, uint32_t algorithm, uint8_
 	text_put_number(&l->out, "CHAP_I", id);
 	put_binary(l, "CHAP_C", challenge, len);
 	login_advance(c);
-	rx_run(c);
+	rx_run(c->i);
 }
 
 void iscsi_chap_accepted(struct iscsi_connection *c, const char *name, const uint8_t *response,
@@ -199,5 +199,5 @@ void iscsi_chap_accepted(struct iscsi_connection *c, const char *name, const uin
 	}
 	explicit_bzero(&l->chap, sizeof l->chap);
 	login_advance(c);
-	rx_run(c);
+	rx_run(c->i);
 }

@@ -194,6 +194,14 @@ void command_answer(struct iscsi *i, struct slot *s)
 	tx_queue(s->conn, &s->answer);
 }
 
+void command_answer_again(struct slot *s, uint32_t expdatasn)
+{
+	(void)expdatasn;
+	s->datasn = 0;
+	s->data_sent = 0;
+	command_answer(s->conn->i, s);
+}
+
 static void set_residual(struct slot *s, size_t wanted)
 {
 	size_t moved = s->task.read ? s->data_len : wanted;
@@ -223,6 +231,13 @@ static void set_answer(struct slot *s, const struct iscsi_response *r)
 	s->sense_len = 2 + sense_len;
 }
 
+/* At level 2 the response of a connection that ends unasked may still be fetched by another. */
+static bool nobody_waits(const struct iscsi_connection *c)
+{
+	return c->phase == PHASE_GONE ||
+	       (c->phase == PHASE_OVER && (c->logged_out || c->i->level < 2));
+}
+
 void iscsi_task_respond(struct iscsi *i, struct iscsi_task *task, const struct iscsi_response *r)
 {
 	struct slot *s = slot_of(i, task);
@@ -235,7 +250,7 @@ void iscsi_task_respond(struct iscsi *i, struct iscsi_task *task, const struct i
 	i->ops->finished(i->host, task);
 	if (cancelled) {
 		iscsi_task_end(i, task);
-	} else if (s->conn->phase == PHASE_OVER) {
+	} else if (nobody_waits(s->conn)) {
 		slot_free(i, s);
 	} else {
 		s->responded = true;

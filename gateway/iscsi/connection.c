@@ -26,7 +26,7 @@ void connection_reset(struct iscsi_connection *c)
 	uint8_t *at = c->memory + IN_PAGES(sizeof(struct iscsi_connection));
 	struct iscsi *i = c->i;
 
-	memset(c, 0, offsetof(struct iscsi_connection, memory));
+	memset(c, 0, offsetof(struct iscsi_connection, place));
 	c->i = i;
 	c->rx.stage = at;
 	c->text.bytes = c->rx.stage + STAGE_SIZE;
@@ -37,6 +37,7 @@ void connection_reset(struct iscsi_connection *c)
 	c->login.step = CHAP_START;
 	c->tx.statsn = 1;
 	c->tx.last = &c->tx.first;
+	c->attached = true;
 	keys_start(&c->keys, &i->limits);
 	c->peer_segment = c->keys.result[KEY_MAX_RECV_SEGMENT];
 }
@@ -52,6 +53,7 @@ struct iscsi_connection *connection_new(struct iscsi *i)
 		if (!c)
 			return NULL;
 		c->i = i;
+		c->place = n;
 		connection_reset(c);
 		i->connections[n] = c;
 		return c;
@@ -59,27 +61,35 @@ struct iscsi_connection *connection_new(struct iscsi *i)
 	return NULL;
 }
 
+struct iscsi_connection *connection_by_cid(const struct iscsi *i, uint16_t cid)
+{
+	struct iscsi_connection *found = NULL;
+
+	EACH_CONNECTION(i, c)
+	if (c->cid == cid && (connection_lives(c) || (c->phase == PHASE_LOST && !found)))
+		found = c;
+	return found;
+}
+
+bool connection_lives(const struct iscsi_connection *c)
+{
+	return c->phase == PHASE_FULL;
+}
+
 void connection_unmap(struct iscsi_connection *c)
 {
-	struct iscsi *i = c->i;
-
 	text_close(c);
-	for (unsigned n = 0; n < ARRAY_LEN(i->connections); n++)
-		if (i->connections[n] == c)
-			i->connections[n] = NULL;
+	c->i->connections[c->place] = NULL;
 	(void)munmap(c->memory, c->memory_size);
 }
 
 struct iscsi_connection *connection_after(const struct iscsi *i, const struct iscsi_connection *c)
 {
-	bool found = c == NULL;
+	unsigned n = c ? c->place + 1 : 0;
 
-	for (unsigned n = 0; n < ARRAY_LEN(i->connections); n++) {
-		if (found && i->connections[n])
-			return i->connections[n];
-		found = found || i->connections[n] == c;
-	}
-	return NULL;
+	while (n < ARRAY_LEN(i->connections) && !i->connections[n])
+		n++;
+	return n < ARRAY_LEN(i->connections) ? i->connections[n] : NULL;
 }
 
 /* The first reason stays. What is queued is still sent, but nothing more is read. */
@@ -87,7 +97,7 @@ void connection_end(struct iscsi_connection *c, enum iscsi_end end, const char *
 {
 	va_list args;
 
-	if (c->end != ISCSI_END_NONE)
+	if (c->end != ISCSI_END_NONE || c->phase >= PHASE_OVER)
 		return;
 	c->end = end;
 	c->phase = PHASE_OVER;
@@ -138,6 +148,8 @@ uint64_t connection_next_tick(const struct iscsi_connection *c)
 {
 	uint64_t from = c->ping_open ? c->ping_at_ms : c->rx.last_ms;
 
+	if (c->phase == PHASE_LOST)
+		return c->until_ms;
 	if (c->phase != PHASE_FULL || c->i->limits.ping_every_ms == 0)
 		return 0;
 	return MAX(from + c->i->limits.ping_every_ms, 1);
@@ -147,7 +159,7 @@ void connection_tick(struct iscsi_connection *c)
 {
 	uint64_t due = connection_next_tick(c);
 
-	if (due == 0 || c->i->now_ms < due)
+	if (due == 0 || c->i->now_ms < due || c->phase == PHASE_LOST)
 		return;
 	/* Whoever still takes the answers that our ping is behind is slow, not silent. */
 	if (c->tx.ping_queued && c->tx.moves)

@@ -173,7 +173,6 @@ struct rx {
 	size_t tail_len, tail_need;
 	uint32_t crc;
 	bool header_digest, data_digest;
-	bool running;
 	uint64_t last_ms; /* when octets came */
 };
 
@@ -218,7 +217,17 @@ struct text_exchange {
 
 /* --- the connection ----------------------------------------------------------------------- */
 
-enum phase { PHASE_INVALID, PHASE_LOGIN, PHASE_FULL, PHASE_OVER };
+enum phase {
+	PHASE_INVALID,
+	PHASE_LOGIN,
+	PHASE_FULL,
+	PHASE_OVER, /* nothing more is read; what is queued is still sent */
+	PHASE_LOST, /* without a transport; at level 2 its tasks wait for another connection */
+	PHASE_GONE, /* without tasks too, but for those that the host still runs */
+};
+
+/* Connections that live, and lost ones whose tasks wait. */
+#define CONNECTION_PLACES (2 * ISCSI_CONNECTIONS_MAX)
 
 struct iscsi_connection {
 	struct iscsi *i;
@@ -226,9 +235,15 @@ struct iscsi_connection {
 	enum iscsi_end end;
 	char detail[160];
 	bool proof_sent;
-	bool closing;  /* a Logout waits for tasks: nothing more is read */
-	bool lost;     /* nothing more is sent */
-	bool rejected; /* by the handler that runs: its CmdSN does not count as received */
+	uint16_t cid;
+	uint64_t until_ms; /* PHASE_LOST: its tasks wait so long */
+	bool attached;	   /* the host has a transport for it */
+	bool was_full;	   /* it has been in the full-feature phase */
+	bool logged_out;   /* nothing of it is kept */
+	bool handed_over;  /* to another process: nothing more is read */
+	bool closing;	   /* a Logout waits for tasks: nothing more is read */
+	bool lost;	   /* nothing more is sent */
+	bool rejected;	   /* by the handler that runs: its CmdSN does not count as received */
 
 	struct rx rx;
 	struct tx tx;
@@ -246,8 +261,22 @@ struct iscsi_connection {
 	unsigned ping_missed;
 
 	/* What connection_reset() leaves alone. */
+	unsigned place;
 	uint8_t *memory; /* all of it, one mapping of memory_size octets */
 	size_t memory_size;
+};
+
+/* RFC 7143 section 11.9 */
+enum async_event {
+	ASYNC_LOGOUT = 1,
+	ASYNC_CONNECTION_DROPPED = 2,
+	ASYNC_SESSION_DROPPED = 3,
+	ASYNC_TASKS_ENDED = 5, /* FastAbort */
+};
+
+struct async {
+	enum async_event event;
+	uint16_t parameter[3];
 };
 
 /* --- the session -------------------------------------------------------------------------- */
@@ -257,14 +286,18 @@ struct iscsi {
 	const struct iscsi_host *ops;
 	void *host;
 	uint16_t portal_group;
-	struct iscsi_connection *connections[ISCSI_CONNECTIONS_MAX]; /* NULL: a free place */
+	struct iscsi_connection *connections[CONNECTION_PLACES]; /* NULL: a free place */
 
 	/* What session_reset() clears: from here on. */
 	uint64_t now_ms;
-	bool lost; /* nothing is begun any more */
+	bool lost;	     /* nothing is begun any more */
+	bool running, again; /* octets are looked at; and must be once more */
 
 	/* what was agreed on its first connection */
 	bool discovery, immediate_data, initial_r2t;
+	uint8_t isid[6];
+	uint16_t tsih; /* 0: not in the full-feature phase yet */
+	uint32_t max_connections, time2wait, time2retain;
 	uint32_t max_burst, first_burst, max_r2t, queue_depth;
 	uint32_t level; /* ErrorRecoveryLevel; 0 in discovery: RFC 7143 section 7.4.1 */
 
@@ -307,11 +340,35 @@ int slot_after(const struct iscsi *i, int n); /* -1: no more */
 /* iscsi.c */
 #define PAGE	    4096u
 #define IN_PAGES(n) (((n) + PAGE - 1) / PAGE * PAGE)
+void async_send(struct iscsi_connection *c, const struct async *a);
 uint8_t *memory_map(size_t size);    /* zero, and not there until it is touched; NULL: none */
 void session_reset(struct iscsi *i); /* as new, its connections too; no task may be left */
 
+/* RFC 7143 section 11.6.1 */
+enum tmf_verdict {
+	TMF_COMPLETE = 0,
+	TMF_NO_TASK = 1,
+	TMF_NO_LUN = 2,
+	TMF_STILL_ALLEGIANT = 3,
+	TMF_NO_REASSIGN = 4,
+	TMF_NOT_SUPPORTED = 5,
+};
+
+/* allegiance.c */
+void connection_detach(struct iscsi_connection *c); /* its tasks end without a response, or wait */
+void session_drop_tasks(struct iscsi *i, const struct iscsi_connection *c);
+void session_sweep(struct iscsi *i); /* forgets connections that nothing needs any more */
+void allegiance_tick(struct iscsi *i);
+/* Room for one more connection: forgets the one that was lost first if need be. */
+void session_make_place(struct iscsi *i);
+void session_end_all(struct iscsi *i, const char *why);
+enum tmf_verdict task_may_move(struct iscsi *i, const struct pdu *pdu);
+void task_reassign(struct iscsi_connection *c, const struct pdu *pdu);
+
 /* connection.c */
 struct iscsi_connection *connection_new(struct iscsi *i); /* NULL: no place, no memory */
+struct iscsi_connection *connection_by_cid(const struct iscsi *i, uint16_t cid);
+bool connection_lives(const struct iscsi_connection *c); /* in the full-feature phase */
 void connection_unmap(struct iscsi_connection *c);
 void connection_reset(struct iscsi_connection *c);
 void connection_tick(struct iscsi_connection *c);
@@ -321,7 +378,7 @@ void connection_end(struct iscsi_connection *c, enum iscsi_end end, const char *
 uint32_t connection_tag(struct iscsi *i, unsigned slot); /* a Target Transfer Tag, never TAG_NONE */
 
 /* rx.c */
-void rx_run(struct iscsi_connection *c);
+void rx_run(struct iscsi *i);
 void rx_forget(struct iscsi_connection *c, const struct slot *s);
 
 /* tx.c */
@@ -363,6 +420,8 @@ void command_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok);
 void command_turn(struct iscsi *i, struct slot *s);
 void command_buffer_ready(struct iscsi *i, struct slot *s);
 void command_answer(struct iscsi *i, struct slot *s);
+/* On another connection, from this DataSN on. */
+void command_answer_again(struct slot *s, uint32_t expdatasn);
 void command_fail(struct iscsi *i, struct slot *s);
 enum route data_out_route(struct iscsi_connection *c, struct pdu *pdu);
 void data_out_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok);
@@ -392,7 +451,12 @@ void tmf_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok);
 void unsupported_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok);
 void text_close(struct iscsi_connection *c);
 void reject(struct iscsi_connection *c, const struct pdu *pdu, enum reject_reason reason);
+struct slot *waiter_new(struct iscsi_connection *c, enum slot_kind kind, const struct pdu *pdu);
+void waiter_add(struct slot *s, const struct slot *task);
+void waiter_answer(struct slot *s); /* when nothing is left that it waits for */
 void tmf_task_over(struct iscsi *i, const struct slot *s);
+void logout_answered(struct slot *s);
+void logout_frame(struct slot *s, uint8_t bhs[ISCSI_BHS_SIZE]);
 void tmf_frame(struct slot *s, uint8_t bhs[ISCSI_BHS_SIZE]);
 /* Cancels the marked tasks; bits that stay set are tasks that still run. */
 void tmf_cancel(struct iscsi *i, uint64_t set[SLOT_WORDS]);
@@ -404,4 +468,5 @@ void login_refuse(struct iscsi_connection *c, uint16_t status, const char *why);
 enum chap_outcome { CHAP_OUTCOME_INVALID, CHAP_REPLY, CHAP_ASKED, CHAP_REFUSED };
 void chap_take(struct login *l, const struct key *key, const struct text_pair *pair);
 enum chap_outcome chap_act(struct iscsi_connection *c);
+void login_reply(struct iscsi_connection *c);
 void login_advance(struct iscsi_connection *c); /* the request is dealt with: answers it */

@@ -23,14 +23,16 @@ static void r2t_close(struct slot *s, struct r2t *r)
 	memmove(r, r + 1, (s->r2t_open - at) * sizeof *r);
 }
 
-static enum belongs belongs_to(struct iscsi *i, const struct pdu *pdu, struct slot **ret_slot)
+static enum belongs belongs_to(struct iscsi_connection *c, const struct pdu *pdu,
+			       struct slot **ret_slot)
 {
+	struct iscsi *i = c->i;
 	uint32_t ttt = pdu_u32(pdu, BHS_TTT);
 	struct slot *s = slot_by_itt(i, pdu->itt);
 
 	if (!s || s->state == SLOT_CANCELLING)
 		return s || aborted_known(i, pdu->itt) ? BELONGS_TO_ABORTED : BELONGS_INVALID;
-	if (s->state != SLOT_HELD && s->state != SLOT_ACTIVE)
+	if (s->conn != c || (s->state != SLOT_HELD && s->state != SLOT_ACTIVE))
 		return BELONGS_INVALID;
 	*ret_slot = s;
 	if (ttt == TAG_NONE)
@@ -76,7 +78,7 @@ enum route data_out_route(struct iscsi_connection *c, struct pdu *pdu)
 {
 	struct iscsi *i = c->i;
 	struct slot *s = NULL;
-	enum belongs where = belongs_to(i, pdu, &s);
+	enum belongs where = belongs_to(c, pdu, &s);
 	enum fault fault = FAULT_NONE;
 
 	c->rx.discard = true;
@@ -122,7 +124,7 @@ void data_out_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok)
 	struct r2t *r = NULL;
 
 	if (c->rx.reason == REJECT_INVALID)
-		where = belongs_to(i, pdu, &s);
+		where = belongs_to(c, pdu, &s);
 	if (!digest_ok)
 		reject(c, pdu, REJECT_DATA_DIGEST);
 	else if (where == BELONGS_INVALID)

@@ -24,20 +24,37 @@ static const struct rule *rule_of(const struct iscsi_connection *c, const struct
 	return &unsupported;
 }
 
+/* What the first connection agreed on, for all of the session. */
+static void session_start(struct iscsi_connection *c)
+{
+	const uint32_t *result = c->keys.result;
+	struct iscsi *i = c->i;
+
+	i->tsih = c->login.tsih;
+	memcpy(i->isid, c->login.isid, sizeof i->isid);
+	i->max_burst = result[KEY_MAX_BURST];
+	i->first_burst = MIN(keys_first_burst(&c->keys), ISCSI_CHUNK_SIZE);
+	i->max_r2t = MIN(result[KEY_MAX_R2T], R2T_MAX);
+	i->initial_r2t = result[KEY_INITIAL_R2T] != 0;
+	i->immediate_data = result[KEY_IMMEDIATE_DATA] != 0;
+	i->level = i->discovery ? 0 : result[KEY_ERROR_RECOVERY];
+	i->max_connections = result[KEY_MAX_CONNECTIONS];
+	i->time2wait = result[KEY_TIME2WAIT];
+	i->time2retain = result[KEY_TIME2RETAIN];
+}
+
 void ffp_start(struct iscsi_connection *c)
 {
-	const struct keys *k = &c->keys;
+	const uint32_t *result = c->keys.result;
 
+	if (c->i->tsih == 0)
+		session_start(c);
 	c->phase = PHASE_FULL;
-	c->peer_segment = k->result[KEY_MAX_RECV_SEGMENT];
-	c->i->max_burst = k->result[KEY_MAX_BURST];
-	c->i->first_burst = MIN(keys_first_burst(k), ISCSI_CHUNK_SIZE);
-	c->i->max_r2t = MIN(k->result[KEY_MAX_R2T], R2T_MAX);
-	c->i->initial_r2t = k->result[KEY_INITIAL_R2T] != 0;
-	c->i->immediate_data = k->result[KEY_IMMEDIATE_DATA] != 0;
-	c->i->level = c->i->discovery ? 0 : k->result[KEY_ERROR_RECOVERY];
-	c->rx.header_digest = k->result[KEY_HEADER_DIGEST] != 0;
-	c->rx.data_digest = k->result[KEY_DATA_DIGEST] != 0;
+	c->was_full = true;
+	c->cid = c->login.cid;
+	c->peer_segment = result[KEY_MAX_RECV_SEGMENT];
+	c->rx.header_digest = result[KEY_HEADER_DIGEST] != 0;
+	c->rx.data_digest = result[KEY_DATA_DIGEST] != 0;
 	c->rx.last_ms = c->i->now_ms;
 	keys_restart(&c->keys);
 	c->text.len = 0;

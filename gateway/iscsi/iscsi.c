@@ -73,34 +73,16 @@ struct iscsi_connection *iscsi_leading(const struct iscsi *i)
 	return connection_after(i, NULL);
 }
 
-static void slot_drop(struct iscsi *i, struct slot *s)
-{
-	if (s->state == SLOT_CANCELLING)
-		return;
-	if (s->spreading) {
-		s->state = SLOT_CANCELLING; /* until iscsi_tmf_spread_done() */
-		return;
-	}
-	if (s->in_host && !i->ops->cancel(i->host, &s->task)) {
-		s->state = SLOT_CANCELLING;
-		s->fault = FAULT_NONE;
-		return;
-	}
-	s->in_host = false;
-	slot_free(i, s);
-}
-
 void iscsi_cancel_all(struct iscsi *i)
 {
 	i->lost = true;
 	EACH_CONNECTION(i, c)
 	{
 		c->lost = true;
-		c->phase = PHASE_OVER;
+		c->phase = PHASE_GONE;
 		tx_drop_all(c);
 	}
-	EACH_SLOT(i, n)
-	slot_drop(i, &i->slots[n]);
+	session_drop_tasks(i, NULL);
 }
 
 unsigned iscsi_tasks_running(const struct iscsi *i)
@@ -134,6 +116,7 @@ void iscsi_tick(struct iscsi *i, uint64_t now_ms)
 	i->now_ms = now_ms;
 	EACH_CONNECTION(i, c)
 	connection_tick(c);
+	allegiance_tick(i);
 }
 
 uint64_t iscsi_next_tick(const struct iscsi *i)
@@ -150,18 +133,24 @@ uint64_t iscsi_next_tick(const struct iscsi *i)
 	return first;
 }
 
-/* RFC 7143 section 11.9: event 1 asks for a Logout. */
+void async_send(struct iscsi_connection *c, const struct async *a)
+{
+	struct misc *m = tx_misc(c, OP_ASYNC, TAG_NONE);
+
+	if (!m)
+		return;
+	m->counts = true;
+	m->bhs[36] = (uint8_t)a->event;
+	for (unsigned n = 0; n < ARRAY_LEN(a->parameter); n++)
+		put_be(m->bhs + 38 + 2 * n, 2, a->parameter[n]);
+	tx_queue(c, &m->job);
+}
+
 void iscsi_ask_logout(struct iscsi *i, uint16_t seconds)
 {
-	EACH_CONNECTION(i, c)
-	{
-		struct misc *m = c->phase == PHASE_FULL ? tx_misc(c, OP_ASYNC, TAG_NONE) : NULL;
+	const struct async a = {ASYNC_LOGOUT, {0, 0, seconds}};
 
-		if (!m)
-			continue;
-		m->counts = true;
-		m->bhs[36] = 1;
-		put_be(m->bhs + 42, 2, seconds); /* Parameter3 */
-		tx_queue(c, &m->job);
-	}
+	EACH_CONNECTION(i, c)
+	if (connection_lives(c))
+		async_send(c, &a);
 }

@@ -65,6 +65,21 @@ struct iscsi_chap_proof {
 	size_t challenge_len;
 };
 
+/* A login that is done but for its last answer, on its way from the process that led it to the
+ * session that it joins. Fixed size; the session takes it as hostile. */
+#define ISCSI_HANDOVER_TEXT 2048
+struct iscsi_handover {
+	uint8_t isid[6];
+	uint16_t tsih, cid;
+	uint16_t text_len;
+	uint32_t itt, statsn;
+	uint32_t peer_segment; /* the initiator's MaxRecvDataSegmentLength */
+	uint8_t header_digest, data_digest;
+	uint8_t csg; /* of the request: 0 or 1 */
+	uint8_t reserved;
+	uint8_t text[ISCSI_HANDOVER_TEXT]; /* of the last Login Response */
+};
+
 struct iscsi_grant {
 	uint16_t tsih;
 	const char *target_alias; /* or NULL */
@@ -112,6 +127,7 @@ enum iscsi_end {
 				mended */
 	ISCSI_END_DIGEST,    /* header digest error at level 0 */
 	ISCSI_END_SILENT,    /* pings without answer */
+	ISCSI_END_REPLACED,  /* the initiator opened another connection in its place */
 };
 
 enum iscsi_tmf { /* RFC 7143 section 11.5.1 */
@@ -184,6 +200,11 @@ void iscsi_room_changed(struct iscsi *i);
 
 /* Over: send what iscsi_tx() still has, then close. `ret_detail`: a sentence, escaped. */
 enum iscsi_end iscsi_ended(const struct iscsi_connection *c, const char **ret_detail);
+/* The transport is closed. The connection is gone when this returns; its tasks have ended or wait
+ * for another connection (ErrorRecoveryLevel 2). */
+void iscsi_disconnected(struct iscsi_connection *c);
+/* No connection, and none that could come back. */
+bool iscsi_is_over(const struct iscsi *i);
 bool iscsi_is_full_feature(const struct iscsi *i);
 /* Our CHAP response was sent: who leaves from here on did not accept it. */
 bool iscsi_proof_sent(const struct iscsi_connection *c);
@@ -200,6 +221,14 @@ void iscsi_chap_accepted(struct iscsi_connection *c, const char *name, const uin
 void iscsi_login_refuse(struct iscsi_connection *c, uint16_t status); /* 0x0201 … */
 /* 0x0101 or 0x0102: the target is at `address` ("192.0.2.1:3260", "[2001:db8::1]:3260"). */
 void iscsi_login_redirect(struct iscsi_connection *c, uint16_t status, const char *address);
+/* Instead of iscsi_login_granted(), when the login is to join a session (its TSIH is not 0): what
+ * that session needs. Nothing more is read. -EPROTO: octets came that belong to no login. */
+int iscsi_handover(struct iscsi_connection *c, struct iscsi_handover *ret_state) MUST_CHECK;
+/* The other end of it, in the session: a new connection, or one in the place of the same CID; its
+ * last Login Response is queued, or a refusal. -EINVAL: that is no login of this session; -EMFILE,
+ * -ENOMEM: no place. */
+int iscsi_adopt(struct iscsi *i, const struct iscsi_handover *state,
+		struct iscsi_connection **ret_connection) MUST_CHECK;
 void iscsi_login_granted(struct iscsi_connection *c, const struct iscsi_grant *grant);
 
 /* Data-out of `bytes` octets (at most EDTL of it comes): 0 when it is all there already, -EAGAIN:

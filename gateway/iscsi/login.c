@@ -15,7 +15,6 @@ enum login_status {
 	LOGIN_VERSION = 0x0205,
 	LOGIN_MISSING = 0x0207,
 	LOGIN_SESSION_TYPE = 0x0209,
-	LOGIN_NO_SESSION = 0x020a,
 	LOGIN_INVALID_REQUEST = 0x020b,
 	LOGIN_RESOURCES = 0x0302,
 };
@@ -96,7 +95,7 @@ void login_refuse(struct iscsi_connection *c, uint16_t status, const char *why)
 	connection_end(c, ISCSI_END_REFUSED, "login refused with status %04xh: %s", status, why);
 }
 
-static void reply(struct iscsi_connection *c)
+void login_reply(struct iscsi_connection *c)
 {
 	struct login *l = &c->login;
 	struct misc *m;
@@ -129,7 +128,7 @@ static bool has_what_we_insist_on(struct iscsi_connection *c)
 		return true;
 	if (l->csg == CSG_OPERATIONAL && keys_insist(&c->keys, &l->out)) {
 		l->transit = false;
-		reply(c);
+		login_reply(c);
 	} else {
 		login_refuse(c, LOGIN_INITIATOR_ERROR,
 			     "it does not agree to CRC32C digests, which are required");
@@ -145,7 +144,7 @@ void login_advance(struct iscsi_connection *c)
 	if (l->csg == CSG_SECURITY && l->step != CHAP_PROVEN)
 		l->transit = false;
 	if (!l->transit || l->nsg != CSG_FULL || l->refusal) {
-		reply(c);
+		login_reply(c);
 		return;
 	}
 	if (!has_what_we_insist_on(c))
@@ -165,10 +164,10 @@ void iscsi_login_granted(struct iscsi_connection *c, const struct iscsi_grant *g
 	c->i->queue_depth = MIN(MAX(grant->queue_depth, 1u), c->i->limits.queue_depth);
 	if (grant->target_alias && !c->i->discovery)
 		text_put(&l->out, "TargetAlias", grant->target_alias);
-	reply(c);
+	login_reply(c);
 	if (c->phase == PHASE_LOGIN)
 		ffp_start(c);
-	rx_run(c);
+	rx_run(c->i);
 }
 
 void iscsi_login_refuse(struct iscsi_connection *c, uint16_t status)
@@ -181,7 +180,7 @@ void iscsi_login_refuse(struct iscsi_connection *c, uint16_t status)
 	if (l->ask == ASK_NOTHING) /* the next answer will be this */
 		return;
 	l->ask = ASK_NOTHING;
-	reply(c);
+	login_reply(c);
 }
 
 void iscsi_login_redirect(struct iscsi_connection *c, uint16_t status, const char *address)
@@ -226,9 +225,6 @@ static enum login_status header_status(struct iscsi_connection *c, const struct 
 	*ret_why = "another version than 0 is asked for";
 	if (pdu->bhs[3] > 0) /* Version-min */
 		return LOGIN_VERSION;
-	*ret_why = "the session that it names does not exist";
-	if (l->tsih != 0)
-		return LOGIN_NO_SESSION;
 	*ret_why = "ISID, TSIH, CID or task tag changed";
 	if (!same_login(l, pdu))
 		return LOGIN_INITIATOR_ERROR;
@@ -399,13 +395,13 @@ void login_run(struct iscsi_connection *c, struct pdu *pdu)
 		return;
 	}
 	if (l->refusal) {
-		reply(c);
+		login_reply(c);
 		return;
 	}
 	if (pdu->flags & FLAG_CONTINUE) { /* RFC 7143 section 6.2: answered with nothing */
 		l->out = wr_over(l->out_bytes, sizeof l->out_bytes);
 		l->proof = false;
-		reply(c);
+		login_reply(c);
 		return;
 	}
 	act(c);

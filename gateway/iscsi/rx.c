@@ -66,7 +66,7 @@ size_t iscsi_rx_space(struct iscsi_connection *c, struct iovec iov[], size_t max
 	struct rx *rx = &c->rx;
 	size_t count = 0, at = 0, left = data_is_direct(rx) ? rx->data_left : 0;
 
-	if (c->phase == PHASE_OVER || max == 0)
+	if (c->phase >= PHASE_OVER || c->handed_over || max == 0)
 		return 0;
 	for (; left > 0 && count < max; count++) {
 		size_t len = left;
@@ -91,7 +91,7 @@ void iscsi_received(struct iscsi_connection *c, size_t len, uint64_t now_ms)
 	struct rx *rx = &c->rx;
 
 	c->i->now_ms = now_ms;
-	if (c->phase == PHASE_OVER || len == 0)
+	if (c->phase >= PHASE_OVER || len == 0)
 		return;
 	rx->last_ms = now_ms;
 	c->ping_open = false;
@@ -108,7 +108,7 @@ void iscsi_received(struct iscsi_connection *c, size_t len, uint64_t now_ms)
 	}
 	assert(len <= STAGE_SIZE - rx->stage_end);
 	rx->stage_end += len;
-	rx_run(c);
+	rx_run(c->i);
 }
 
 /* A task that is over takes no data any more. */
@@ -271,13 +271,26 @@ static bool rx_step(struct iscsi_connection *c)
 	}
 }
 
-/* Runs what is staged, as far as it may. Not entered again from a handler's call to the host. */
-void rx_run(struct iscsi_connection *c)
+static void rx_steps(struct iscsi_connection *c)
 {
-	if (c->rx.running)
-		return;
-	c->rx.running = true;
-	while (c->phase != PHASE_OVER && rx_step(c))
+	while (c->phase < PHASE_OVER && rx_step(c))
 		;
-	c->rx.running = false;
+}
+
+/* Runs what is staged, as far as it may: of every connection, since what one brings may be what
+ * another has waited for. Not entered again from a handler's call to the host. */
+void rx_run(struct iscsi *i)
+{
+	i->again = true;
+	if (i->running)
+		return;
+	i->running = true;
+	while (i->again) {
+		i->again = false;
+		while (window_turn(i))
+			;
+		EACH_CONNECTION(i, c)
+		rx_steps(c);
+	}
+	i->running = false;
 }

@@ -173,9 +173,7 @@ void slot_free(struct iscsi *i, struct slot *s)
 		return;
 	serve_waiting(i);
 	window_announce(i);
-	EACH_CONNECTION(i, c)
-	if (c->rx.state == RX_ROUTE) /* a command waits for a slot */
-		rx_run(c);
+	rx_run(i); /* a command may wait for a slot */
 }
 
 struct slot *slot_of(struct iscsi *i, struct iscsi_task *task)

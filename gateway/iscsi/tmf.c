@@ -1,15 +1,7 @@
-/* Task management and Logout, RFC 7143 sections 11.5, 11.6, 11.14, 11.15: both end
- * tasks, and both answer only when the last of these has ended. For the tasks of
- * this session alone. Runs in the session process. */
+/* Task management, RFC 7143 sections 11.5 and 11.6: it ends tasks, and answers only when
+ * the last of these has ended. For the tasks of this session; what others must see
+ * of it is told to the host. Runs in the session process. */
 #include "gateway/iscsi/core.h"
-
-enum tmf_verdict {
-	TMF_COMPLETE = 0,
-	TMF_NO_TASK = 1,
-	TMF_NO_LUN = 2,
-	TMF_NO_REASSIGN = 4,
-	TMF_NOT_SUPPORTED = 5,
-};
 
 enum tmf_scope { SCOPE_NONE, SCOPE_TASK, SCOPE_LUN, SCOPE_TARGET };
 
@@ -26,7 +18,7 @@ static const struct function {
 	{TMF_LUN_RESET, SCOPE_LUN, TMF_COMPLETE, true},
 	{TMF_TARGET_WARM_RESET, SCOPE_TARGET, TMF_COMPLETE, true},
 	{TMF_TARGET_COLD_RESET, SCOPE_TARGET, TMF_COMPLETE, true},
-	{TMF_TASK_REASSIGN, SCOPE_NONE, TMF_NO_REASSIGN, false}, /* ErrorRecoveryLevel is 0 */
+	{TMF_TASK_REASSIGN, SCOPE_NONE, TMF_COMPLETE, false},
 };
 
 static bool set_is_empty(const uint64_t set[SLOT_WORDS])
@@ -90,7 +82,7 @@ void tmf_cancel(struct iscsi *i, uint64_t set[SLOT_WORDS])
 }
 
 /* Answers when nothing is left to wait for. */
-static void answer_if_done(struct slot *s)
+void waiter_answer(struct slot *s)
 {
 	uint8_t function = s->pdu.flags & 0x7f;
 
@@ -98,11 +90,18 @@ static void answer_if_done(struct slot *s)
 		return;
 	s->state = SLOT_ANSWERING;
 	tx_queue(s->conn, &s->answer);
-	if (s->kind == SLOT_LOGOUT && s->verdict == 0)
-		connection_end(s->conn, ISCSI_END_LOGOUT, "the initiator logged out");
-	if (s->kind == SLOT_TMF && function == TMF_TARGET_COLD_RESET)
-		connection_end(s->conn, ISCSI_END_LOGOUT,
-			       "the initiator asked for a target cold reset");
+	if (s->kind == SLOT_LOGOUT)
+		logout_answered(s);
+	else if (function == TMF_TARGET_COLD_RESET && s->verdict == TMF_COMPLETE)
+		session_end_all(s->conn->i, "the initiator asked for a target cold reset");
+	else if (function == TMF_TASK_REASSIGN && s->verdict == TMF_COMPLETE)
+		task_reassign(s->conn, &s->pdu);
+}
+
+void waiter_add(struct slot *s, const struct slot *task)
+{
+	if (can_end(task))
+		set_add(s->waits, task);
 }
 
 void tmf_task_over(struct iscsi *i, const struct slot *over)
@@ -114,7 +113,7 @@ void tmf_task_over(struct iscsi *i, const struct slot *over)
 		if (s->state != SLOT_ACTIVE || (s->kind != SLOT_TMF && s->kind != SLOT_LOGOUT))
 			continue;
 		set_remove(s->waits, over);
-		answer_if_done(s);
+		waiter_answer(s);
 	}
 }
 
@@ -163,6 +162,8 @@ static enum tmf_verdict choose(struct iscsi *i, const struct pdu *pdu, uint64_t 
 
 	if (!f)
 		return TMF_NOT_SUPPORTED;
+	if (f->function == TMF_TASK_REASSIGN)
+		return task_may_move(i, pdu);
 	if (f->scope == SCOPE_TASK)
 		return abort_task(i, pdu, set);
 	if (f->scope == SCOPE_LUN && !i->ops->lun_exists(i->host, pdu->bhs + BHS_LUN))
@@ -173,8 +174,7 @@ static enum tmf_verdict choose(struct iscsi *i, const struct pdu *pdu, uint64_t 
 }
 
 /* A slot that waits for tasks; NULL: rejected. */
-static struct slot *waiter_new(struct iscsi_connection *c, enum slot_kind kind,
-			       const struct pdu *pdu)
+struct slot *waiter_new(struct iscsi_connection *c, enum slot_kind kind, const struct pdu *pdu)
 {
 	struct slot *s = slot_new(c, kind, pdu);
 
@@ -209,7 +209,7 @@ void iscsi_tmf_spread_done(struct iscsi *i, unsigned slot)
 	if (s->state == SLOT_CANCELLING)
 		slot_free(i, s);
 	else
-		answer_if_done(s);
+		waiter_answer(s);
 }
 
 void iscsi_abort_lun(struct iscsi *i, const uint8_t lun[8])
@@ -237,50 +237,13 @@ void tmf_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok)
 	s->verdict = (uint8_t)choose(c->i, pdu, s->waits);
 	tmf_cancel(c->i, s->waits);
 	spread(c->i, s);
-	answer_if_done(s);
-}
-
-enum { LOGOUT_SESSION, LOGOUT_CONNECTION, LOGOUT_FOR_RECOVERY };
-enum { LOGOUT_DONE = 0, LOGOUT_NO_CID = 1, LOGOUT_NO_RECOVERY = 2 };
-
-void logout_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok)
-{
-	uint8_t reason = pdu->flags & 0x7f;
-	struct slot *s;
-
-	(void)digest_ok;
-	if (!pdu->final || pdu->data_len > 0 || pdu->itt == TAG_NONE ||
-	    reason > LOGOUT_FOR_RECOVERY) {
-		reject(c, pdu, REJECT_INVALID_FIELD);
-		return;
-	}
-	s = waiter_new(c, SLOT_LOGOUT, pdu);
-	if (!s)
-		return;
-	if (reason == LOGOUT_FOR_RECOVERY)
-		s->verdict = LOGOUT_NO_RECOVERY;
-	else if (reason == LOGOUT_CONNECTION && pdu_u16(pdu, BHS_CID) != c->login.cid)
-		s->verdict = LOGOUT_NO_CID;
-	if (s->verdict == LOGOUT_DONE) {
-		c->closing = true;
-		EACH_SLOT(c->i, n)
-		if (can_end(&c->i->slots[n]))
-			set_add(s->waits, &c->i->slots[n]);
-		tmf_cancel(c->i, s->waits);
-	}
-	answer_if_done(s);
+	waiter_answer(s);
 }
 
 void tmf_frame(struct slot *s, uint8_t bhs[ISCSI_BHS_SIZE])
 {
-	bool logout = s->kind == SLOT_LOGOUT;
-
-	bhs_start(bhs, logout ? OP_LOGOUT_RESPONSE : OP_TMF_RESPONSE, FLAG_FINAL, s->task.itt);
+	bhs_start(bhs, OP_TMF_RESPONSE, FLAG_FINAL, s->task.itt);
 	bhs[2] = s->verdict;
-	if (!logout)
-		return;
-	put_be(bhs + 40, 2, s->conn->keys.result[KEY_TIME2WAIT]);
-	put_be(bhs + 42, 2, 0); /* Time2Retain: at level 0 nothing is kept */
 }
 
 void iscsi_task_end(struct iscsi *i, struct iscsi_task *task)

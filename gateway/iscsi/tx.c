@@ -54,7 +54,7 @@ static void misc_free(struct iscsi_connection *c, struct misc *m)
 
 void tx_queue(struct iscsi_connection *c, struct job *job)
 {
-	if (job->queued)
+	if (job->queued || c->lost)
 		return;
 	job->queued = true;
 	job->next = NULL;
@@ -144,6 +144,8 @@ static bool frame_answer(struct iscsi_connection *c, struct slot *s, struct tx_f
 
 	if (s->kind == SLOT_COMMAND)
 		last = data_in_frame(c->i, s, f);
+	else if (s->kind == SLOT_LOGOUT)
+		logout_frame(s, f->head);
 	else
 		tmf_frame(s, f->head);
 	if (last)
@@ -262,7 +264,7 @@ void iscsi_sent(struct iscsi_connection *c, size_t len)
 		frame_gone(c);
 	}
 	window_announce(c->i);
-	rx_run(c);
+	rx_run(c->i);
 }
 
 bool iscsi_tx_waiting(const struct iscsi_connection *c)

@@ -86,8 +86,8 @@ void window_announce(struct iscsi *i)
 void iscsi_room_changed(struct iscsi *i)
 {
 	window_announce(i);
-	EACH_CONNECTION(i, c)
-	rx_run(c);
+	rx_run(i);
+	session_sweep(i);
 }
 
 bool window_expects(struct iscsi *i, uint32_t cmdsn)
@@ -116,7 +116,7 @@ bool window_turn(struct iscsi *i)
 		return true;
 	}
 	s = held_at(i, next);
-	if (!s || !tx_has_room(s->conn))
+	if (!s || !connection_lives(s->conn) || !tx_has_room(s->conn))
 		return false;
 	i->held_count--;
 	i->expcmdsn++;

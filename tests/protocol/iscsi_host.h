@@ -34,6 +34,7 @@ struct peer {
 	/* the host's */
 	uint8_t *disk;
 	bool later;	    /* CHAP, grants: answered by the test */
+	bool keeps_out;	    /* the grant never comes */
 	bool refuse_cancel; /* something still runs */
 	uint16_t refuse_names, refuse_proof, refuse_enter;
 	uint32_t room, algorithm;
@@ -250,7 +251,7 @@ static inline void peer_enter(void *host)
 	p->enter_calls++;
 	if (p->refuse_enter)
 		iscsi_login_refuse(p->c, p->refuse_enter);
-	else if (!p->later)
+	else if (!p->later && !p->keeps_out)
 		peer_grant(p);
 }
 
