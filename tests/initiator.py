@@ -90,7 +90,7 @@ class Initiator:
     def __init__(self, port, host="127.0.0.1", name=CLIENT, isid=None, timeout=10, source=None):
         self.name, self.isid = name, isid or b"\x80" + os.urandom(5)
         self.itt, self.cmdsn, self.expstatsn, self.tsih = 1, 1, 0, 0
-        self.maxcmdsn = 1
+        self.maxcmdsn, self.cid = 1, 0
         self.header_digest = self.data_digest = False
         source = (source, 0) if isinstance(source, str) else source  # or a whole socket address, with a scope
         self.socket = socket.create_connection((host, port), timeout, source)
@@ -186,7 +186,7 @@ class Initiator:
     # --- login ---------------------------------------------------------------------------------------------
     def login_pdu(self, csg, nsg, data, transit=True, cont=False):
         flags = (0x80 if transit else 0) | (0x40 if cont else 0) | csg << 2 | nsg
-        bhs = struct.pack(">BBBBI6sHIHHII16x", 0x43, flags, 0, 0, len(data), self.isid, self.tsih, self.itt, 0, 0,
+        bhs = struct.pack(">BBBBI6sHIHHII16x", 0x43, flags, 0, 0, len(data), self.isid, self.tsih, self.itt, self.cid, 0,
                           self.cmdsn, self.expstatsn)
         self.raw(bhs + data + bytes(-len(data) % 4))
 

@@ -73,6 +73,8 @@ void connection_free(struct connection *c)
 	fd_close(&c->ring_fd);
 	fd_close(&c->page_fd);
 	fd_close(&c->own_fd);
+	fd_close(&c->kept_fd);
+	free(TAKE(c->join));
 	connection_become(c, CONN_FREE);
 	m->open--;
 	listen_admit(m);
@@ -134,6 +136,7 @@ static void on_process(struct watch *w, uint32_t ready)
 		helper_drain(&c->m->helpers[HELPER_AUTHENTICATOR]);
 	(void)waitpid(c->pid, &status, 0);
 	c->pid = 0;
+	fd_close(&c->kept_fd); /* or the peer would not see the end */
 	watch_end(c, &c->process);
 	loop_timer_clear(c->m->loop, &c->timer);
 	record_end(c, status);
@@ -181,8 +184,21 @@ static void on_claim(struct connection *c, const struct message *msg)
 static void on_enter(struct connection *c, const struct message *msg)
 {
 	(void)msg;
-	if (c->state != CONN_PERMITTED)
+	if (c->state != CONN_PERMITTED || c->claim.tsih != 0)
 		return connection_kill(c, "enter-out-of-turn");
+	connection_become(c, CONN_ENTERING);
+	entry_enter(c);
+}
+
+/* As ENTER; what its core says is for the session that it joins. */
+static void on_join(struct connection *c, const struct message *msg)
+{
+	if (c->state != CONN_PERMITTED || c->claim.tsih == 0)
+		return connection_kill(c, "join-out-of-turn");
+	c->join = malloc(sizeof *c->join);
+	if (c->join == NULL)
+		return connection_kill(c, "no-memory");
+	memcpy(c->join, msg->body, sizeof *c->join);
 	connection_become(c, CONN_ENTERING);
 	entry_enter(c);
 }
@@ -256,6 +272,7 @@ static void on_lun_failed(struct connection *c, const struct message *msg)
 static void (*const handlers[])(struct connection *c, const struct message *msg) = {
 	[SESSION_CLAIM] = on_claim,
 	[SESSION_ENTER] = on_enter,
+	[SESSION_JOIN] = on_join,
 	[SESSION_REPORT] = on_report,
 	[SESSION_LUN_FAILED] = on_lun_failed,
 };
@@ -434,7 +451,7 @@ int connection_begin(struct connection *c)
 	if (r == 0)
 		r = watch_session(c, &b);
 	beginning_close(&b);
-	fd_close(&c->socket.fd);
+	c->kept_fd = fd_take(&c->socket.fd);
 	if (r < 0 && c->pid != 0) { /* it has done nothing yet, and nobody would hear of its end */
 		(void)kill(c->pid, SIGKILL);
 		(void)waitpid(c->pid, NULL, 0);

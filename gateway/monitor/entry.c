@@ -133,14 +133,14 @@ void entry_verdict(struct connection *c, uint32_t reason, const char *user, uint
 	}
 	c->target = decision.target;
 	c->initiator = decision.initiator;
-	if (c->claim.tsih != 0) /* one connection a session: there is none to join */
+	if (c->claim.tsih != 0 && join_session(c) == NULL)
 		return entry_refuse(c, STATUS_NO_SESSION, "no-such-session", "");
 	permit(c);
 }
 
 /* --- session reinstatement, RFC 7143 section 6.3.5 --- */
 
-static bool is_same_nexus(const struct connection *a, const struct connection *b)
+bool entry_same_nexus(const struct connection *a, const struct connection *b)
 {
 	return a != b && a->target == b->target &&
 	       a->m->portal_tags[a->portal] == b->m->portal_tags[b->portal] &&
@@ -153,11 +153,11 @@ static bool older_lives(struct connection *c)
 {
 	bool lives = false;
 
-	for (uint32_t k = 0; k < c->m->connection_max && !c->claim.discovery; k++) {
+	for (uint32_t k = 0; k < c->m->connection_max && !c->claim.discovery && !c->join; k++) {
 		struct connection *old = &c->m->connections[k];
 
 		if ((old->state != CONN_GRANTED && old->state != CONN_ENDING) ||
-		    !is_same_nexus(c, old) || (old->pid == 0 && old->lifeline.fd < 0))
+		    !entry_same_nexus(c, old) || (old->pid == 0 && old->lifeline.fd < 0))
 			continue;
 		lives = true;
 		if (old->pid != 0)
@@ -317,6 +317,7 @@ static void grant(struct connection *c)
 		return entry_refuse(c, STATUS_NO_RESOURCES, "no-resources", "");
 	body.lun_count = (uint32_t)count;
 	loop_timer_clear(c->m->loop, &c->timer);
+	fd_close(&c->kept_fd);
 	connection_become(c, CONN_GRANTED);
 	connection_send(c, SESSION_GRANT, &body, sizeof body, -1);
 	listen_admit(c->m);
@@ -324,12 +325,12 @@ static void grant(struct connection *c)
 
 static void say_login(const struct connection *c)
 {
+	const char *kind = c->claim.discovery ? "discovery" : c->join ? "connection" : "login";
 	char peer[ADDRESS_TEXT];
 
-	log_notice("%s: %s as user %s from %s (%s)%s%s", c->claim.discovery ? "discovery" : "login",
-		   c->initiator_name, c->user, endpoint_show(&c->peer, peer),
-		   chap_algorithm_name(c->algorithm), c->claim.discovery ? "" : " into ",
-		   c->claim.discovery ? "" : c->target_name);
+	log_notice("%s: %s as user %s from %s (%s)%s%s", kind, c->initiator_name, c->user,
+		   endpoint_show(&c->peer, peer), chap_algorithm_name(c->algorithm),
+		   c->claim.discovery ? "" : " into ", c->claim.discovery ? "" : c->target_name);
 }
 
 /* The event comes first: the login is durable in the audit before its effect. The auditor has the
@@ -339,7 +340,7 @@ static void put_event(struct connection *c)
 	struct audit_event e;
 
 	event_from_connection(&e, c->claim.discovery ? EVENT_DISCOVERY : EVENT_LOGIN, c);
-	(void)string_copy(e.reason, sizeof e.reason, "granted");
+	(void)string_copy(e.reason, sizeof e.reason, c->join ? "joined" : "granted");
 	if (c->initiator != NULL)
 		e.policy_line = c->initiator->line;
 	if (c->target != NULL && c->initiator != NULL)
@@ -361,16 +362,20 @@ static void go_on(struct connection *c)
 	if (older_lives(c))
 		return;
 	if (c->event_id == 0) {
-		if (!c->claim.discovery && ring_attach(c) < 0)
+		if (!c->claim.discovery && !c->join && ring_attach(c) < 0)
 			return entry_refuse(c, STATUS_UNAVAILABLE, "audit-away", "");
-		if (!c->claim.discovery && seat_take(c) < 0)
+		if (!c->claim.discovery && !c->join && seat_take(c) < 0)
 			return entry_refuse(c, STATUS_UNAVAILABLE, "arbiter-away", "");
 		connection_timer(c, REINSTATE_WAIT_MS, on_reinstate_too_long);
 		put_event(c);
 		if (c->event_id == 0)
 			return entry_refuse(c, STATUS_UNAVAILABLE, "audit-away", "");
 	}
-	if (c->m->trail.written >= c->event_id && (c->claim.discovery || c->seat == SEAT_TAKEN))
+	if (c->m->trail.written < c->event_id)
+		return;
+	if (c->join && join_pass(c) < 0)
+		return entry_refuse(c, STATUS_NO_SESSION, "no-such-session", "");
+	if (!c->join && (c->claim.discovery || c->seat == SEAT_TAKEN))
 		grant(c);
 }
 

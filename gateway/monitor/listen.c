@@ -63,7 +63,7 @@ static struct connection *slot_take(struct monitor *m)
 		c = &m->connections[m->next_connection % m->connection_max];
 	} while (c->state != CONN_FREE);
 	*c = (struct connection){.m = m, .id = m->next_connection, .state = CONN_WAITING};
-	c->socket.fd = c->process.fd = c->messages.fd = c->lifeline.fd = -1;
+	c->socket.fd = c->process.fd = c->messages.fd = c->lifeline.fd = c->kept_fd = -1;
 	c->channel.fd = c->ring_fd = c->page_fd = c->own_fd = -1;
 	m->open++;
 	return c;

@@ -73,6 +73,8 @@ struct connection {
 	struct channel channel;
 	struct timer timer;
 	int ring_fd, page_fd, own_fd;
+	int kept_fd;		   /* of its socket, until the grant: a join passes it on */
+	struct session_join *join; /* of a login whose TSIH is not 0; or NULL */
 
 	bool claimed, judged, refused, reported;
 	bool attached; /* an auditor has, or had, its ring */
@@ -248,12 +250,18 @@ void entry_verdict(struct connection *c, uint32_t reason, const char *user, uint
 void entry_enter(struct connection *c);
 void entries_go_on(struct monitor *m); /* a lifeline closed, an event became durable */
 void entry_refuse(struct connection *c, uint16_t status, const char *reason, const char *detail);
+/* The same initiator port and target port: RFC 7143 section 6.3.5. */
+bool entry_same_nexus(const struct connection *a, const struct connection *b);
 void entry_release(struct connection *c); /* its writers' places are free again */
 bool entry_access(const struct connection *c, uint16_t lun, struct policy_access *ret_access);
 void entry_claim(const struct connection *c, struct claim *ret_claim);
 
 /* targets.c: what SendTargets tells */
 int targets_send(struct connection *c) MUST_CHECK;
+
+/* join.c: a connection that joins a session: RFC 7143 section 6.3.6 */
+struct connection *join_session(const struct connection *c); /* the one that it names, or NULL */
+int join_pass(struct connection *c) MUST_CHECK;		     /* to that one's process */
 
 /* disks.c */
 int disks_open(struct monitor *m) MUST_CHECK;

@@ -4,9 +4,10 @@
 #include "gateway/base/log.h"
 #include "gateway/session/session.h"
 
-#define STATUS_MOVED	   0x0101
-#define STATUS_AUTH_FAILED 0x0201
-#define STATUS_UNAVAILABLE 0x0301
+#define STATUS_MOVED	       0x0101
+#define STATUS_INITIATOR_ERROR 0x0200
+#define STATUS_AUTH_FAILED     0x0201
+#define STATUS_UNAVAILABLE     0x0301
 
 /* --- what the core asks --- */
 
@@ -20,6 +21,7 @@ void host_names(void *host, const struct iscsi_names *names)
 	(void)string_copy(claim.initiator, sizeof claim.initiator, names->initiator);
 	(void)string_copy(claim.target, sizeof claim.target, names->target);
 	s->discovery = names->discovery;
+	s->joins = names->tsih != 0;
 	session_tell(s, SESSION_CLAIM, &claim, sizeof claim);
 }
 
@@ -62,13 +64,29 @@ void host_chap_proof(void *host, const struct iscsi_chap_proof *proof)
 	ask_authenticator(host, AUTH_PROOF, &body, sizeof body);
 }
 
+/* The last answer is another process's: that of the session which this login joins. */
+static void hand_over(struct session *s)
+{
+	struct iscsi_handover state;
+	struct session_join body;
+
+	_Static_assert(sizeof body.state == sizeof state, "all of it");
+	if (iscsi_handover(s->leading, &state) < 0)
+		return iscsi_login_refuse(s->leading, STATUS_INITIATOR_ERROR);
+	memcpy(body.state, &state, sizeof state);
+	session_tell(s, SESSION_JOIN, &body, sizeof body);
+}
+
 void host_enter(void *host)
 {
 	struct session *s = host;
 
 	/* From here on the monitor bounds the time: it may wait for an older session's I/O. */
 	loop_timer_clear(s->loop, &s->login_timer);
-	session_tell(s, SESSION_ENTER, NULL, 0);
+	if (s->joins)
+		hand_over(s);
+	else
+		session_tell(s, SESSION_ENTER, NULL, 0);
 }
 
 /* --- the authenticator's answers --- */
@@ -113,6 +131,8 @@ static void on_auth(struct watch *w, uint32_t ready)
 
 	(void)ready;
 	while ((r = channel_receive(&s->auth, &m)) > 0) {
+		if (!s->leading) /* its connection has closed meanwhile */
+			continue;
 		if (m.type == AUTH_CHALLENGE)
 			on_challenge(s, &m);
 		else
@@ -122,7 +142,7 @@ static void on_auth(struct watch *w, uint32_t ready)
 		return;
 	loop_unwatch(s->loop, &s->auth_watch);
 	channel_close(&s->auth);
-	if (!s->have_result && !iscsi_is_full_feature(s->iscsi))
+	if (!s->have_result && s->leading && !iscsi_is_full_feature(s->iscsi))
 		refuse_unavailable(s);
 }
 
@@ -251,6 +271,21 @@ static void on_grant(struct session *s, struct message *m)
 	iscsi_login_granted(s->leading, &grant);
 }
 
+static void on_adopt(struct session *s, struct message *m)
+{
+	struct iscsi_handover state;
+	struct iscsi_connection *c;
+	int r;
+
+	memcpy(&state, m->body, sizeof state);
+	r = s->ending ? -ESHUTDOWN : iscsi_adopt(s->iscsi, &state, &c);
+	if (r < 0)
+		return log_warning("a connection can't join this session: %s", strerror(-r));
+	if (transport_open(s, m->fds[0], c) < 0)
+		return session_end(s, SESSION_END_FAILED, "a joined connection can't be watched");
+	m->fds[0] = -1;
+}
+
 static void on_logout(struct session *s, struct message *m)
 {
 	struct session_logout body;
@@ -270,8 +305,17 @@ static void (*const handlers[])(struct session *s, struct message *m) = {
 	[SESSION_GRANT] = on_grant,
 	[SESSION_AUDIT] = audit_socket_take,
 	[SESSION_ARBITER] = host_arbiter_take,
+	[SESSION_ADOPT] = on_adopt,
 	[SESSION_LOGOUT] = on_logout,
 };
+
+/* A login whose connection has closed hears no verdict any more. */
+static bool is_timely(const struct session *s, uint32_t type)
+{
+	bool of_login = type == SESSION_PERMIT || type == SESSION_REFUSE || type == SESSION_GRANT;
+
+	return type == SESSION_START || (s->started && (s->leading || !of_login));
+}
 
 static void on_monitor(struct watch *w, uint32_t ready)
 {
@@ -281,7 +325,7 @@ static void on_monitor(struct watch *w, uint32_t ready)
 
 	(void)ready;
 	while ((r = channel_receive(&s->monitor, &m)) > 0) {
-		if (s->started || m.type == SESSION_START)
+		if (is_timely(s, m.type))
 			handlers[m.type](s, &m);
 		message_close_fds(&m);
 		if (m.type == SESSION_START)

@@ -11,6 +11,7 @@ const struct message_spec session_inbox[] = {
 	{SESSION_GRANT, "grant", sizeof(struct session_grant), 0, true},
 	{SESSION_AUDIT, "audit", 0, 1, false},
 	{SESSION_ARBITER, "arbiter", 0, 1, false},
+	{SESSION_ADOPT, "adopt", sizeof(struct session_join), 1, false},
 	{SESSION_LOGOUT, "logout", sizeof(struct session_logout), 0, false},
 };
 const size_t session_inbox_len = ARRAY_LEN(session_inbox);
@@ -19,6 +20,7 @@ const size_t session_inbox_len = ARRAY_LEN(session_inbox);
 const struct message_spec session_outbox[] = {
 	{SESSION_CLAIM, "claim", sizeof(struct session_claim), 0, true},
 	{SESSION_ENTER, "enter", 0, 0, true},
+	{SESSION_JOIN, "join", sizeof(struct session_join), 0, true},
 	{SESSION_REPORT, "report", sizeof(struct session_report), 0, false},
 	{SESSION_LUN_FAILED, "lun-failed", sizeof(struct session_lun_failed), 0, false},
 };

@@ -19,10 +19,12 @@ enum session_message {
 			    started */
 	SESSION_ARBITER, /* fd: channel to the arbiter; as SESSION_AUDIT. Its page is set up */
 	SESSION_GRANT,	 /* struct session_grant: after PERMIT, TARGETS, AUDIT, ARBITER and LUNs */
+	SESSION_ADOPT,	 /* struct session_join; fd: its socket. A connection joins this session */
 	SESSION_LOGOUT,	 /* struct session_logout: ask the initiator to log out, then end */
 	/* session to monitor */
 	SESSION_CLAIM,	    /* struct session_claim, once: the names, before CHAP is answered */
 	SESSION_ENTER,	    /* once: CHAP and negotiation are done, the grant is needed */
+	SESSION_JOIN,	    /* struct session_join, once, instead of ENTER when its TSIH is not 0 */
 	SESSION_REPORT,	    /* struct session_report: what ended a login or the session */
 	SESSION_LUN_FAILED, /* struct session_lun_failed */
 };
@@ -79,6 +81,12 @@ struct session_verdict {
 	uint32_t status; /* login status class and detail, 0203h as 0x0203 */
 	uint32_t reserved;
 	char redirect[ADDRESS_TEXT]; /* with 0101h: "ADDRESS:PORT" */
+};
+
+/* A login that joins another process's session: opaque to the monitor, which passes it on. */
+#define SESSION_JOIN_STATE 2076
+struct session_join {
+	uint8_t state[SESSION_JOIN_STATE]; /* struct iscsi_handover */
 };
 
 #define SESSION_LUN_WRITABLE   (1u << 0)

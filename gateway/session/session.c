@@ -74,9 +74,7 @@ static void report(struct session *s)
 
 static void on_last_words_over(struct timer *t)
 {
-	struct session *s = CONTAINER_OF(t, struct session, end_timer);
-
-	s->closed = true;
+	transports_leave(CONTAINER_OF(t, struct session, end_timer));
 }
 
 void session_end(struct session *s, enum session_end end, const char *detail)
@@ -91,40 +89,18 @@ void session_end(struct session *s, enum session_end end, const char *detail)
 	loop_timer_set(s->loop, &s->end_timer, clock_ms() + LAST_WORDS_MS);
 }
 
-static const struct {
-	enum iscsi_end from;
-	enum session_end to;
-} ends[] = {
-	{ISCSI_END_LOGOUT, SESSION_END_LOGOUT},	      {ISCSI_END_REFUSED, SESSION_END_REFUSED},
-	{ISCSI_END_MALFORMED, SESSION_END_MALFORMED}, {ISCSI_END_DIGEST, SESSION_END_DIGEST},
-	{ISCSI_END_SILENT, SESSION_END_SILENT},
-};
-
-static void end_if_core_ended(struct session *s)
-{
-	const char *detail = "";
-	enum iscsi_end end = iscsi_ended(s->leading, &detail);
-
-	for (size_t k = 0; k < ARRAY_LEN(ends) && end != ISCSI_END_NONE; k++) {
-		if (ends[k].from == end)
-			session_end(s, s->unavailable ? SESSION_END_UNAVAILABLE : ends[k].to,
-				    detail ? detail : "");
-	}
-}
-
-/* Everything said, everything over: the socket closes, the loop ends. */
+/* Everything said, everything over: the loop ends. */
 static void stop_if_over(struct session *s)
 {
-	if (!s->ending || (!s->closed && iscsi_tx_waiting(s->leading)))
+	if (!s->ending && iscsi_is_over(s->iscsi))
+		session_end(s, s->last_end, s->last_detail);
+	if (!s->ending || transports_open(s))
 		return;
-	s->closed = true;
-	if (s->socket.fd >= 0) {
-		loop_unwatch(s->loop, &s->socket);
-		(void)shutdown(s->socket.fd, SHUT_RDWR);
-		fd_close(&s->socket.fd);
+	if (!s->cancelled) {
 		iscsi_cancel_all(s->iscsi);
 		host_arbiter_drop(s);
 	}
+	s->cancelled = true;
 	if (iscsi_tasks_running(s->iscsi) == 0 && engine_in_flight(s->engine) == 0)
 		loop_stop(s->loop);
 }
@@ -172,11 +148,9 @@ static void on_turn(void *arg)
 		engine_flush(s->engine);
 	} while (engine_reap(s->engine) > 0);
 	host_arbiter_turn(s);
-	if (!s->ending) {
+	if (!s->ending)
 		iscsi_room_changed(s->iscsi);
-		end_if_core_ended(s);
-	}
-	transport_turn(s);
+	transports_turn(s);
 	set_tick(s);
 	if (s->audit_timer.at_ms == 0 && iscsi_tasks_running(s->iscsi) > 0)
 		loop_timer_set(s->loop, &s->audit_timer, loop_now_ms(s->loop) + AUDIT_PATIENCE_MS);
@@ -199,7 +173,7 @@ static void on_login_too_long(struct timer *t)
 
 	bool ours = s->asked || (s->have_result && !s->permitted);
 
-	s->closed = true;
+	transports_leave(s);
 	session_end(s, ours ? SESSION_END_UNAVAILABLE : SESSION_END_LOGIN_TIMEOUT, "");
 }
 
@@ -285,7 +259,7 @@ static int begin(struct session *s)
 	if ((r = loop_watch(s->loop, &s->engine_watch)) < 0 ||
 	    (r = loop_watch(s->loop, &s->auth_watch)) < 0)
 		return r;
-	return transport_open(s, SESSION_FD_SOCKET);
+	return transport_open(s, SESSION_FD_SOCKET, s->leading);
 }
 
 int session_main(const char *largest_disk)

@@ -34,16 +34,28 @@ struct spreads {
 	uint32_t id;
 };
 
+/* One connection and its socket. */
+struct transport {
+	struct session *s;
+	struct iscsi_connection *c; /* NULL: a free place */
+	struct watch socket;
+	struct timer last_words;
+	bool left; /* nothing more is read or sent */
+};
+
+/* One that is opened again may still be closing. */
+#define TRANSPORTS_MAX (2 * ISCSI_CONNECTIONS_MAX)
+
 struct session {
 	struct loop *loop;
 	struct session_start start;
 	struct channel monitor, auth;
-	struct watch monitor_watch, auth_watch, socket, engine_watch, audit_watch;
+	struct watch monitor_watch, auth_watch, engine_watch, audit_watch;
 	struct timer login_timer, tick_timer, end_timer, audit_timer;
 
 	struct iscsi *iscsi;
 	struct iscsi_limits limits;	  /* as the monitor permits */
-	struct iscsi_connection *leading; /* the one that this process was started for */
+	struct iscsi_connection *leading; /* that this process was started for; NULL: closed */
 	struct engine *engine;
 	struct audit_ring ring;
 	struct arbiter_view arbiter;
@@ -54,7 +66,7 @@ struct session {
 	struct command commands[ISCSI_TASKS_MAX];
 
 	int layers;
-	bool started, discovery;
+	bool started, discovery, joins; /* joins: another process has its session */
 	bool asked, have_result; /* the authenticator: its answer is due, it said who it is */
 	bool permitted;		 /* by the monitor: both are needed to accept CHAP */
 	bool unavailable;	 /* one of our processes is away */
@@ -62,7 +74,11 @@ struct session {
 	char *targets; /* the text of SendTargets */
 	size_t targets_len;
 
-	bool ending, reported, closed; /* closed: nothing more is read or sent */
+	struct transport transports[TRANSPORTS_MAX];
+	enum session_end last_end; /* of the connection that was closed last */
+	char last_detail[128];
+
+	bool ending, cancelled;
 	enum session_end end;
 	char end_detail[128];
 	uint64_t command_count, read_bytes, written_bytes;
@@ -96,6 +112,8 @@ void host_arbiter_look(struct session *s); /* one load while nothing happened */
 void host_arbiter_turn(struct session *s); /* ends tasks, and says what has drained */
 void host_arbiter_drop(struct session *s); /* the session is lost: nobody waits for an answer */
 
-/* transport.c: the socket */
-int transport_open(struct session *s, int fd) MUST_CHECK;
-void transport_turn(struct session *s); /* sends, and reads again when there is room */
+/* transport.c: the sockets */
+int transport_open(struct session *s, int fd, struct iscsi_connection *c) MUST_CHECK;
+void transports_turn(struct session *s);       /* sends, reads again when there is room, closes */
+bool transports_open(const struct session *s); /* is there any? */
+void transports_leave(struct session *s);      /* at once: the next turn closes them */

@@ -239,7 +239,16 @@ for csg in (1, 2, 3):
 case("a login whose ISID changes is refused", refused(changed(isid=b"\x80other")))
 case("a login whose task tag changes is refused", refused(changed(itt=99)))
 case("a login whose TSIH changes is refused", refused(changed(tsih=99)))
-case("a login into a session that is not there is refused", refused(first(NAMES, tsih=99), 0x020a))
+def joins_nothing(secret):
+    def attempt():
+        with Initiator(gw.port, timeout=5) as i:
+            i.tsih = 99
+            i.login(secret=secret)
+    return attempt
+
+
+case("a login into a session that is not there is refused", refused(joins_nothing(SECRET), 0x020a))
+case("P1: who has no secret does not learn which sessions there are", refused(joins_nothing("x" * 16), 0x0201))
 for opcode in (NOP_OUT, COMMAND, TASK, TEXT, DATA_OUT, LOGOUT, REJECT):
     case(f"P1: opcode {opcode:02x}h in the middle of a login is refused", refused(early(opcode), 0x020b))
 case("a login segment of 8193 octets ends the connection", oversized_login(8193, 0))
