@@ -76,9 +76,12 @@ class Capture:
         return [line.split("\t") for line in self.show(condition, "-T", "fields", *words)]
 
     def wrong(self):
-        """Frames that tshark complains of. Data that the initiator wanted cut short (of a page, only its head) is a
-        broken page to it, and none to us."""
-        suspects = self.table(WRONG, "frame.number", "iscsi.opcode", "iscsi.datasegmentlength", "iscsi.request_frame")
+        """Frames of the gateway's that tshark complains of. Not those of the initiator: tshark takes written data for
+        a mode page when a task's tag is used again. Data that the initiator wanted cut short (of a page, only its
+        head) is a broken page to it, and none to us."""
+        ours = " || ".join(f"tcp.srcport == {port}" for port in self.ports)
+        suspects = self.table(f"({WRONG}) && ({ours})", "frame.number", "iscsi.opcode", "iscsi.datasegmentlength",
+                              "iscsi.request_frame")
         wanted = dict(self.table("iscsi.opcode == 0x01", "frame.number", "iscsi.scsicommand.expecteddatatransferlength")
                       if suspects else [])
 
@@ -87,7 +90,7 @@ class Capture:
             asked = {amount for number in requests for amount in wanted.get(number, "").split(",")}
             return any(o == "0x25" and n in asked for o, n in zip(opcodes, lengths))
         excused = [row[0] for row in suspects if len(row) == 4 and is_cut_short(row)]
-        return self.show(" ".join([f"({WRONG})", *(f"&& frame.number != {n}" for n in excused)])) if suspects else []
+        return self.show(" ".join([f"({WRONG}) && ({ours})", *(f"&& frame.number != {n}" for n in excused)])) if suspects else []
 
     def check(self, area, what):
         """One sentence: nothing malformed, no error, and there was something to look at."""
