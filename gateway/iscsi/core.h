@@ -342,7 +342,7 @@ int slot_after(const struct iscsi *i, int n); /* -1: no more */
 #define IN_PAGES(n) (((n) + PAGE - 1) / PAGE * PAGE)
 void async_send(struct iscsi_connection *c, const struct async *a);
 uint8_t *memory_map(size_t size);    /* zero, and not there until it is touched; NULL: none */
-void session_reset(struct iscsi *i); /* as new, its connections too; no task may be left */
+void session_reset(struct iscsi *i); /* as new, with one connection; no task may be left */
 
 /* RFC 7143 section 11.6.1 */
 enum tmf_verdict {

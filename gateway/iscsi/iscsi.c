@@ -38,7 +38,12 @@ void session_reset(struct iscsi *i)
 	i->waiting_last = &i->waiting_first;
 	slots_start(i);
 	EACH_CONNECTION(i, c)
-	connection_reset(c);
+	if (c->place > 0)
+		connection_unmap(c);
+	if (i->connections[0])
+		connection_reset(i->connections[0]);
+	else
+		(void)connection_new(i);
 }
 
 int iscsi_open(const struct iscsi_limits *limits, uint16_t portal_group,
@@ -60,7 +65,7 @@ int iscsi_open(const struct iscsi_limits *limits, uint16_t portal_group,
 	i->host = host;
 	i->portal_group = portal_group;
 	session_reset(i);
-	if (!connection_new(i)) {
+	if (!i->connections[0]) {
 		(void)munmap(i, size);
 		return -ENOMEM;
 	}

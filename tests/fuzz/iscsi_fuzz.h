@@ -162,6 +162,9 @@ static void fuzz_open(struct fuzz *z, bool digests)
 				 .immediate_data = true,
 				 .header_digest = digests,
 				 .data_digest = digests,
+				 .max_connections = 4,
+				 .error_recovery = 2,
+				 .time2retain = 1,
 				 .ping_every_ms = 100,
 				 .ping_misses = 3};
 
@@ -211,6 +214,8 @@ static void fuzz_drain(struct fuzz *z)
 	}
 }
 
+#define FUZZ_LEVEL_2 8
+
 /* The login, as a normal session (bit 1 of `how`: discovery); bit 2: with an odd segment. */
 static void fuzz_go_through_login(struct fuzz *z, uint32_t cmdsn, uint8_t how)
 {
@@ -221,7 +226,9 @@ static void fuzz_go_through_login(struct fuzz *z, uint32_t cmdsn, uint8_t how)
 			  usual[] = "InitialR2T=No\0MaxBurstLength=4096\0FirstBurstLength=2048",
 			  odd[] = "MaxRecvDataSegmentLength=513\0MaxOutstandingR2T=3\0"
 				  "HeaderDigest=CRC32C,None\0DataDigest=CRC32C,None\0"
-				  "InitialR2T=No";
+				  "InitialR2T=No",
+			  level_2[] = "ErrorRecoveryLevel=2\0MaxConnections=4\0InitialR2T=No\0"
+				      "DefaultTime2Retain=1";
 	const struct {
 		const char *text;
 		size_t len;
@@ -230,7 +237,13 @@ static void fuzz_go_through_login(struct fuzz *z, uint32_t cmdsn, uint8_t how)
 		{how & 2 ? discovery : names, how & 2 ? sizeof discovery : sizeof names, 0},
 		{offer, sizeof offer, 0},
 		{proof, sizeof proof, 0x81},
-		{how & 4 ? odd : usual, how & 4 ? sizeof odd : sizeof usual, 0x87},
+		{how & FUZZ_LEVEL_2 ? level_2
+		 : how & 4	    ? odd
+				    : usual,
+		 how & FUZZ_LEVEL_2 ? sizeof level_2
+		 : how & 4	    ? sizeof odd
+				    : sizeof usual,
+		 0x87},
 	};
 
 	for (size_t n = 0; n < ARRAY_LEN(steps); n++) {
@@ -248,6 +261,17 @@ static void fuzz_go_through_login(struct fuzz *z, uint32_t cmdsn, uint8_t how)
 		abort();
 }
 
+/* One of those that have a transport; NULL: there is none. */
+static __attribute__((unused)) struct iscsi_connection *fuzz_connection(struct fuzz *z, unsigned n)
+{
+	struct iscsi_connection *found = NULL;
+
+	EACH_CONNECTION(z->i, c)
+	if (c->attached && (!found || n-- > 0))
+		found = c;
+	return found;
+}
+
 #define FUZZ_SESSION_PART    (offsetof(struct iscsi, memory_size) - offsetof(struct iscsi, now_ms))
 #define FUZZ_CONNECTION_PART offsetof(struct iscsi_connection, memory)
 
@@ -257,7 +281,7 @@ static __attribute__((unused)) void fuzz_login(struct fuzz *z, uint32_t cmdsn, u
 	static struct {
 		bool known;
 		uint8_t session[FUZZ_SESSION_PART], connection[FUZZ_CONNECTION_PART];
-	} ends[8], *end;
+	} ends[16], *end;
 
 	end = &ends[how % ARRAY_LEN(ends)];
 	if (end->known) {
@@ -278,7 +302,8 @@ static void fuzz_close(struct fuzz *z)
 		iscsi_task_end(z->i, z->cancelled[--z->cancelled_count]);
 	while (z->spread_count > 0)
 		iscsi_tmf_spread_done(z->i, z->spread[--z->spread_count]);
-	text_close(z->c);
+	EACH_CONNECTION(z->i, c)
+	text_close(c);
 	if (iscsi_tasks_running(z->i) > 0 || slot_after(z->i, -1) >= 0)
 		abort();
 }
