@@ -24,11 +24,15 @@ def status(pid):
         return {}
 
 
+def octets(pid, *kinds):
+    told = status(pid)
+    return sum(int(told.get(kind, "0 kB").split()[0]) << 10 for kind in kinds)
+
+
 def own_octets(pid):
     """Resident memory without the pages of program files, which all processes share. Shared memory
     counts for everybody who has it."""
-    told = status(pid)
-    return sum(int(told.get(name, "0 kB").split()[0]) << 10 for name in ("RssAnon", "RssShmem"))
+    return octets(pid, "RssAnon", "RssShmem")
 
 
 def sessions(gw):

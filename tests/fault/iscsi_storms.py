@@ -256,7 +256,7 @@ case("additional headers in a login end the connection", oversized_login(0, 255)
 case("P1: a second proof is refused", refused(proof_twice))
 
 # --- a good conversation, one bit wrong ------------------------------------------------------------------------------------
-seed = int.from_bytes(os.urandom(4), "big")
+seed = 7143
 chance = random.Random(seed)
 
 

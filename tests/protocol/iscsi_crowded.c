@@ -40,7 +40,7 @@ static void answer(struct peer *p, struct reply *r, enum opcode opcode)
 static uint8_t verdict(struct peer *p, uint8_t function, uint32_t rtt)
 {
 	uint8_t bhs[ISCSI_BHS_SIZE];
-	struct reply r;
+	struct reply r = {0};
 
 	tmf_bhs(p, bhs, function, rtt, 0);
 	assert_true(peer_send(p, bhs, NULL, 0));
@@ -56,7 +56,8 @@ static const struct function {
 	{"4.2.2.1 ABORT TASK gets through a full connection", TMF_ABORT_TASK, 0},
 	{"4.2.2.1 ABORT TASK SET gets through a full connection", TMF_ABORT_TASK_SET, TAG_NONE},
 	{"4.2.2.1 LOGICAL UNIT RESET gets through a full connection", TMF_LUN_RESET, TAG_NONE},
-	{"4.2.2.1 TARGET WARM RESET gets through a full connection", TMF_TARGET_WARM_RESET, TAG_NONE},
+	{"4.2.2.1 TARGET WARM RESET gets through a full connection", TMF_TARGET_WARM_RESET,
+	 TAG_NONE},
 };
 
 static void ends_them(void **state)
@@ -76,7 +77,7 @@ static void two_wait(void **state)
 {
 	struct peer p = {.limits = wide, .refuse_cancel = true};
 	uint8_t bhs[ISCSI_BHS_SIZE];
-	struct reply r;
+	struct reply r = {0};
 
 	(void)state;
 	peer_up(&p, KEYS(KEYS_USUAL));
@@ -100,7 +101,7 @@ static void logs_out(void **state)
 {
 	struct peer p = {.limits = wide};
 	uint8_t bhs[ISCSI_BHS_SIZE];
-	struct reply r;
+	struct reply r = {0};
 
 	(void)state;
 	peer_up(&p, KEYS(KEYS_USUAL));
