@@ -151,11 +151,19 @@ void async_send(struct iscsi_connection *c, const struct async *a)
 	tx_queue(c, &m->job);
 }
 
-void iscsi_ask_logout(struct iscsi *i, uint16_t seconds)
+static void async_to_all(struct iscsi *i, const struct async *a)
 {
-	const struct async a = {ASYNC_LOGOUT, {0, 0, seconds}};
-
 	EACH_CONNECTION(i, c)
 	if (connection_lives(c))
-		async_send(c, &a);
+		async_send(c, a);
+}
+
+void iscsi_say_dropped(struct iscsi *i)
+{
+	async_to_all(i, &(struct async){ASYNC_SESSION_DROPPED, {0, 0, 0}});
+}
+
+void iscsi_ask_logout(struct iscsi *i, uint16_t seconds)
+{
+	async_to_all(i, &(struct async){ASYNC_LOGOUT, {0, 0, seconds}});
 }

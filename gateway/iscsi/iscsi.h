@@ -246,3 +246,5 @@ void iscsi_abort_lun(struct iscsi *i, const uint8_t lun[8]);
 
 /* Asynchronous message 1: please log out within `seconds` (RFC 7143 section 11.9). */
 void iscsi_ask_logout(struct iscsi *i, uint16_t seconds);
+/* Asynchronous message 3: all connections of this session are being closed. */
+void iscsi_say_dropped(struct iscsi *i);

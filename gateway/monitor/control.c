@@ -63,7 +63,8 @@ static json_t *do_kick(struct monitor *m, const char *argument)
 		return answer_error("there is no such session: see sallyport sessions");
 	(void)string_copy(c->ended, sizeof c->ended, "kicked-by-an-operator");
 	connection_send(c, SESSION_LOGOUT, &logout, sizeof logout, -1);
-	connection_timer(c, m->policy->grace_ms, on_kick_too_long);
+	/* It ends by itself when its time is over; by force, if it does not. */
+	connection_timer(c, m->policy->grace_ms + 500, on_kick_too_long);
 	return json_pack("{s:I}", "asked_to_log_out", (json_int_t)id);
 }
 

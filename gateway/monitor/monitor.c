@@ -294,10 +294,10 @@ static const struct stop_step {
 	unsigned at_ms;
 	void (*run)(struct monitor *m);
 } stop_steps[] = {
-	{0, stop_kill_sessions},
-	{500, stop_leave_sessions},
-	{1300, stop_kill_helpers},
-	{1700, stop_leave_helpers},
+	{300, stop_kill_sessions}, /* which have ended by themselves if all is well */
+	{800, stop_leave_sessions},
+	{1600, stop_kill_helpers},
+	{2000, stop_leave_helpers},
 };
 
 static void on_stop_step(struct timer *t)
@@ -329,7 +329,7 @@ void monitor_stop(struct monitor *m, int exit_status)
 	listen_close(m);
 	bans_save(m);
 	m->stop_timer.run = on_stop_step;
-	loop_timer_set(m->loop, &m->stop_timer, clock_ms() + grace_ms);
+	loop_timer_set(m->loop, &m->stop_timer, clock_ms() + grace_ms + stop_steps[0].at_ms);
 	for (uint32_t k = 0; k < m->connection_max; k++) {
 		struct connection *c = &m->connections[k];
 

@@ -1,5 +1,6 @@
 /* The login, seen from the session: it carries names and proofs to those who judge
  * them, and their verdicts back to the core. It decides nothing itself. */
+#include "gateway/base/clock.h"
 #include "gateway/base/fd.h"
 #include "gateway/base/log.h"
 #include "gateway/session/session.h"
@@ -286,6 +287,15 @@ static void on_adopt(struct session *s, struct message *m)
 	m->fds[0] = -1;
 }
 
+/* Who was asked to log out and has not: it is told, and the session ends. */
+static void on_grace_over(struct timer *t)
+{
+	struct session *s = CONTAINER_OF(t, struct session, grace_timer);
+
+	iscsi_say_dropped(s->iscsi);
+	session_end(s, SESSION_END_TOLD, "");
+}
+
 static void on_logout(struct session *s, struct message *m)
 {
 	struct session_logout body;
@@ -294,6 +304,8 @@ static void on_logout(struct session *s, struct message *m)
 	if (!iscsi_is_full_feature(s->iscsi))
 		return session_end(s, SESSION_END_TOLD, "");
 	iscsi_ask_logout(s->iscsi, (uint16_t)body.seconds);
+	s->grace_timer.run = on_grace_over;
+	loop_timer_set(s->loop, &s->grace_timer, clock_ms() + 1000ull * body.seconds);
 }
 
 static void (*const handlers[])(struct session *s, struct message *m) = {

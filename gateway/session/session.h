@@ -51,7 +51,7 @@ struct session {
 	struct session_start start;
 	struct channel monitor, auth;
 	struct watch monitor_watch, auth_watch, engine_watch, audit_watch;
-	struct timer login_timer, tick_timer, end_timer, audit_timer;
+	struct timer login_timer, grace_timer, tick_timer, end_timer, audit_timer;
 
 	struct iscsi *iscsi;
 	struct iscsi_limits limits;	  /* as the monitor permits */

@@ -205,10 +205,12 @@ with Initiator(gw.port) as i:
     start = time.monotonic()
     gw.process.send_signal(signal.SIGTERM)
     pdu = i.expect(ASYNC)
+    last = i.expect(ASYNC)
     code = gw.stop()
     took = time.monotonic() - start
     check(AREA, "11.9 at the stop an initiator is asked to log out within gateway.grace",
           pdu.bhs[36] == 1 and int.from_bytes(pdu.bhs[42:44], "big") == 1, pdu.bhs)
+    check(AREA, "11.9 who does not heed it is told that the session is dropped", last.bhs[36] == 3 and i.ended())
     check(AREA, "who does not heed it is ended then", code == 0 and 0.9 < took < 2.5, (code, took, gw.log()))
 told = list(notices())
 check("deploy", "the service manager is told that the stop may take the grace and 5 s",
