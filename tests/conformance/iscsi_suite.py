@@ -5,6 +5,7 @@ What the suite leaves out is printed as skipped, with its own words or ours; wha
 about it is in BY_MISTAKE, with the one line that it may say.
 """
 import re
+from capture import Capture
 from harness import *
 
 AREA = "iscsi"
@@ -87,7 +88,9 @@ def judge(scope, family, tests):
 known = families()
 check(AREA, "every iSCSI family of iscsi-test-cu is known to this test", {f for s, f in known if s == "iSCSI"} >=
       {"iSCSIcmdsn", "iSCSIdatasn", "iSCSIResiduals", "iSCSITMF"}, known)
-for (scope, family), tests in known.items():
-    judge(scope, family, tests)
+with Capture(gw.port) as wire:
+    for (scope, family), tests in known.items():
+        judge(scope, family, tests)
+wire.check(AREA, "all of iscsi-test-cu")
 check(AREA, "the gateway is well after the suite", gw.is_well(), gw.log())
 finish()
