@@ -73,7 +73,7 @@ void connection_detach(struct iscsi_connection *c)
 static void tell_the_others(const struct iscsi_connection *gone)
 {
 	const struct iscsi *i = gone->i;
-	struct async a = {ASYNC_CONNECTION_DROPPED, {gone->cid}};
+	struct async a = {.event = ASYNC_CONNECTION_DROPPED, .parameter = {gone->cid}};
 
 	if (gone->phase == PHASE_LOST) {
 		a.parameter[1] = (uint16_t)i->time2wait;

@@ -148,10 +148,16 @@ void command_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok)
 	if (!pdu->immediate)
 		i->expcmdsn++;
 	command_turn(i, s);
+	abort_set_moved(i);
 }
 
 void command_turn(struct iscsi *i, struct slot *s)
 {
+	if (abort_set_covers(i, s)) {
+		aborted_remember(i, s->task.itt);
+		slot_free(i, s);
+		return;
+	}
 	slot_activate(i, s);
 	if (s->fault != FAULT_NONE) {
 		data_out_progress(i, s);

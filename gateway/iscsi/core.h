@@ -99,7 +99,10 @@ struct slot {
 
 	/* SLOT_HELD_PDU, SLOT_TMF, SLOT_LOGOUT */
 	struct pdu pdu;
-	uint8_t verdict;	    /* response code */
+	uint8_t verdict; /* response code */
+	uint8_t info[3]; /* additional response information: RFC 7144 section 6.4.1 */
+	bool gap;	 /* commands before it are missing: up to gap_end, exclusive */
+	uint32_t gap_end;
 	bool spreading;		    /* other sessions are still at it */
 	uint64_t waits[SLOT_WORDS]; /* bit of each slot that must end first */
 };
@@ -277,6 +280,7 @@ enum async_event {
 struct async {
 	enum async_event event;
 	uint16_t parameter[3];
+	uint8_t lun[8];
 };
 
 /* --- the session -------------------------------------------------------------------------- */
@@ -294,9 +298,10 @@ struct iscsi {
 	bool running, again; /* octets are looked at; and must be once more */
 
 	/* what was agreed on its first connection */
-	bool discovery, immediate_data, initial_r2t;
+	bool discovery, immediate_data, initial_r2t, fast_abort;
 	uint8_t isid[6];
 	uint16_t tsih; /* 0: not in the full-feature phase yet */
+	uint8_t protocol_level;
 	uint32_t max_connections, time2wait, time2retain;
 	uint32_t max_burst, first_burst, max_r2t, queue_depth;
 	uint32_t level; /* ErrorRecoveryLevel; 0 in discovery: RFC 7143 section 7.4.1 */
@@ -307,6 +312,7 @@ struct iscsi {
 	unsigned immediate_used, control_used, held_count;
 	uint64_t plugged[4]; /* CmdSNs, modulo 256, that count as received */
 	unsigned plug_count;
+	unsigned gaps; /* requests that wait for missing commands */
 
 	uint16_t free_slots[ISCSI_TASKS_MAX];
 	unsigned free_slot_count;
@@ -336,6 +342,7 @@ struct iscsi_connection *connection_after(const struct iscsi *i,
 /* Every slot in use, one after another. The body may free the slot that it is at. */
 #define EACH_SLOT(i, n) for (int n = slot_after((i), -1); n >= 0; n = slot_after((i), n))
 int slot_after(const struct iscsi *i, int n); /* -1: no more */
+bool slots_has(const uint64_t set[], const struct slot *s);
 
 /* iscsi.c */
 #define PAGE	    4096u
@@ -344,7 +351,7 @@ void async_send(struct iscsi_connection *c, const struct async *a);
 uint8_t *memory_map(size_t size);    /* zero, and not there until it is touched; NULL: none */
 void session_reset(struct iscsi *i); /* as new, with one connection; no task may be left */
 
-/* RFC 7143 section 11.6.1 */
+/* RFC 7143 section 11.6.1, RFC 7144 section 6.4.2 */
 enum tmf_verdict {
 	TMF_COMPLETE = 0,
 	TMF_NO_TASK = 1,
@@ -352,6 +359,8 @@ enum tmf_verdict {
 	TMF_STILL_ALLEGIANT = 3,
 	TMF_NO_REASSIGN = 4,
 	TMF_NOT_SUPPORTED = 5,
+	TMF_SUCCEEDED = 7,
+	TMF_REJECTED = 255,
 };
 
 /* allegiance.c */
@@ -454,12 +463,27 @@ void reject(struct iscsi_connection *c, const struct pdu *pdu, enum reject_reaso
 struct slot *waiter_new(struct iscsi_connection *c, enum slot_kind kind, const struct pdu *pdu);
 void waiter_add(struct slot *s, const struct slot *task);
 void waiter_answer(struct slot *s); /* when nothing is left that it waits for */
+/* Of a task that is not there, whose CmdSN the request names. */
+enum tmf_verdict tmf_missing(struct iscsi *i, const struct pdu *pdu);
 void tmf_task_over(struct iscsi *i, const struct slot *s);
 void logout_answered(struct slot *s);
 void logout_frame(struct slot *s, uint8_t bhs[ISCSI_BHS_SIZE]);
 void tmf_frame(struct slot *s, uint8_t bhs[ISCSI_BHS_SIZE]);
 /* Cancels the marked tasks; bits that stay set are tasks that still run. */
 void tmf_cancel(struct iscsi *i, uint64_t set[SLOT_WORDS]);
+
+/* query.c */
+enum tmf_verdict query_task(struct iscsi *i, struct slot *s);
+enum tmf_verdict query_task_set(struct iscsi *i, struct slot *s);
+enum tmf_verdict query_event(struct iscsi *i, struct slot *s);
+
+/* abort_set.c */
+void abort_set_plug(struct iscsi *i, const struct pdu *pdu);
+void abort_set_wait(struct iscsi *i, struct slot *s);
+void abort_set_forget(struct iscsi *i, struct slot *s);
+bool abort_set_covers(const struct iscsi *i, const struct slot *command); /* it is to end */
+void abort_set_moved(struct iscsi *i);					  /* ExpCmdSN has */
+void abort_set_tell(struct iscsi *i, const uint64_t set[], const struct iscsi_connection *asker);
 
 /* login.c, chap_keys.c */
 bool login_check_header(struct iscsi_connection *c, const struct pdu *pdu);

@@ -37,6 +37,8 @@ static void session_start(struct iscsi_connection *c)
 	i->max_r2t = MIN(result[KEY_MAX_R2T], R2T_MAX);
 	i->initial_r2t = result[KEY_INITIAL_R2T] != 0;
 	i->immediate_data = result[KEY_IMMEDIATE_DATA] != 0;
+	i->fast_abort = result[KEY_TASK_REPORTING] == REPORTING_FAST_ABORT;
+	i->protocol_level = (uint8_t)result[KEY_PROTOCOL_LEVEL];
 	i->level = i->discovery ? 0 : result[KEY_ERROR_RECOVERY];
 	i->max_connections = result[KEY_MAX_CONNECTIONS];
 	i->time2wait = result[KEY_TIME2WAIT];
@@ -88,6 +90,8 @@ static void run_in_turn(struct iscsi_connection *c, const struct rule *rule, str
 	rule->run(c, pdu, true);
 	if (c->rejected)
 		c->i->expcmdsn = next;
+	else
+		abort_set_moved(c->i);
 }
 
 /* Keeps a PDU that came before its turn, with its data in the slot's own chunk. */

@@ -116,6 +116,11 @@ bool iscsi_is_full_feature(const struct iscsi *i)
 	return false;
 }
 
+uint8_t iscsi_protocol_level(const struct iscsi *i)
+{
+	return i->protocol_level;
+}
+
 void iscsi_tick(struct iscsi *i, uint64_t now_ms)
 {
 	i->now_ms = now_ms;
@@ -145,6 +150,7 @@ void async_send(struct iscsi_connection *c, const struct async *a)
 	if (!m)
 		return;
 	m->counts = true;
+	memcpy(m->bhs + BHS_LUN, a->lun, sizeof a->lun);
 	m->bhs[36] = (uint8_t)a->event;
 	for (unsigned n = 0; n < ARRAY_LEN(a->parameter); n++)
 		put_be(m->bhs + 38 + 2 * n, 2, a->parameter[n]);
@@ -160,10 +166,10 @@ static void async_to_all(struct iscsi *i, const struct async *a)
 
 void iscsi_say_dropped(struct iscsi *i)
 {
-	async_to_all(i, &(struct async){ASYNC_SESSION_DROPPED, {0, 0, 0}});
+	async_to_all(i, &(struct async){.event = ASYNC_SESSION_DROPPED});
 }
 
 void iscsi_ask_logout(struct iscsi *i, uint16_t seconds)
 {
-	async_to_all(i, &(struct async){ASYNC_LOGOUT, {0, 0, seconds}});
+	async_to_all(i, &(struct async){.event = ASYNC_LOGOUT, .parameter = {0, 0, seconds}});
 }

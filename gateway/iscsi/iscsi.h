@@ -139,6 +139,11 @@ enum iscsi_tmf { /* RFC 7143 section 11.5.1 */
 		 TMF_TARGET_WARM_RESET,
 		 TMF_TARGET_COLD_RESET,
 		 TMF_TASK_REASSIGN,
+		 /* RFC 7144 section 6.3 */
+		 TMF_QUERY_TASK,
+		 TMF_QUERY_TASK_SET,
+		 TMF_NEXUS_RESET,
+		 TMF_QUERY_EVENT,
 };
 
 struct iscsi_tmf_request {
@@ -168,10 +173,14 @@ struct iscsi_host {
 	/* Its response is composed, its buffer no longer needed by the host: forget it. */
 	void (*finished)(void *host, struct iscsi_task *task);
 	/* A reset was asked for, and the tasks of this session that it ends are being ended. True:
-	 * no other session is concerned. False: iscsi_tmf_spread_done() follows. */
+	 * no other session is concerned. False: iscsi_tmf_spread_done() follows. I_T NEXUS RESET is
+	 * not told: it ends the session, as any other loss of the nexus does. */
 	bool (*spread)(void *host, const struct iscsi_tmf_request *request);
 	/* Does this LUN exist for this nexus? For task management. */
 	bool (*lun_exists)(void *host, const uint8_t lun[8]);
+	/* Does a unit attention condition or a deferred error wait for this nexus and LUN? Its
+	 * sense key, additional sense code and qualifier. For QUERY ASYNCHRONOUS EVENT. */
+	bool (*attention)(void *host, const uint8_t lun[8], uint8_t ret_sense[3]);
 	/* How many commands more may the window be open for (ring slots)? */
 	uint32_t (*room)(void *host);
 	/* The text of SendTargets for this initiator: "TargetName=…\0TargetAddress=…\0…"; `which`
@@ -206,6 +215,7 @@ void iscsi_disconnected(struct iscsi_connection *c);
 /* No connection, and none that could come back. */
 bool iscsi_is_over(const struct iscsi *i);
 bool iscsi_is_full_feature(const struct iscsi *i);
+uint8_t iscsi_protocol_level(const struct iscsi *i); /* agreed on: RFC 7144 section 7.1.1 */
 /* Our CHAP response was sent: who leaves from here on did not accept it. */
 bool iscsi_proof_sent(const struct iscsi_connection *c);
 

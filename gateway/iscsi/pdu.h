@@ -31,6 +31,7 @@ enum opcode {
 enum bhs_place {
 	BHS_LUN = 8,
 	BHS_ISID = 8,
+	BHS_TMF_INFO = 8, /* three octets: RFC 7144 section 6.4.1 */
 	BHS_TSIH = 14,
 	BHS_ITT = 16,
 	BHS_TTT = 20,

@@ -31,6 +31,11 @@ int slot_after(const struct iscsi *i, int n)
 	return -1;
 }
 
+bool slots_has(const uint64_t set[], const struct slot *s)
+{
+	return (set[s->task.slot / 64] & 1ull << s->task.slot % 64) != 0;
+}
+
 /* What ends other tasks has places of its own, for when those take all the others. */
 static bool is_control(const struct iscsi *i, enum slot_kind kind, const struct pdu *pdu)
 {
@@ -166,6 +171,7 @@ void slot_free(struct iscsi *i, struct slot *s)
 	i->commands[n / 64] &= ~(1ull << n % 64);
 	i->used[n / 64] &= ~(1ull << n % 64);
 	i->window_used -= s->counted;
+	abort_set_forget(i, s);
 	count_place(i, s, -1);
 	s->state = SLOT_FREE;
 	i->free_slots[i->free_slot_count++] = (uint16_t)n;

@@ -3,23 +3,32 @@
  * of it is told to the host. Runs in the session process. */
 #include "gateway/iscsi/core.h"
 
-enum tmf_scope { SCOPE_NONE, SCOPE_TASK, SCOPE_LUN, SCOPE_TARGET };
+enum tmf_scope { SCOPE_NONE, SCOPE_TASK, SCOPE_LUN, SCOPE_TARGET, SCOPE_ASK };
 
+/* clang-format off */
 static const struct function {
 	uint8_t function;
 	enum tmf_scope scope;
 	enum tmf_verdict verdict;
-	bool spreads; /* to every session that has the LUN */
+	bool spreads;		/* to every session that has the LUN */
+	uint8_t protocol_level; /* at least */
+	enum tmf_verdict (*ask)(struct iscsi *i, struct slot *s); /* instead of the verdict */
 } functions[] = {
-	{TMF_ABORT_TASK, SCOPE_TASK, TMF_COMPLETE, false},
-	{TMF_ABORT_TASK_SET, SCOPE_LUN, TMF_COMPLETE, false},
-	{TMF_CLEAR_ACA, SCOPE_NONE, TMF_NOT_SUPPORTED, false}, /* NormACA is 0 */
-	{TMF_CLEAR_TASK_SET, SCOPE_LUN, TMF_COMPLETE, false},  /* one task set for each I_T nexus */
-	{TMF_LUN_RESET, SCOPE_LUN, TMF_COMPLETE, true},
-	{TMF_TARGET_WARM_RESET, SCOPE_TARGET, TMF_COMPLETE, true},
-	{TMF_TARGET_COLD_RESET, SCOPE_TARGET, TMF_COMPLETE, true},
-	{TMF_TASK_REASSIGN, SCOPE_NONE, TMF_COMPLETE, false},
+	/* function              scope         verdict            spreads level */
+	{ TMF_ABORT_TASK,        SCOPE_TASK,   TMF_COMPLETE,      false,  0, NULL },
+	{ TMF_ABORT_TASK_SET,    SCOPE_LUN,    TMF_COMPLETE,      false,  0, NULL },
+	{ TMF_CLEAR_ACA,         SCOPE_NONE,   TMF_NOT_SUPPORTED, false,  0, NULL }, /* NormACA is 0 */
+	{ TMF_CLEAR_TASK_SET,    SCOPE_LUN,    TMF_COMPLETE,      false,  0, NULL }, /* one task set for each I_T nexus */
+	{ TMF_LUN_RESET,         SCOPE_LUN,    TMF_COMPLETE,      true,   0, NULL },
+	{ TMF_TARGET_WARM_RESET, SCOPE_TARGET, TMF_COMPLETE,      true,   0, NULL },
+	{ TMF_TARGET_COLD_RESET, SCOPE_TARGET, TMF_COMPLETE,      true,   0, NULL },
+	{ TMF_TASK_REASSIGN,     SCOPE_NONE,   TMF_COMPLETE,      false,  0, NULL },
+	{ TMF_QUERY_TASK,        SCOPE_ASK,    TMF_COMPLETE,      false,  PROTOCOL_LEVEL_7144, query_task },
+	{ TMF_QUERY_TASK_SET,    SCOPE_ASK,    TMF_COMPLETE,      false,  PROTOCOL_LEVEL_7144, query_task_set },
+	{ TMF_NEXUS_RESET,       SCOPE_TARGET, TMF_COMPLETE,      false,  PROTOCOL_LEVEL_7144, NULL },
+	{ TMF_QUERY_EVENT,       SCOPE_ASK,    TMF_COMPLETE,      false,  PROTOCOL_LEVEL_7144, query_event },
 };
+/* clang-format on */
 
 static bool set_is_empty(const uint64_t set[SLOT_WORDS])
 {
@@ -38,11 +47,6 @@ static void set_add(uint64_t set[SLOT_WORDS], const struct slot *s)
 static void set_remove(uint64_t set[SLOT_WORDS], const struct slot *s)
 {
 	set[s->task.slot / 64] &= ~(1ull << s->task.slot % 64);
-}
-
-static bool set_has(const uint64_t set[SLOT_WORDS], const struct slot *s)
-{
-	return (set[s->task.slot / 64] & 1ull << s->task.slot % 64) != 0;
 }
 
 static bool can_end(const struct slot *s)
@@ -76,26 +80,35 @@ void tmf_cancel(struct iscsi *i, uint64_t set[SLOT_WORDS])
 	{
 		struct slot *s = &i->slots[n];
 
-		if (set_has(set, s) && (!can_end(s) || task_cancel(i, s)))
+		if (slots_has(set, s) && (!can_end(s) || task_cancel(i, s)))
 			set_remove(set, s);
 	}
+}
+
+/* What the answer that is queued brings with it: RFC 7143 section 11.5.1, RFC 7144 section 6.3. */
+static void follow(struct slot *s)
+{
+	uint8_t function = s->pdu.flags & 0x7f;
+
+	if (function == TMF_TARGET_COLD_RESET)
+		session_end_all(s->conn->i, "the initiator asked for a target cold reset");
+	else if (function == TMF_NEXUS_RESET)
+		session_end_all(s->conn->i, "the initiator asked for an I_T nexus reset");
+	else if (function == TMF_TASK_REASSIGN)
+		task_reassign(s->conn, &s->pdu);
 }
 
 /* Answers when nothing is left to wait for. */
 void waiter_answer(struct slot *s)
 {
-	uint8_t function = s->pdu.flags & 0x7f;
-
-	if (!set_is_empty(s->waits) || s->spreading)
+	if (!set_is_empty(s->waits) || s->spreading || s->gap)
 		return;
 	s->state = SLOT_ANSWERING;
 	tx_queue(s->conn, &s->answer);
 	if (s->kind == SLOT_LOGOUT)
 		logout_answered(s);
-	else if (function == TMF_TARGET_COLD_RESET && s->verdict == TMF_COMPLETE)
-		session_end_all(s->conn->i, "the initiator asked for a target cold reset");
-	else if (function == TMF_TASK_REASSIGN && s->verdict == TMF_COMPLETE)
-		task_reassign(s->conn, &s->pdu);
+	else if (s->verdict == TMF_COMPLETE)
+		follow(s);
 }
 
 void waiter_add(struct slot *s, const struct slot *task)
@@ -117,21 +130,38 @@ void tmf_task_over(struct iscsi *i, const struct slot *over)
 	}
 }
 
-static enum tmf_verdict abort_task(struct iscsi *i, const struct pdu *pdu, uint64_t set[])
+/* Is it a request of this kind that the tag names, perhaps this very one? */
+static bool names_request(struct iscsi *i, uint32_t itt)
+{
+	EACH_SLOT(i, n)
+	if (i->slots[n].pdu.opcode == OP_TMF && i->slots[n].task.itt == itt)
+		return true;
+	return false;
+}
+
+/* RFC 7143 section 11.6.1: a command that has not come yet counts as received. */
+enum tmf_verdict tmf_missing(struct iscsi *i, const struct pdu *pdu)
 {
 	uint32_t ref = pdu_u32(pdu, BHS_REFCMDSN);
+
+	if (names_request(i, pdu_u32(pdu, BHS_RTT)))
+		return TMF_REJECTED;
+	if (!serial_before(ref, pdu->cmdsn) || !window_expects(i, ref))
+		return TMF_NO_TASK;
+	window_plug(i, ref);
+	return TMF_COMPLETE;
+}
+
+static enum tmf_verdict abort_task(struct iscsi *i, const struct pdu *pdu, uint64_t set[])
+{
 	struct slot *s = slot_by_itt(i, pdu_u32(pdu, BHS_RTT));
 
-	if (s && can_end(s) && memcmp(s->task.lun, pdu->bhs + BHS_LUN, 8) == 0) {
-		set_add(set, s);
-		return TMF_COMPLETE;
-	}
-	/* RFC 7143 section 11.6.1: a command that has not come yet counts as received */
-	if (!s && serial_before(ref, pdu->cmdsn) && window_expects(i, ref)) {
-		window_plug(i, ref);
-		return TMF_COMPLETE;
-	}
-	return TMF_NO_TASK;
+	if (!s)
+		return tmf_missing(i, pdu);
+	if (!can_end(s) || memcmp(s->task.lun, pdu->bhs + BHS_LUN, 8) != 0)
+		return TMF_NO_TASK;
+	set_add(set, s);
+	return TMF_COMPLETE;
 }
 
 /* All tasks that were sent before this request: on its LUN, or on all. */
@@ -156,20 +186,33 @@ static const struct function *function_of(const struct pdu *pdu)
 	return NULL;
 }
 
-static enum tmf_verdict choose(struct iscsi *i, const struct pdu *pdu, uint64_t set[])
+static bool names_lun(const struct function *f)
 {
-	const struct function *f = function_of(pdu);
+	return f->scope == SCOPE_LUN || f->scope == SCOPE_ASK;
+}
 
-	if (!f)
+/* Collects the tasks that end, those that have not come included. */
+static enum tmf_verdict choose(struct iscsi *i, struct slot *s)
+{
+	const struct function *f = function_of(&s->pdu);
+
+	if (!f || f->protocol_level > i->protocol_level)
 		return TMF_NOT_SUPPORTED;
 	if (f->function == TMF_TASK_REASSIGN)
-		return task_may_move(i, pdu);
-	if (f->scope == SCOPE_TASK)
-		return abort_task(i, pdu, set);
-	if (f->scope == SCOPE_LUN && !i->ops->lun_exists(i->host, pdu->bhs + BHS_LUN))
+		return task_may_move(i, &s->pdu);
+	if (names_lun(f) && !i->ops->lun_exists(i->host, s->pdu.bhs + BHS_LUN))
 		return TMF_NO_LUN;
-	if (f->scope != SCOPE_NONE)
-		collect(i, pdu, f->scope == SCOPE_TARGET, set);
+	if (f->ask)
+		return f->ask(i, s);
+	if (f->scope == SCOPE_TASK)
+		return abort_task(i, &s->pdu, s->waits);
+	if (f->scope == SCOPE_NONE)
+		return f->verdict;
+	collect(i, &s->pdu, f->scope == SCOPE_TARGET, s->waits);
+	if (f->scope == SCOPE_TARGET)
+		abort_set_plug(i, &s->pdu);
+	else
+		abort_set_wait(i, s);
 	return f->verdict;
 }
 
@@ -219,6 +262,7 @@ void iscsi_abort_lun(struct iscsi *i, const uint8_t lun[8])
 	EACH_SLOT(i, n)
 	if (can_end(&i->slots[n]) && memcmp(i->slots[n].task.lun, lun, 8) == 0)
 		set_add(set, &i->slots[n]);
+	abort_set_tell(i, set, NULL);
 	tmf_cancel(i, set);
 }
 
@@ -234,7 +278,8 @@ void tmf_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok)
 	s = waiter_new(c, SLOT_TMF, pdu);
 	if (!s)
 		return;
-	s->verdict = (uint8_t)choose(c->i, pdu, s->waits);
+	s->verdict = (uint8_t)choose(c->i, s);
+	abort_set_tell(c->i, s->waits, c);
 	tmf_cancel(c->i, s->waits);
 	spread(c->i, s);
 	waiter_answer(s);
@@ -244,6 +289,7 @@ void tmf_frame(struct slot *s, uint8_t bhs[ISCSI_BHS_SIZE])
 {
 	bhs_start(bhs, OP_TMF_RESPONSE, FLAG_FINAL, s->task.itt);
 	bhs[2] = s->verdict;
+	memcpy(bhs + BHS_TMF_INFO, s->info, sizeof s->info);
 }
 
 void iscsi_task_end(struct iscsi *i, struct iscsi_task *task)

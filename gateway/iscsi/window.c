@@ -113,6 +113,7 @@ bool window_turn(struct iscsi *i)
 		i->plugged[next / 64 % 4] &= ~(1ull << next % 64);
 		i->plug_count--;
 		i->expcmdsn++;
+		abort_set_moved(i);
 		return true;
 	}
 	s = held_at(i, next);
@@ -124,5 +125,6 @@ bool window_turn(struct iscsi *i)
 		command_turn(i, s);
 	else
 		ffp_turn(s);
+	abort_set_moved(i);
 	return true;
 }

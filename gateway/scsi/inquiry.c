@@ -21,7 +21,15 @@
 #define TARGET_NAME_ROOM (ISCSI_NAME_SIZE + 16)
 
 /* SPC-4 annex on version descriptors: SAM-5, iSCSI, SPC-4, SBC-3; none with a revision claimed. */
-static const uint16_t versions[] = {0x00a0, 0x0960, 0x0460, 0x04c0};
+#define VERSION_ISCSI 0x0960
+static const uint16_t versions[] = {0x00a0, VERSION_ISCSI, 0x0460, 0x04c0};
+
+/* RFC 7144 section 4.2: that of iSCSI tells the protocol level of the session. */
+static uint16_t version_told(const struct scsi_task *task, uint16_t version)
+{
+	return version == VERSION_ISCSI ? (uint16_t)(version + task->nexus->protocol_level)
+					: version;
+}
 
 static void standard(const struct scsi_task *task, struct wr *w)
 {
@@ -42,7 +50,7 @@ static void standard(const struct scsi_task *task, struct wr *w)
 	wr_bytes(w, REVISION, 4);
 	wr_zero(w, 58 - wr_len(w));
 	for (size_t i = 0; i < ARRAY_LEN(versions); i++)
-		wr_be(w, 2, versions[i]);
+		wr_be(w, 2, version_told(task, versions[i]));
 	wr_zero(w, STANDARD_LENGTH - wr_len(w));
 }
 

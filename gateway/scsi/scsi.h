@@ -42,6 +42,7 @@ struct scsi_nexus {
 	struct scsi_lun luns[BACKENDS_MAX];
 	char target[ISCSI_NAME_SIZE], initiator[ISCSI_NAME_SIZE];
 	uint16_t portal_group, relative_port;
+	uint8_t protocol_level; /* iSCSIProtocolLevel, which INQUIRY tells */
 	bool audit_writes_only;
 	struct audit_ring *ring;
 	struct arbiter_view *arbiter; /* holds every LUN that is present */

@@ -1,5 +1,7 @@
 /* SCSI commands between the iSCSI core and the device server: the steps that the device
  * asks for, the answers that the core sends. */
+#include "gateway/base/bytes.h"
+#include "gateway/scsi/sense.h"
 #include "gateway/session/session.h"
 
 static void respond(struct command *cmd)
@@ -129,6 +131,19 @@ bool host_lun_exists(void *host, const uint8_t lun[8])
 	int number = scsi_lun_decode(lun);
 
 	return number >= 0 && s->nexus.luns[number].present;
+}
+
+bool host_attention(void *host, const uint8_t lun[8], uint8_t ret_sense[3])
+{
+	struct session *s = host;
+	int number = scsi_lun_decode(lun);
+	uint16_t code = number < 0 ? 0 : s->nexus.luns[number].attention;
+
+	if (code == 0)
+		return false;
+	ret_sense[0] = KEY_UNIT_ATTENTION;
+	put_be(ret_sense + 1, 2, code);
+	return true;
 }
 
 uint32_t host_room(void *host)

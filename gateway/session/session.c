@@ -46,6 +46,7 @@ static const struct iscsi_host host_ops = {
 	.finished = host_finished,
 	.spread = host_spread,
 	.lun_exists = host_lun_exists,
+	.attention = host_attention,
 	.room = host_room,
 	.send_targets = host_send_targets,
 };

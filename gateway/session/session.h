@@ -102,6 +102,7 @@ void host_buffer_ready(void *host, struct iscsi_task *task);
 bool host_cancel(void *host, struct iscsi_task *task);
 void host_finished(void *host, struct iscsi_task *task);
 bool host_lun_exists(void *host, const uint8_t lun[8]);
+bool host_attention(void *host, const uint8_t lun[8], uint8_t ret_sense[3]);
 uint32_t host_room(void *host);
 size_t host_send_targets(void *host, const char *which, const char **ret_text);
 

@@ -90,6 +90,13 @@ static bool fuzz_lun_exists(void *host, const uint8_t lun[8])
 	return lun[1] < 4;
 }
 
+static bool fuzz_attention(void *host, const uint8_t lun[8], uint8_t ret_sense[3])
+{
+	(void)host;
+	memset(ret_sense, 0xff, 3);
+	return lun[1] == 1;
+}
+
 static uint32_t fuzz_room(void *host)
 {
 	return 64 - ((struct fuzz *)host)->kept_count;
@@ -146,6 +153,7 @@ static const struct iscsi_host fuzz_ops = {
 	.finished = fuzz_finished,
 	.spread = fuzz_spread,
 	.lun_exists = fuzz_lun_exists,
+	.attention = fuzz_attention,
 	.room = fuzz_room,
 	.send_targets = fuzz_targets,
 };
@@ -223,7 +231,8 @@ static void fuzz_go_through_login(struct fuzz *z, uint32_t cmdsn, uint8_t how)
 			  discovery[] = "InitiatorName=iqn.a:b\0AuthMethod=CHAP\0"
 					"SessionType=Discovery",
 			  offer[] = "CHAP_A=5", proof[] = "CHAP_N=alice\0CHAP_R=0x00",
-			  usual[] = "InitialR2T=No\0MaxBurstLength=4096\0FirstBurstLength=2048",
+			  usual[] = "InitialR2T=No\0MaxBurstLength=4096\0FirstBurstLength=2048\0"
+				    "iSCSIProtocolLevel=2\0TaskReporting=FastAbort",
 			  odd[] = "MaxRecvDataSegmentLength=513\0MaxOutstandingR2T=3\0"
 				  "HeaderDigest=CRC32C,None\0DataDigest=CRC32C,None\0"
 				  "InitialR2T=No",

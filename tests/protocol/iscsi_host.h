@@ -51,6 +51,7 @@ struct peer {
 	unsigned parked_count;
 	struct iscsi_tmf_request spread[8];
 	unsigned spreads;
+	bool attention;	  /* a unit attention waits for LUN 0 */
 	bool others_busy; /* a reset waits for iscsi_tmf_spread_done() */
 	uint32_t seen_cmdsn[4096];
 	uint8_t last_cdb[ISCSI_CDB_MAX];
@@ -186,6 +187,15 @@ static inline bool peer_lun_exists(void *host, const uint8_t lun[8])
 	return lun[1] < 2;
 }
 
+static inline bool peer_attention(void *host, const uint8_t lun[8], uint8_t ret_sense[3])
+{
+	static const uint8_t nexus_loss[3] = {0x06, 0x29, 0x07};
+	const struct peer *p = host;
+
+	memcpy(ret_sense, nexus_loss, sizeof nexus_loss);
+	return p->attention && lun[1] == 0;
+}
+
 static inline uint32_t peer_room(void *host)
 {
 	return ((struct peer *)host)->room;
@@ -267,6 +277,7 @@ static const struct iscsi_host peer_ops = {
 	.finished = peer_finished,
 	.spread = peer_spread,
 	.lun_exists = peer_lun_exists,
+	.attention = peer_attention,
 	.room = peer_room,
 	.send_targets = peer_send_targets,
 };

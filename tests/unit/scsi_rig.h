@@ -204,6 +204,7 @@ static inline int rig_open(void **state)
 	rig->nexus.wall_ns = 1700000000000000000u;
 	rig->nexus.portal_group = 1;
 	rig->nexus.relative_port = 1;
+	rig->nexus.protocol_level = 2;
 	rig->nexus.lun_failed = rig_lun_failed;
 	(void)string_copy(rig->nexus.target, ISCSI_NAME_SIZE, "iqn.2026-11.net.example.gw:vault");
 	rig_add_lun(0, true);
