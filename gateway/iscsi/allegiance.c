@@ -147,9 +147,17 @@ void session_end_all(struct iscsi *i, const char *why)
 
 /* --- task reassignment, RFC 7143 sections 7.2.2 and 11.5 --- */
 
+/* One that was answered, too, as long as that is kept. */
+static struct slot *task_referred(struct iscsi *i, const struct pdu *pdu)
+{
+	struct slot *s = slot_by_itt(i, pdu_u32(pdu, BHS_RTT));
+
+	return s ? s : slot_answered(i, pdu_u32(pdu, BHS_RTT));
+}
+
 enum tmf_verdict task_may_move(struct iscsi *i, const struct pdu *pdu)
 {
-	const struct slot *s = slot_by_itt(i, pdu_u32(pdu, BHS_RTT));
+	const struct slot *s = task_referred(i, pdu);
 
 	if (i->level < 2)
 		return TMF_NO_REASSIGN;
@@ -162,11 +170,13 @@ enum tmf_verdict task_may_move(struct iscsi *i, const struct pdu *pdu)
  * from the Data-In that the initiator expects next. */
 void task_reassign(struct iscsi_connection *c, const struct pdu *pdu)
 {
-	struct slot *s = slot_by_itt(c->i, pdu_u32(pdu, BHS_RTT));
+	struct slot *s = task_referred(c->i, pdu);
 	uint32_t expdatasn = pdu_u32(pdu, BHS_DATASN);
 
+	kept_remove(s->conn, &s->answer);
 	s->conn = c;
 	s->r2t_open = 0;
+	s->hole = false;
 	s->unsolicited = false;
 	s->asked = s->got;
 	if (s->state == SLOT_ACTIVE)

@@ -196,16 +196,28 @@ void command_fail(struct iscsi *i, struct slot *s)
 void command_answer(struct iscsi *i, struct slot *s)
 {
 	s->state = SLOT_ANSWERING;
-	s->burst_left = i->max_burst;
+	data_in_start(i, s, s->conn->peer_segment);
 	tx_queue(s->conn, &s->answer);
 }
 
+/* RFC 7143 section 11.5.6: an ExpDataSN of 0, or one that can't be, leaves what was acknowledged.
+ */
 void command_answer_again(struct slot *s, uint32_t expdatasn)
 {
-	(void)expdatasn;
-	s->datasn = 0;
-	s->data_sent = 0;
-	command_answer(s->conn->i, s);
+	uint32_t segment = s->conn->peer_segment;
+	struct iscsi *i = s->conn->i;
+	bool known;
+
+	known = expdatasn != 0 && data_in_restart(i, s, expdatasn, segment);
+	if (!known)
+		known = data_in_restart(i, s, s->acked_sn, segment);
+	assert(known);
+	s->apart = false;
+	s->snack_tag = 0;
+	s->status_again = false;
+	s->answer.numbered = false;
+	s->state = SLOT_ANSWERING;
+	tx_queue(s->conn, &s->answer);
 }
 
 static void set_residual(struct slot *s, size_t wanted)

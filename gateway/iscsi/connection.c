@@ -36,8 +36,10 @@ void connection_reset(struct iscsi_connection *c)
 	c->phase = PHASE_LOGIN;
 	c->login.step = CHAP_START;
 	c->tx.statsn = 1;
+	c->tx.acked = c->tx.statsn;
 	c->tx.last = &c->tx.first;
 	c->attached = true;
+	c->tx.kept_last = &c->tx.kept_first;
 	keys_start(&c->keys, &i->limits);
 	c->peer_segment = c->keys.result[KEY_MAX_RECV_SEGMENT];
 }
@@ -126,7 +128,7 @@ uint32_t connection_tag(struct iscsi *i, unsigned slot)
 
 /* --- pings ---------------------------------------------------------------------------------- */
 
-static void ping_send(struct iscsi_connection *c)
+void connection_ping(struct iscsi_connection *c)
 {
 	struct misc *m;
 
@@ -170,5 +172,5 @@ void connection_tick(struct iscsi_connection *c)
 	if (c->ping_open && c->ping_missed >= c->i->limits.ping_misses)
 		connection_end(c, ISCSI_END_SILENT, "%u pings were not answered", c->ping_missed);
 	else
-		ping_send(c);
+		connection_ping(c);
 }

@@ -38,6 +38,7 @@ enum slot_state {
 	SLOT_ACTIVE,	 /* in its turn: the host's, or waiting for the end of its data */
 	SLOT_CANCELLING, /* the host has still something running for it */
 	SLOT_ANSWERING,	 /* its response is queued, perhaps partly sent */
+	SLOT_SENT,	 /* all has gone, and is kept until it is acknowledged (level 1) */
 };
 
 /* Why a command is ended by us with CHECK CONDITION: RFC 7143 section 11.4.7.2. */
@@ -50,15 +51,20 @@ enum fault {
 };
 
 struct r2t {
-	uint32_t ttt, offset, length, got, datasn;
+	uint32_t ttt, offset, length, got, datasn, r2tsn;
+	bool again; /* a SNACK asked for it */
 };
 
 /* A place in the queue of what is to be sent. */
-enum job_kind { JOB_INVALID, JOB_MISC, JOB_ANSWER, JOB_R2T };
+enum job_kind { JOB_INVALID, JOB_MISC, JOB_ANSWER, JOB_R2T, JOB_AGAIN };
 struct job {
 	struct job *next;
 	enum job_kind kind;
 	bool queued;
+	bool numbered; /* its status has gone, or goes, with this StatSN */
+	bool kept;     /* for a SNACK: in the connection's list */
+	uint32_t statsn;
+	struct job *next_kept;
 };
 
 #define SLOT_WORDS ((ISCSI_TASKS_MAX + 63) / 64)
@@ -68,10 +74,12 @@ struct slot {
 	struct iscsi_connection *conn; /* its allegiance: RFC 7143 section 4.2.2.1 */
 	enum slot_kind kind;
 	enum slot_state state;
-	bool in_host; /* the host was told and did not yet forget it */
-	bool counted; /* takes a place of the window */
-	bool control; /* takes one of the places for task management and Logout */
-	struct job answer, ask;
+	bool in_host;  /* the host was told and did not yet forget it */
+	bool counted;  /* takes a place of the window */
+	bool withheld; /* no longer, but its slot is not free: the window is smaller by it */
+	bool control;  /* takes one of the places for task management and Logout */
+	struct job answer, ask, again;
+	unsigned in_frames; /* frames of it that have not gone */
 
 	/* data-out: octets 0 to got are there, in order (DataPDUInOrder, DataSequenceInOrder) */
 	bool unsolicited; /* Data-Out without an R2T is still to come */
@@ -82,6 +90,8 @@ struct slot {
 	struct r2t r2t[R2T_MAX]; /* r2t_open of them, the oldest first */
 	unsigned r2t_open;
 	enum fault fault;
+	bool hole;	 /* level 1: data was lost; what is owed goes by, then R2Ts ask again */
+	unsigned futile; /* holes since the last octets that fitted */
 
 	/* its buffer: one chunk of its own and some of the shared ones */
 	uint16_t extra[ISCSI_TASK_CHUNKS - 1];
@@ -92,8 +102,18 @@ struct slot {
 
 	/* the answer */
 	uint8_t status, response, residual_flag;
-	uint32_t residual, datasn;
-	size_t data_len, data_sent, burst_left;
+	uint32_t residual, snack_tag;
+	size_t data_len;
+	/* Data-In as a function of DataSN: from base_sn on, at base_at, base_used octets into a
+	 * sequence, in segments of this size; datasn is the next to be sent, datasn_end the first
+	 * that there is not */
+	uint32_t segment, base_sn, datasn, datasn_end;
+	size_t base_at, base_used;
+	uint32_t acked_sn; /* what the initiator may still ask for begins here */
+	size_t acked_at;
+	uint32_t again_sn, again_end; /* the run that a SNACK asked for */
+	bool apart;		      /* the status comes in a SCSI Response of its own */
+	bool status_again;	      /* the answer's job is to repeat the status alone */
 	uint8_t sense[2 + ISCSI_SENSE_MAX];
 	size_t sense_len; /* with its two octets of length */
 
@@ -120,12 +140,14 @@ enum misc_effect { EFFECT_NONE, EFFECT_PROOF_SENT, EFFECT_PING, EFFECT_WINDOW };
 /* An answer that no task carries: NOP-In, Reject, Login and Text Response, … */
 struct misc {
 	struct job job; /* first */
-	bool used, in_frame;
+	bool used;
+	unsigned in_frames;
 	bool counts; /* takes a StatSN */
 	bool plain;  /* of the login phase: no digests */
 	enum misc_effect effect;
 	uint8_t bhs[ISCSI_BHS_SIZE];
-	uint8_t *data; /* in the arena */
+	uint64_t data_at; /* in the arena's count of octets */
+	uint8_t *data;
 	size_t data_len;
 };
 
@@ -135,7 +157,8 @@ struct tx_frame {
 	size_t head_len, tail_len, data_len;
 	struct iovec data[TX_SPANS];
 	unsigned spans;
-	struct slot *last_of; /* freed when this has gone */
+	struct slot *of;
+	bool last; /* of the slot's PDUs */
 	struct misc *misc;
 };
 
@@ -143,12 +166,15 @@ struct tx {
 	struct job *first, **last;
 	struct misc misc[TX_MISC];
 	unsigned misc_used, misc_next;
-	uint8_t *arena;
-	size_t arena_used;
+	uint8_t *arena; /* a ring: octets arena_from to arena_to of all that ever were in it */
+	uint64_t arena_from, arena_to;
 	struct tx_frame frames[TX_FRAMES]; /* a ring */
 	unsigned frame_first, frame_count;
 	size_t sent; /* octets of the first frame */
 	uint32_t statsn;
+	struct job *kept_first, **kept_last; /* in the order of StatSN */
+	uint32_t acked;			     /* the initiator's ExpStatSN */
+	bool solicited;			     /* it was asked to acknowledge, and has not yet */
 	bool header_digest, data_digest;
 	bool ping_queued, window_queued;
 	bool moves; /* octets have left since pings were looked at */
@@ -309,6 +335,7 @@ struct iscsi {
 	/* CmdSN: RFC 7143 section 4.2.2.1 */
 	uint32_t expcmdsn, maxcmdsn;
 	unsigned window_used; /* tasks in their turn that take a place of the window */
+	unsigned withheld;    /* slots whose answers are kept: the window is smaller by them */
 	unsigned immediate_used, control_used, held_count;
 	uint64_t plugged[4]; /* CmdSNs, modulo 256, that count as received */
 	unsigned plug_count;
@@ -385,6 +412,7 @@ uint64_t connection_next_tick(const struct iscsi_connection *c); /* 0: none */
 void connection_end(struct iscsi_connection *c, enum iscsi_end end, const char *fmt, ...)
 	PRINTF_LIKE(3, 4);
 uint32_t connection_tag(struct iscsi *i, unsigned slot); /* a Target Transfer Tag, never TAG_NONE */
+void connection_ping(struct iscsi_connection *c);
 
 /* rx.c */
 void rx_run(struct iscsi *i);
@@ -392,13 +420,21 @@ void rx_forget(struct iscsi_connection *c, const struct slot *s);
 
 /* tx.c */
 void tx_start(struct iscsi_connection *c);
-bool tx_has_room(const struct iscsi_connection *c);
+bool tx_has_room(struct iscsi_connection *c); /* gives up kept answers for it */
 struct misc *tx_misc(struct iscsi_connection *c, enum opcode opcode, uint32_t itt); /* NULL: full */
 bool tx_misc_data(struct iscsi_connection *c, struct misc *m, const void *bytes,
 		  size_t len) MUST_CHECK;
 void tx_queue(struct iscsi_connection *c, struct job *job);
 void tx_unqueue(struct iscsi_connection *c, struct job *job);
 void tx_drop_all(struct iscsi_connection *c);
+void tx_release(struct iscsi_connection *c, struct job *job); /* free, once nothing needs it */
+
+/* kept.c: what was sent at level 1 and above, until it is acknowledged */
+void kept_add(struct iscsi_connection *c, struct job *job);
+void kept_remove(struct iscsi_connection *c, struct job *job);
+void kept_acknowledge(struct iscsi_connection *c, const struct pdu *pdu); /* ExpStatSN */
+bool kept_give_up(struct iscsi_connection *c); /* the oldest that no task carries; false: none */
+void kept_solicit(struct iscsi *i);	       /* asks for ExpStatSN if too much is kept */
 
 /* window.c */
 enum order { ORDER_INVALID, ORDER_NOW, ORDER_LATER, ORDER_DROP };
@@ -414,7 +450,9 @@ void slots_start(struct iscsi *i);
 struct slot *slot_new(struct iscsi_connection *c, enum slot_kind kind, const struct pdu *pdu);
 void slot_free(struct iscsi *i, struct slot *s);
 struct slot *slot_of(struct iscsi *i, struct iscsi_task *task);
-struct slot *slot_by_itt(struct iscsi *i, uint32_t itt); /* commands only */
+struct slot *slot_by_itt(struct iscsi *i, uint32_t itt);   /* commands not wholly answered */
+struct slot *slot_answered(struct iscsi *i, uint32_t itt); /* commands whose answer was sent */
+void slot_sent(struct iscsi *i, struct slot *s);	   /* its last PDU has gone */
 uint8_t *slot_at(struct iscsi *i, struct slot *s, size_t offset, size_t *ret_contiguous);
 bool slot_reserve(struct iscsi *i, struct slot *s, size_t bytes);
 void slot_set_buffer(struct iscsi *i, struct slot *s, size_t bytes);
@@ -436,7 +474,15 @@ enum route data_out_route(struct iscsi_connection *c, struct pdu *pdu);
 void data_out_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok);
 void data_out_progress(struct iscsi *i, struct slot *s);
 bool data_out_frame(struct iscsi *i, struct slot *s, struct tx_frame *f); /* true: no more */
+bool data_out_again(struct iscsi *i, struct slot *s, uint32_t from, uint32_t end); /* R2Ts */
+void data_in_start(struct iscsi *i, struct slot *s, uint32_t segment);
+/* From this DataSN on anew, in segments of this size; false: it can't be told any more where it
+ * was, nothing has changed. */
+bool data_in_restart(struct iscsi *i, struct slot *s, uint32_t from, uint32_t segment) MUST_CHECK;
+void data_in_resegment(struct iscsi_connection *c); /* its initiator takes no longer ones now */
 bool data_in_frame(struct iscsi *i, struct slot *s, struct tx_frame *f);  /* true: the last */
+bool data_in_again(struct iscsi *i, struct slot *s, struct tx_frame *f);  /* true: no more */
+void data_in_status(struct iscsi *i, struct slot *s, struct tx_frame *f); /* the status again */
 
 /* ffp.c */
 struct rule {
@@ -458,6 +504,8 @@ void text_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok);
 void logout_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok);
 void tmf_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok);
 void unsupported_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok);
+enum route snack_route(struct iscsi_connection *c, struct pdu *pdu);
+void snack_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok);
 void text_close(struct iscsi_connection *c);
 void reject(struct iscsi_connection *c, const struct pdu *pdu, enum reject_reason reason);
 struct slot *waiter_new(struct iscsi_connection *c, enum slot_kind kind, const struct pdu *pdu);
@@ -465,6 +513,7 @@ void waiter_add(struct slot *s, const struct slot *task);
 void waiter_answer(struct slot *s); /* when nothing is left that it waits for */
 /* Of a task that is not there, whose CmdSN the request names. */
 enum tmf_verdict tmf_missing(struct iscsi *i, const struct pdu *pdu);
+void reject_run(struct iscsi_connection *c, const struct pdu *pdu, uint32_t next_sn);
 void tmf_task_over(struct iscsi *i, const struct slot *s);
 void logout_answered(struct slot *s);
 void logout_frame(struct slot *s, uint8_t bhs[ISCSI_BHS_SIZE]);

@@ -12,6 +12,7 @@ static const struct rule rules[] = {
 	{ OP_TEXT,         true,         true,     NULL,                text_run      }, /* 11.10 */
 	{ OP_DATA_OUT,     false,        false,    data_out_route,      data_out_run  }, /* 11.7 */
 	{ OP_LOGOUT,       true,         true,     NULL,                logout_run    }, /* 11.14 */
+	{ OP_SNACK,        false,        false,    snack_route,         snack_run     }, /* 11.16 */
 };
 static const struct rule unsupported = { OP_REJECT, true, false, NULL, unsupported_run };
 /* clang-format on */
@@ -75,6 +76,8 @@ enum route ffp_route(struct iscsi_connection *c, struct pdu *pdu)
 			       c->i->limits.max_recv_segment);
 		return ROUTE_END;
 	}
+	if (c->i->level > 0)
+		kept_acknowledge(c, pdu);
 	rx->rule = rule_of(c, pdu);
 	return rx->rule->route ? rx->rule->route(c, pdu) : ROUTE_GO;
 }

@@ -125,7 +125,7 @@ enum iscsi_end {
 	ISCSI_END_REFUSED,   /* a login status other than success was sent */
 	ISCSI_END_MALFORMED, /* before login: closed without an answer, or after what can't be
 				mended */
-	ISCSI_END_DIGEST,    /* header digest error at level 0 */
+	ISCSI_END_DIGEST,    /* header digest error */
 	ISCSI_END_SILENT,    /* pings without answer */
 	ISCSI_END_REPLACED,  /* the initiator opened another connection in its place */
 };

@@ -37,7 +37,8 @@ enum bhs_place {
 	BHS_TTT = 20,
 	BHS_EDTL = 20,
 	BHS_CID = 20,
-	BHS_RTT = 20, /* Referenced Task Tag */
+	BHS_RTT = 20,	    /* Referenced Task Tag */
+	BHS_SNACK_TAG = 20, /* SNACK, SCSI Response */
 	BHS_CMDSN = 24,
 	BHS_STATSN = 24,
 	BHS_EXPSTATSN = 28,
@@ -48,8 +49,10 @@ enum bhs_place {
 	BHS_DATASN = 36,
 	BHS_LOGIN_STATUS = 36,
 	BHS_OFFSET = 40,
+	BHS_BEGRUN = 40, /* SNACK */
 	BHS_RESIDUAL = 44,
-	BHS_LENGTH = 44, /* R2T: Desired Data Transfer Length */
+	BHS_LENGTH = 44,    /* R2T: Desired Data Transfer Length */
+	BHS_RUNLENGTH = 44, /* SNACK */
 };
 
 #define OPCODE_MASK	 0x3f
@@ -72,6 +75,7 @@ enum reject_reason {
 	REJECT_PROTOCOL = 0x04,
 	REJECT_NOT_SUPPORTED = 0x05,
 	REJECT_IMMEDIATE = 0x06,
+	REJECT_DATA_ACK = 0x08,
 	REJECT_INVALID_FIELD = 0x09,
 	REJECT_RESOURCES = 0x0a,
 };

@@ -144,7 +144,8 @@ static bool header_intact(const struct rx *rx)
 }
 
 /* RFC 7143 section 7.8: after a header digest error nothing in the stream can be believed, not
- * even where the next PDU begins; at level 0 the connection ends. */
+ * even where the next PDU begins. Without a layer of sync and steering there is no finding it
+ * again: the connection ends, at every level of recovery. */
 static bool head_complete(struct iscsi_connection *c)
 {
 	struct rx *rx = &c->rx;

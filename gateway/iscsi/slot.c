@@ -80,6 +80,7 @@ struct slot *slot_new(struct iscsi_connection *c, enum slot_kind kind, const str
 	s->state = SLOT_FILLING;
 	s->answer.kind = JOB_ANSWER;
 	s->ask.kind = JOB_R2T;
+	s->again.kind = JOB_AGAIN;
 	s->pdu = *pdu;
 	s->task.slot = n;
 	s->task.itt = pdu->itt;
@@ -128,6 +129,7 @@ bool slot_reserve(struct iscsi *i, struct slot *s, size_t bytes)
 	s->next_waiting = NULL;
 	*i->waiting_last = s;
 	i->waiting_last = &s->next_waiting;
+	kept_solicit(i);
 	return false;
 }
 
@@ -160,10 +162,12 @@ void slot_free(struct iscsi *i, struct slot *s)
 {
 	unsigned n = s->task.slot;
 
-	assert(s->state != SLOT_FREE && !s->in_host);
+	assert(s->state != SLOT_FREE && !s->in_host && s->in_frames == 0);
 	rx_forget(s->conn, s);
 	tx_unqueue(s->conn, &s->answer);
 	tx_unqueue(s->conn, &s->ask);
+	tx_unqueue(s->conn, &s->again);
+	kept_remove(s->conn, &s->answer);
 	if (s->waits_for_chunks)
 		stop_waiting(i, s);
 	while (s->extra_count > 0)
@@ -172,6 +176,7 @@ void slot_free(struct iscsi *i, struct slot *s)
 	i->used[n / 64] &= ~(1ull << n % 64);
 	i->window_used -= s->counted;
 	abort_set_forget(i, s);
+	i->withheld -= s->withheld;
 	count_place(i, s, -1);
 	s->state = SLOT_FREE;
 	i->free_slots[i->free_slot_count++] = (uint16_t)n;
@@ -200,6 +205,28 @@ struct slot *slot_by_itt(struct iscsi *i, uint32_t itt)
 				return &i->slots[n];
 		}
 	return NULL;
+}
+
+struct slot *slot_answered(struct iscsi *i, uint32_t itt)
+{
+	EACH_SLOT(i, n)
+	{
+		struct slot *s = &i->slots[n];
+
+		if (is_command(s) && s->task.itt == itt &&
+		    (s->state == SLOT_ANSWERING || s->state == SLOT_SENT))
+			return s;
+	}
+	return NULL;
+}
+
+/* What is kept is no task any more: its tag may be used again, and it can't be aborted. */
+void slot_sent(struct iscsi *i, struct slot *s)
+{
+	unsigned n = s->task.slot;
+
+	s->state = SLOT_SENT;
+	i->commands[n / 64] &= ~(1ull << n % 64);
 }
 
 static uint8_t *slot_chunk(struct iscsi *i, const struct slot *s, size_t n)

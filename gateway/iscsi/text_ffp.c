@@ -10,6 +10,7 @@
 static void conclude(struct iscsi_connection *c)
 {
 	c->peer_segment = c->keys.result[KEY_MAX_RECV_SEGMENT];
+	data_in_resegment(c);
 	text_close(c);
 }
 

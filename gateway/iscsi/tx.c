@@ -5,14 +5,31 @@
  * Runs in the session process. */
 #include "gateway/iscsi/core.h"
 
-bool tx_has_room(const struct iscsi_connection *c)
+/* Where in the arena's count of octets the next `len` can begin: in one piece. */
+static uint64_t arena_next(const struct tx *tx, size_t len)
 {
-	return c->tx.misc_used + TX_MISC_RESERVE < TX_MISC &&
-	       TX_ARENA_SIZE - c->tx.arena_used >= SEGMENT_LIMIT;
+	size_t at = (size_t)(tx->arena_to % TX_ARENA_SIZE);
+
+	return at + len <= TX_ARENA_SIZE ? tx->arena_to : tx->arena_to + (TX_ARENA_SIZE - at);
+}
+
+static bool arena_has(const struct tx *tx, size_t len)
+{
+	return arena_next(tx, len) + len - tx->arena_from <= TX_ARENA_SIZE;
+}
+
+bool tx_has_room(struct iscsi_connection *c)
+{
+	while (c->tx.misc_used + TX_MISC_RESERVE >= TX_MISC || !arena_has(&c->tx, SEGMENT_LIMIT))
+		if (!kept_give_up(c))
+			return false;
+	return true;
 }
 
 struct misc *tx_misc(struct iscsi_connection *c, enum opcode opcode, uint32_t itt)
 {
+	if (c->tx.misc_used == TX_MISC)
+		(void)kept_give_up(c);
 	for (unsigned n = 0; n < TX_MISC; n++) {
 		struct misc *m = &c->tx.misc[(c->tx.misc_next + n) % TX_MISC];
 
@@ -29,21 +46,36 @@ struct misc *tx_misc(struct iscsi_connection *c, enum opcode opcode, uint32_t it
 
 bool tx_misc_data(struct iscsi_connection *c, struct misc *m, const void *bytes, size_t len)
 {
-	if (len > TX_ARENA_SIZE - c->tx.arena_used)
+	if (len == 0)
+		return true;
+	if (!arena_has(&c->tx, len))
 		return false;
-	m->data = c->tx.arena + c->tx.arena_used;
+	m->data_at = arena_next(&c->tx, len);
+	m->data = c->tx.arena + m->data_at % TX_ARENA_SIZE;
 	m->data_len = len;
-	if (len > 0)
-		memcpy(m->data, bytes, len);
-	c->tx.arena_used += len;
+	memcpy(m->data, bytes, len);
+	c->tx.arena_to = m->data_at + len;
 	return true;
+}
+
+/* The arena is free up to the oldest octets that are still needed. */
+static void arena_free(struct tx *tx)
+{
+	uint64_t from = tx->arena_to;
+
+	for (unsigned n = 0; n < TX_MISC; n++)
+		if (tx->misc[n].used && tx->misc[n].data_len > 0)
+			from = MIN(from, tx->misc[n].data_at);
+	tx->arena_from = from;
+	if (from == tx->arena_to)
+		tx->arena_from = tx->arena_to = 0;
 }
 
 static void misc_free(struct iscsi_connection *c, struct misc *m)
 {
 	m->used = false;
-	if (--c->tx.misc_used == 0)
-		c->tx.arena_used = 0;
+	c->tx.misc_used--;
+	arena_free(&c->tx);
 	if (m->effect == EFFECT_PROOF_SENT)
 		c->proof_sent = true;
 	else if (m->effect == EFFECT_PING)
@@ -80,8 +112,36 @@ void tx_drop_all(struct iscsi_connection *c)
 {
 	while (c->tx.first)
 		tx_unqueue(c, c->tx.first);
+	for (unsigned n = 0; n < c->tx.frame_count; n++) {
+		struct tx_frame *f = &c->tx.frames[(c->tx.frame_first + n) % TX_FRAMES];
+
+		if (f->of)
+			f->of->in_frames--;
+		if (f->misc)
+			f->misc->in_frames--;
+	}
 	c->tx.frame_count = 0;
 	c->tx.sent = 0;
+}
+
+/* An answer that has gone is forgotten, unless it is kept or on its way once more. */
+void tx_release(struct iscsi_connection *c, struct job *job)
+{
+	if (job->kept)
+		return;
+	if (job->kind == JOB_ANSWER) {
+		struct slot *s = CONTAINER_OF(job, struct slot, answer);
+
+		if (s->state == SLOT_SENT && s->in_frames == 0)
+			slot_free(c->i, s);
+	} else {
+		struct misc *m = CONTAINER_OF(job, struct misc, job);
+
+		if (m->in_frames > 0)
+			return;
+		tx_unqueue(c, job);
+		misc_free(c, m);
+	}
 }
 
 void tx_start(struct iscsi_connection *c)
@@ -90,11 +150,24 @@ void tx_start(struct iscsi_connection *c)
 	c->tx.data_digest = c->keys.result[KEY_DATA_DIGEST] != 0;
 }
 
-/* StatSN, ExpCmdSN, MaxCmdSN. An answer that counts takes a StatSN, others show the next one. */
-static void frame_number(struct iscsi_connection *c, struct tx_frame *f, bool counts)
+/* Can it be asked for again? Not what was sent in the login. */
+static bool is_kept(const struct iscsi_connection *c, struct job *job)
 {
-	bhs_u32(f->head, BHS_STATSN, c->tx.statsn);
-	c->tx.statsn += counts;
+	return c->i->level > 0 &&
+	       (job->kind != JOB_MISC || !CONTAINER_OF(job, struct misc, job)->plain);
+}
+
+/* StatSN, ExpCmdSN, MaxCmdSN. An answer that counts takes a StatSN, and has the same when it is
+ * sent again: RFC 7143 section 11.16. Others (NULL) show the next one. */
+static void frame_number(struct iscsi_connection *c, struct tx_frame *f, struct job *answer)
+{
+	if (answer && !answer->numbered) {
+		answer->numbered = true;
+		answer->statsn = c->tx.statsn++;
+		if (is_kept(c, answer))
+			kept_add(c, answer);
+	}
+	bhs_u32(f->head, BHS_STATSN, answer ? answer->statsn : c->tx.statsn);
 	bhs_u32(f->head, BHS_EXPCMDSN, c->i->expcmdsn);
 	bhs_u32(f->head, BHS_MAXCMDSN, window_max(c->i));
 }
@@ -121,41 +194,66 @@ static void frame_seal(struct iscsi_connection *c, struct tx_frame *f, bool plai
 static void frame_misc(struct iscsi_connection *c, struct misc *m, struct tx_frame *f)
 {
 	memcpy(f->head, m->bhs, ISCSI_BHS_SIZE);
-	frame_number(c, f, m->counts);
+	frame_number(c, f, m->counts ? &m->job : NULL);
 	f->misc = m;
+	m->in_frames++;
 	f->data_len = m->data_len;
 	if (m->data_len > 0)
 		f->data[f->spans++] = (struct iovec){m->data, m->data_len};
 	frame_seal(c, f, m->plain);
 }
 
-/* The last PDU of a task gives its place of the window back in its own MaxCmdSN. */
+/* The last PDU of a task gives its place of the window back in its own MaxCmdSN, but for as long as
+ * it is kept. */
 static void frame_last(struct iscsi_connection *c, struct slot *s, struct tx_frame *f)
 {
-	c->i->window_used -= s->counted;
+	f->last = true;
+	if (!s->counted)
+		return;
 	s->counted = false;
-	f->last_of = s;
+	c->i->window_used--;
+	s->withheld = c->i->level > 0;
+	c->i->withheld += s->withheld;
+}
+
+/* Data-In without status has no StatSN: RFC 7143 section 11.7. */
+static void frame_of_slot(struct iscsi_connection *c, struct slot *s, struct tx_frame *f)
+{
+	bool status = f->head[0] != OP_DATA_IN || (f->head[1] & FLAG_STATUS);
+
+	f->of = s;
+	s->in_frames++;
+	frame_number(c, f, status ? &s->answer : NULL);
+	if (!status)
+		bhs_u32(f->head, BHS_STATSN, 0);
+	frame_seal(c, f, false);
 }
 
 /* True: that was the task's last PDU. */
 static bool frame_answer(struct iscsi_connection *c, struct slot *s, struct tx_frame *f)
 {
-	bool last = true, status = true;
+	bool again = s->status_again, last = true;
 
-	if (s->kind == SLOT_COMMAND)
-		last = data_in_frame(c->i, s, f);
-	else if (s->kind == SLOT_LOGOUT)
+	s->status_again = false;
+	if (s->kind == SLOT_LOGOUT)
 		logout_frame(s, f->head);
-	else
+	else if (s->kind != SLOT_COMMAND)
 		tmf_frame(s, f->head);
-	if (last)
+	else if (again)
+		data_in_status(c->i, s, f);
+	else
+		last = data_in_frame(c->i, s, f);
+	if (last && !again)
 		frame_last(c, s, f);
-	if (f->head[0] == OP_DATA_IN)
-		status = (f->head[1] & FLAG_STATUS) != 0;
-	frame_number(c, f, status);
-	if (!status) /* Data-In without status has no StatSN: RFC 7143 section 11.7 */
-		bhs_u32(f->head, BHS_STATSN, 0);
-	frame_seal(c, f, false);
+	frame_of_slot(c, s, f);
+	return last;
+}
+
+static bool frame_again(struct iscsi_connection *c, struct slot *s, struct tx_frame *f)
+{
+	bool last = data_in_again(c->i, s, f);
+
+	frame_of_slot(c, s, f);
 	return last;
 }
 
@@ -163,7 +261,7 @@ static bool frame_r2t(struct iscsi_connection *c, struct slot *s, struct tx_fram
 {
 	bool last = data_out_frame(c->i, s, f);
 
-	frame_number(c, f, false);
+	frame_number(c, f, NULL);
 	frame_seal(c, f, false);
 	return last;
 }
@@ -175,6 +273,8 @@ static bool frame_make(struct iscsi_connection *c, struct job *job, struct tx_fr
 	switch (job->kind) {
 	case JOB_ANSWER:
 		return frame_answer(c, CONTAINER_OF(job, struct slot, answer), f);
+	case JOB_AGAIN:
+		return frame_again(c, CONTAINER_OF(job, struct slot, again), f);
 	case JOB_R2T:
 		return frame_r2t(c, CONTAINER_OF(job, struct slot, ask), f);
 	default:
@@ -240,15 +340,23 @@ size_t iscsi_tx(struct iscsi_connection *c, struct iovec iov[], size_t max)
 static void frame_gone(struct iscsi_connection *c)
 {
 	struct tx_frame *f = &c->tx.frames[c->tx.frame_first];
-	struct slot *s = f->last_of;
+	struct slot *s = f->of;
 	struct misc *m = f->misc;
 
 	c->tx.frame_first = (c->tx.frame_first + 1) % TX_FRAMES;
 	c->tx.frame_count--;
-	if (m)
-		misc_free(c, m);
-	if (s)
-		slot_free(c->i, s);
+	if (m) {
+		m->in_frames--;
+		tx_release(c, &m->job);
+	}
+	if (!s)
+		return;
+	s->in_frames--;
+	if (f->last)
+		slot_sent(c->i, s);
+	tx_release(c, &s->answer);
+	if (f->last)
+		kept_solicit(c->i);
 }
 
 void iscsi_sent(struct iscsi_connection *c, size_t len)

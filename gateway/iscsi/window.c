@@ -31,10 +31,12 @@ enum order window_order(struct iscsi *i, const struct pdu *pdu)
 	return held_at(i, cmdsn) || plugged(i, cmdsn) ? ORDER_DROP : ORDER_LATER;
 }
 
-/* How many commands may come, from ExpCmdSN on. */
+/* How many commands may come, from ExpCmdSN on: none without a slot for it. An answer that is on
+ * its way frees its slot by itself; one that is kept for a SNACK does so when the initiator likes.
+ */
 static uint32_t window_open(struct iscsi *i)
 {
-	uint32_t depth = MIN(i->queue_depth, ISCSI_WINDOW_MAX),
+	uint32_t depth = MIN(i->queue_depth, ISCSI_WINDOW_MAX - i->withheld),
 		 unused = depth > i->window_used ? depth - i->window_used : 0;
 
 	if (i->discovery || unused == 0)

@@ -223,6 +223,7 @@ static void fuzz_drain(struct fuzz *z)
 }
 
 #define FUZZ_LEVEL_2 8
+#define FUZZ_LEVEL_1 16
 
 /* The login, as a normal session (bit 1 of `how`: discovery); bit 2: with an odd segment. */
 static void fuzz_go_through_login(struct fuzz *z, uint32_t cmdsn, uint8_t how)
@@ -232,10 +233,11 @@ static void fuzz_go_through_login(struct fuzz *z, uint32_t cmdsn, uint8_t how)
 					"SessionType=Discovery",
 			  offer[] = "CHAP_A=5", proof[] = "CHAP_N=alice\0CHAP_R=0x00",
 			  usual[] = "InitialR2T=No\0MaxBurstLength=4096\0FirstBurstLength=2048\0"
-				    "iSCSIProtocolLevel=2\0TaskReporting=FastAbort",
+				    "iSCSIProtocolLevel=2\0TaskReporting=FastAbort\0"
+				    "ErrorRecoveryLevel=1",
 			  odd[] = "MaxRecvDataSegmentLength=513\0MaxOutstandingR2T=3\0"
 				  "HeaderDigest=CRC32C,None\0DataDigest=CRC32C,None\0"
-				  "InitialR2T=No",
+				  "InitialR2T=No\0ErrorRecoveryLevel=1",
 			  level_2[] = "ErrorRecoveryLevel=2\0MaxConnections=4\0InitialR2T=No\0"
 				      "DefaultTime2Retain=1";
 	const struct {
@@ -255,6 +257,8 @@ static void fuzz_go_through_login(struct fuzz *z, uint32_t cmdsn, uint8_t how)
 		 0x87},
 	};
 
+	z->i->limits.error_recovery = how & FUZZ_LEVEL_2 ? 2 : (how & FUZZ_LEVEL_1) != 0;
+	keys_limit(&z->c->keys, &z->i->limits);
 	for (size_t n = 0; n < ARRAY_LEN(steps); n++) {
 		uint8_t pdu[ISCSI_BHS_SIZE + 256] = {0};
 
@@ -290,7 +294,7 @@ static __attribute__((unused)) void fuzz_login(struct fuzz *z, uint32_t cmdsn, u
 	static struct {
 		bool known;
 		uint8_t session[FUZZ_SESSION_PART], connection[FUZZ_CONNECTION_PART];
-	} ends[16], *end;
+	} ends[32], *end;
 
 	end = &ends[how % ARRAY_LEN(ends)];
 	if (end->known) {
@@ -313,7 +317,8 @@ static void fuzz_close(struct fuzz *z)
 		iscsi_tmf_spread_done(z->i, z->spread[--z->spread_count]);
 	EACH_CONNECTION(z->i, c)
 	text_close(c);
-	if (iscsi_tasks_running(z->i) > 0 || slot_after(z->i, -1) >= 0)
+	if (iscsi_tasks_running(z->i) > 0 || slot_after(z->i, -1) >= 0 || z->i->window_used > 0 ||
+	    z->i->withheld > 0 || z->i->immediate_used > 0)
 		abort();
 }
 
@@ -324,7 +329,28 @@ static size_t fuzz_crc(bool wanted, uint8_t *from, size_t len)
 	return len + (wanted && len > 0 ? 4 : 0);
 }
 
-/* A header of 16 octets of input, data behind it, and digests that fit. */
+/* Numbers near those that were given: what is acknowledged, and what is asked for again. */
+static void fuzz_snack(struct fuzz *z, uint8_t pdu[ISCSI_BHS_SIZE], const uint8_t *d)
+{
+	uint32_t statsn = z->c->tx.statsn;
+
+	put_be(pdu + BHS_EXPSTATSN, 4, statsn + 1 - (d[15] & 0x7f));
+	if ((d[0] & OPCODE_MASK) != OP_SNACK)
+		return;
+	pdu[1] |= FLAG_FINAL;
+	if (pdu[1] & 1)
+		put_be(pdu + BHS_ITT, 4, TAG_NONE);
+	if ((pdu[1] & 3) != 3)
+		put_be(pdu + BHS_SNACK_TAG, 4, TAG_NONE);
+	put_be(pdu + BHS_BEGRUN, 4, pdu[1] & 1 ? statsn - (d[12] & 15) : d[12] & 15);
+	put_be(pdu + BHS_RUNLENGTH, 4, d[13] & 7);
+	if ((pdu[1] & 3) != 3)
+		return;
+	put_be(pdu + BHS_ITT, 4, d[6] & 7);
+	put_be(pdu + BHS_BEGRUN, 8, d[13] & 1);
+}
+
+/* A header of 16 octets of input, data behind it, and digests that fit (mostly). */
 static __attribute__((unused)) void fuzz_pdu(struct fuzz *z, const uint8_t *d, uint32_t *cmdsn)
 {
 	static uint8_t pdu[ISCSI_BHS_SIZE + 70000 + 16];
@@ -339,9 +365,11 @@ static __attribute__((unused)) void fuzz_pdu(struct fuzz *z, const uint8_t *d, u
 	memcpy(pdu + BHS_CDB, d + 11, 5);
 	put_be(pdu + BHS_DATASN, 4, d[14] & 3);
 	put_be(pdu + BHS_OFFSET, 4, get_be(d + 12, 2));
+	fuzz_snack(z, pdu, d);
 	at = fuzz_crc(z->c->rx.header_digest, pdu, ISCSI_BHS_SIZE);
 	memset(pdu + at, 0, len + 8);
 	at += fuzz_crc(z->c->rx.data_digest, pdu + at, len + pdu_padding(len));
+	pdu[at - 1] ^= d[5] == 0xfe && len > 0;
 	(void)fuzz_feed(z, pdu, at);
 }
 
