@@ -39,10 +39,13 @@ static bool has_in_flight(const struct court *c, const struct member *m, unsigne
 	       atomic_load(&own->under) != atomic_load(&c->page->disks[m->luns[k].disk].generation);
 }
 
-static bool is_waited_for(const struct court *c, const struct member *m,
+/* What the asker named, it ended itself. */
+static bool is_waited_for(const struct court *c, const struct member *m, const struct member *asker,
 			  const struct disk_set *disks)
 {
 	for (unsigned k = 0; k < m->lun_count; k++) {
+		if (m == asker && lun_has(asker->exclusion.luns, m->luns[k].lun))
+			continue;
 		if (disk_has(disks, m->luns[k].disk) && has_in_flight(c, m, k))
 			return true;
 	}
@@ -59,7 +62,6 @@ static uint32_t places_of(const struct member *m, const struct disk_set *disks)
 	return count;
 }
 
-/* The asker ended its own tasks itself, and is not waited for. */
 static void exclusion_begin(struct court *c, struct member *asker, const struct disk_set *disks,
 			    uint64_t now_ms)
 {
@@ -86,7 +88,7 @@ static bool exclusion_is_over(const struct court *c, const struct member *asker,
 			      const struct disk_set *disks)
 {
 	for (const struct member *m = c->members; m != NULL; m = m->next_member) {
-		if (m != asker && is_waited_for(c, m, disks))
+		if (is_waited_for(c, m, asker, disks))
 			return false;
 	}
 	return true;
@@ -254,7 +256,7 @@ static void condemn_undrained(struct court *c, const struct member *asker)
 
 	disks_of(asker, &disks);
 	for (struct member *m = c->members; m != NULL; m = m->next_member) {
-		if (m != asker && is_waited_for(c, m, &disks))
+		if (is_waited_for(c, m, asker, &disks))
 			court_condemn(c, m, ARBITER_NOT_DRAINED);
 	}
 }

@@ -51,6 +51,12 @@ void arbiter_view_attach(struct arbiter_view *v)
 	}
 }
 
+void arbiter_view_ask(struct arbiter_view *v, const uint64_t luns[ARBITER_LUNS / 64])
+{
+	for (unsigned lun = 0; lun < ARBITER_LUNS; lun++)
+		v->luns[lun].asked = (luns[lun / 64] & 1ull << lun % 64) != 0;
+}
+
 void arbiter_view_detach(struct arbiter_view *v)
 {
 	v->attached = false;
@@ -107,7 +113,7 @@ enum arbiter_news arbiter_look(struct arbiter_view *v, unsigned lun)
 	now = generation_of(v, lun);
 	if (now == was || now == 0 || ARBITER_LIFE(now) != ARBITER_LIFE(was))
 		return ARBITER_NEWS_NONE;
-	if (!l->draining && atomic_load(&v->page->disks[l->disk].by) == v->me) {
+	if (l->asked && !l->draining && atomic_load(&v->page->disks[l->disk].by) == v->me) {
 		admit_under(v, lun, now);
 		return ARBITER_NEWS_OURS;
 	}

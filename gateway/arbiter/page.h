@@ -48,6 +48,7 @@ struct arbiter_view {
 	uint64_t changes; /* as looked at last */
 	struct arbiter_view_lun {
 		bool held;
+		bool asked;    /* we asked to exclude others from it, and ended its tasks */
 		bool draining; /* excluded: its tasks end, none begins, until arbiter_settle() */
 		uint16_t disk;
 		uint64_t seen; /* we admit under this one */
@@ -67,6 +68,10 @@ void arbiter_view_hold(struct arbiter_view *v, unsigned lun, uint16_t disk); /* 
 /* A (new) arbiter has our channel: admit under what it says now. Nothing is drained by that. */
 void arbiter_view_attach(struct arbiter_view *v);
 void arbiter_view_detach(struct arbiter_view *v); /* it is gone: nothing is admitted */
+
+/* What the exclusion that we ask for is of; all zero: there is none any more. A disk may be another
+ * LUN of ours, too: of that one, our own exclusion is somebody else's. */
+void arbiter_view_ask(struct arbiter_view *v, const uint64_t luns[ARBITER_LUNS / 64]);
 
 /* Publishes one command in flight; false: it was taken back, since the LUN is not open now. */
 bool arbiter_enter(struct arbiter_view *v, unsigned lun) MUST_CHECK;

@@ -53,6 +53,7 @@ static void ask(struct session *s)
 	if (!say(s, ARBITER_EXCLUDE, &body, sizeof body))
 		return;
 	s->spreads.asked = true;
+	arbiter_view_ask(&s->arbiter, body.luns);
 	s->spreads.id++;
 }
 
@@ -78,17 +79,25 @@ bool host_spread(void *host, const struct iscsi_tmf_request *request)
 	return false;
 }
 
+static void ask_over(struct session *s)
+{
+	static const uint64_t none[ARBITER_LUNS / 64];
+
+	s->spreads.asked = false;
+	arbiter_view_ask(&s->arbiter, none);
+}
+
 static unsigned queue_take(struct spreads *q)
 {
 	unsigned slot = q->queue[0].slot;
 
-	q->asked = false;
 	memmove(q->queue, q->queue + 1, --q->count * sizeof q->queue[0]);
 	return slot;
 }
 
 void host_arbiter_drop(struct session *s)
 {
+	ask_over(s);
 	while (s->spreads.count > 0)
 		iscsi_tmf_spread_done(s->iscsi, queue_take(&s->spreads));
 }
@@ -162,6 +171,7 @@ static void on_done(struct session *s, const struct message *m)
 	if (!s->spreads.asked || done.id != s->spreads.id)
 		return;	      /* of a connection that was lost meanwhile */
 	host_arbiter_look(s); /* our unit attention stands before the answer */
+	ask_over(s);
 	iscsi_tmf_spread_done(s->iscsi, queue_take(&s->spreads));
 	ask(s);
 }
@@ -209,7 +219,7 @@ void host_arbiter_take(struct session *s, struct message *m)
 	arbiter_view_attach(&s->arbiter);
 	memset(s->spreads.drains, 0, sizeof s->spreads.drains);
 	s->spreads.settled = 0;
-	s->spreads.asked = false;
+	ask_over(s);
 	hello.life = ARBITER_LIFE(s->arbiter.changes);
 	if (say(s, ARBITER_HELLO, &hello, sizeof hello))
 		ask(s);

@@ -25,7 +25,7 @@ targets:
         chap: {{user: alice, mutual: gw-for-alice, algorithms: [md5]}}
   {target}2:
     portals: [here]
-    luns: {{0: second, 5: vault}}
+    luns: {{0: second, 5: vault, 6: vault}}
     initiators:
       {client}-other:
         chap: {{user: bob, mutual: gw-for-bob, algorithms: [md5]}}
@@ -95,6 +95,11 @@ with alice() as a, bob() as b:
     status, data = b.run(struct.pack(">BBBBBB", 3, 0, 0, 0, 18, 0), read=18)
     check(AREA, "REQUEST SENSE tells it as data, once", status == GOOD and (data[2], data[12], data[13]) == RESET and b.ready(0)[0] == GOOD)
 
+with bob() as b:
+    tag, ttt = waiting_write(b, 11, NEW, 6)
+    check(AREA, "a reset of a disk that is two LUNs of one session ends the tasks of both", b.task(LUN_RESET, 0xffffffff, 5) == 0 and silent(b)
+          and [sense(b.ready(lun)) for lun in (5, 6)] == [RESET] * 2 and b.write(11, NEW, lun=6)[0] == GOOD)
+
 # --- what stays within the nexus -----------------------------------------------------------------------------------------
 with alice() as a, bob() as b:
     tag, ttt = waiting_write(b, 20, NEW, 5)
@@ -110,14 +115,11 @@ with alice() as a, bob() as b:
 def storm(make, lun, results):
     try:
         with make() as i:
-            for k in range(40):
-                data = os.urandom(8192)
-                answer = i.write(k * 16 + lun * 1000, data, lun=lun)
-                if answer[0] == CHECK:
-                    assert sense(answer) == RESET, sense(answer)
+            for _ in range(40):
+                answer = i.ready(lun)  # over at once: the other's resets can't take its answer
+                assert answer[0] in (GOOD, BUSY) or sense(answer) == RESET, sense(answer)
                 assert i.task(LUN_RESET, 0xffffffff, lun) == 0
-            statuses = [GOOD if i.write(0, bytes(512), lun=lun)[0] == GOOD else not_busy(i, lun)[0] for _ in range(3)]
-            results.append(GOOD in statuses)
+            results.append(GOOD in [not_busy(i, lun)[0] for _ in range(99)])
     except Exception as error:
         results.append(repr(error))
 
@@ -147,7 +149,7 @@ check(AREA, "a third session gets GOOD, 29h/03h, BUSY or no answer, and goes on"
 # --- who does not drain --------------------------------------------------------------------------------------------------
 with alice() as a, bob() as b:
     waiting_write(b, 30, NEW, 5)
-    session = next(s for s in gw.sessions() if s["initiator"] == OTHER)
+    session = next(s for s in gw.sessions() if s["initiator"] == OTHER and s["state"] == "granted")
     os.kill(session["pid"], signal.SIGSTOP)
     start = time.monotonic()
     done = a.task(LUN_RESET, 0xffffffff, 0)
@@ -160,7 +162,7 @@ with alice() as a, bob() as b:
 with alice() as a, bob() as b:
     assert a.write(40, OLD)[0] == GOOD
     tag, ttt = waiting_write(b, 40, NEW, 5)
-    arbiter = gw.helper_pid("arbiter")
+    arbiter = wait_for(lambda: gw.helper_pid("arbiter"))
     os.kill(arbiter, signal.SIGSTOP)
     os.kill(arbiter, signal.SIGKILL)
     seen = set()
@@ -190,6 +192,6 @@ for _ in range(6):
 check(AREA, "P4: logins while the arbiter is away are answered 0301h", statuses <= {GOOD, BUSY, 0x0301} and 0x0301 in statuses, [hex(s) for s in statuses])
 with wait_for(gw.is_well) and alice() as i:
     check(AREA, "afterwards all is well", i.task(LUN_RESET, 0xffffffff, 0) == 0 and sense(i.ready()) == RESET and i.ready()[0] == GOOD)
-check(AREA, "no session was ended by a signal of its own", "system-call filter" not in gw.log() and "signal 6" not in gw.log(), gw.log())
+check(AREA, "no session was ended by a signal of its own", "was ended by signal" not in gw.log(), gw.log())
 check(AREA, "the gateway stops cleanly", gw.stop() == 0, gw.log())
 finish()

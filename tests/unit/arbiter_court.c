@@ -64,6 +64,8 @@ static int reset(uint32_t connection, uint64_t luns, uint32_t id)
 {
 	struct arbiter_exclude body = {.id = id, .why = ARBITER_RESET, .luns = {luns}};
 
+	if (sessions[connection].view.page != NULL)
+		arbiter_view_ask(&sessions[connection].view, body.luns);
 	return say(connection, ARBITER_EXCLUDE, &body, sizeof body);
 }
 
@@ -253,6 +255,31 @@ static void changed_while_draining(void **state)
 	assert_true(arbiter_enter(view(3), 7));
 }
 
+static void one_disk_twice(void **state)
+{
+	static const struct arbiter_attach info = {.connection = 1, .disks = {1, [9] = 1}};
+	struct session *s = &sessions[1];
+
+	(void)state;
+	court_begin();
+	court_over(&court, &s->member, now);
+	s->member = (struct member){.own = &s->own};
+	assert_int_equal(court_attach(&court, &s->member, &info), 0);
+	assert_int_equal(hello(1, 1), 0);
+	arbiter_view_hold(&s->view, 9, 0);
+	assert_true(arbiter_enter(&s->view, 0));
+	assert_true(arbiter_enter(&s->view, 9));
+	assert_int_equal(reset(1, 1, 4), 0);
+	assert_int_equal(s->done,
+			 0); /* what it named, it ended; the other LUN of that disk drains */
+	assert_int_equal(arbiter_look(&s->view, 0), ARBITER_NEWS_OURS);
+	assert_int_equal(arbiter_look(&s->view, 9), ARBITER_NEWS_RESET);
+	arbiter_leave(&s->view, 9);
+	assert_true(arbiter_settle(&s->view, 9));
+	assert_int_equal(settled(1), 0);
+	assert_int_equal(s->done, 1);
+}
+
 /* --- who does not drain --- */
 
 static void is_killed(void **state)
@@ -437,6 +464,8 @@ int main(void)
 	tests_add(&t, "a reset is done when all other sessions have drained", waits, NULL);
 	tests_add(&t, "resets of one disk take turns", takes_turns, NULL);
 	tests_add(&t, "a session that drains takes in a second reset", changed_while_draining,
+		  NULL);
+	tests_add(&t, "a reset of a disk that is two LUNs ends the tasks of both", one_disk_twice,
 		  NULL);
 	tests_add(&t, "P4: who does not drain is killed, and its end awaited", is_killed, NULL);
 	tests_add(&t, "P6: a session that lies in its page is bounded", liar_is_bounded, NULL);

@@ -157,6 +157,7 @@ static void reset(uint32_t n, uint32_t id)
 {
 	struct arbiter_exclude body = {.id = id, .why = ARBITER_RESET, .luns = {1}};
 
+	arbiter_view_ask(&sessions[n].view, body.luns);
 	assert_int_equal(CHANNEL_SEND(&sessions[n].channel, ARBITER_EXCLUDE, &body), 0);
 }
 
