@@ -290,8 +290,43 @@ static void pings_of_each(void **state)
 	peer_close(&p);
 }
 
+/* Tasks that another nexus has ended: told on their connection, if that was agreed on. */
+static void fast_abort(void **state)
+{
+	static const uint8_t lun[8] = {0, 1};
+	bool agreed = *(const bool *)*state;
+	struct peer p = {0}, q;
+	uint8_t bhs[ISCSI_BHS_SIZE];
+	struct reply r;
+
+	if (agreed)
+		up(&p, KEYS(SEVERAL "\0TaskReporting=FastAbort"));
+	else
+		up(&p, KEYS(SEVERAL "\0TaskReporting=ResponseFence"));
+	join(&p, &q, 1);
+	command_bhs(&p, bhs, FLAG_FINAL, 0, CDB_PARKED);
+	bhs[BHS_LUN + 1] = 1;
+	assert_true(peer_send(&p, bhs, NULL, 0));
+	iscsi_abort_lun(p.i, lun);
+	assert_int_equal(p.cancels, 1);
+	peer_drain(&p);
+	peer_drain(&q);
+	if (agreed) {
+		peer_expect(&p, &r, OP_ASYNC);
+		assert_int_equal(r.bhs[36], 5);
+		assert_memory_equal(r.bhs + BHS_LUN, lun, 8);
+		iscsi_abort_lun(p.i, lun); /* nothing is there any more: nothing to tell */
+		peer_drain(&p);
+	}
+	peer_expect_none(&p);
+	peer_expect_none(&q);
+	leave(&q);
+	peer_close(&p);
+}
+
 int main(void)
 {
+	static const bool agreed = true, not_agreed = false;
 	static struct tests t;
 
 	tests_add(&t, "6.3.6 a connection joins the session", joins, NULL);
@@ -310,5 +345,9 @@ int main(void)
 		  NULL);
 	TESTS_ADD_TABLE(&t, logouts, logs_out);
 	tests_add(&t, "11.19 each connection has pings of its own", pings_of_each, NULL);
+	tests_add(&t, "4.2.3.4 FastAbort: the connection of tasks that others ended hears of it",
+		  fast_abort, (void *)(uintptr_t)&agreed);
+	tests_add(&t, "4.2.3.4 without FastAbort nobody hears of them", fast_abort,
+		  (void *)(uintptr_t)&not_agreed);
 	return tests_run(&t, "iscsi connections");
 }
