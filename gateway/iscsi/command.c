@@ -103,8 +103,8 @@ enum route command_route(struct iscsi_connection *c, struct pdu *pdu)
 	if (reason != REJECT_INVALID)
 		return refuse(c, reason);
 	s = slot_new(c, SLOT_COMMAND, pdu);
-	if (!s)
-		return ROUTE_WAIT; /* until a response that is on its way has gone */
+	if (!s) /* never, as long as the window keeps to slots_for_window() */
+		return refuse(c, REJECT_RESOURCES);
 	t = &s->task;
 	reason = take_cdb(pdu, t);
 	if (reason != REJECT_INVALID) {

@@ -129,7 +129,7 @@ struct slot {
 
 /* --- sending ------------------------------------------------------------------------------ */
 
-#define TX_FRAMES	32
+#define TX_FRAMES	ISCSI_SENDING_MAX
 #define TX_SPANS	6
 #define TX_MISC		64
 #define TX_MISC_RESERVE 8 /* kept for what we send of our own accord */
@@ -339,7 +339,8 @@ struct iscsi {
 	unsigned immediate_used, control_used, held_count;
 	uint64_t plugged[4]; /* CmdSNs, modulo 256, that count as received */
 	unsigned plug_count;
-	unsigned gaps; /* requests that wait for missing commands */
+	unsigned gaps;	      /* requests that wait for missing commands */
+	struct slot *in_turn; /* a PDU that was held, while its handler runs */
 
 	uint16_t free_slots[ISCSI_TASKS_MAX];
 	unsigned free_slot_count;
@@ -447,6 +448,7 @@ bool window_turn(struct iscsi *i); /* runs one held PDU or skips one plug, if it
 
 /* slot.c */
 void slots_start(struct iscsi *i);
+uint32_t slots_for_window(const struct iscsi *i); /* for numbered requests that may come */
 struct slot *slot_new(struct iscsi_connection *c, enum slot_kind kind, const struct pdu *pdu);
 void slot_free(struct iscsi *i, struct slot *s);
 struct slot *slot_of(struct iscsi *i, struct iscsi_task *task);
@@ -461,7 +463,12 @@ void aborted_remember(struct iscsi *i, uint32_t itt);
 bool aborted_known(const struct iscsi *i, uint32_t itt);
 
 /* command.c, data_out.c, data_in.c */
-enum route { ROUTE_INVALID, ROUTE_GO, ROUTE_WAIT, ROUTE_END };
+enum route {
+	ROUTE_INVALID,
+	ROUTE_GO,
+	ROUTE_WAIT, /* a SNACK: until the answers to the last one have left */
+	ROUTE_END
+};
 enum route command_route(struct iscsi_connection *c, struct pdu *pdu);
 void command_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok);
 void command_turn(struct iscsi *i, struct slot *s);

@@ -150,6 +150,8 @@ void ffp_turn(struct slot *s)
 
 	pdu.data = slot_at(c->i, s, 0, &room);
 	c->i->expcmdsn--;
+	c->i->in_turn = s;
 	run_in_turn(c, rule_of(c, &pdu), &pdu);
-	slot_free(c->i, s);
+	if (c->i->in_turn) /* the handler did not keep it */
+		slot_free(c->i, TAKE(c->i->in_turn));
 }

@@ -28,8 +28,10 @@ struct iscsi_connection; /* one of its connections */
 /* More of a connection, for immediate task management and Logout alone, so that they can end the
  * others: RFC 7143 section 4.2.2.1. */
 #define ISCSI_CONTROL_MAX 2
-#define ISCSI_TASKS_MAX \
-	(ISCSI_WINDOW_MAX + ISCSI_IMMEDIATE_MAX + ISCSI_CONTROL_MAX * ISCSI_CONNECTIONS_MAX)
+#define ISCSI_SENDING_MAX 32 /* that give their place back with a last PDU that is on its way */
+#define ISCSI_TASKS_MAX                                               \
+	(ISCSI_WINDOW_MAX + ISCSI_IMMEDIATE_MAX + ISCSI_SENDING_MAX + \
+	 ISCSI_CONTROL_MAX * ISCSI_CONNECTIONS_MAX)
 #define ISCSI_ADDRESS_SIZE 272 /* a host name or an address, and a port */
 
 /* What this end offers and declares. */

@@ -64,6 +64,16 @@ static void count_place(struct iscsi *i, const struct slot *s, int one)
 	}
 }
 
+/* RFC 7143 section 4.2.2.1: who sends what the window allows is never turned away for want of a
+ * place, so no more is allowed than there are places for. */
+uint32_t slots_for_window(const struct iscsi *i)
+{
+	unsigned others = ISCSI_CONTROL_MAX * ISCSI_CONNECTIONS_MAX - i->control_used +
+			  ISCSI_IMMEDIATE_MAX - i->immediate_used;
+
+	return i->free_slot_count > others ? i->free_slot_count - others : 0;
+}
+
 struct slot *slot_new(struct iscsi_connection *c, enum slot_kind kind, const struct pdu *pdu)
 {
 	struct iscsi *i = c->i;
@@ -184,7 +194,6 @@ void slot_free(struct iscsi *i, struct slot *s)
 		return;
 	serve_waiting(i);
 	window_announce(i);
-	rx_run(i); /* a command may wait for a slot */
 }
 
 struct slot *slot_of(struct iscsi *i, struct iscsi_task *task)

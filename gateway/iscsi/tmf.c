@@ -216,15 +216,16 @@ static enum tmf_verdict choose(struct iscsi *i, struct slot *s)
 	return f->verdict;
 }
 
-/* A slot that waits for tasks; NULL: rejected. */
+/* A slot that waits for tasks, that in which the request was held if it was; NULL: rejected. */
 struct slot *waiter_new(struct iscsi_connection *c, enum slot_kind kind, const struct pdu *pdu)
 {
-	struct slot *s = slot_new(c, kind, pdu);
+	struct slot *s = c->i->in_turn ? TAKE(c->i->in_turn) : slot_new(c, kind, pdu);
 
 	if (!s) {
 		reject(c, pdu, pdu->immediate ? REJECT_IMMEDIATE : REJECT_RESOURCES);
 		return NULL;
 	}
+	s->kind = kind;
 	slot_activate(c->i, s);
 	return s;
 }
@@ -264,6 +265,7 @@ void iscsi_abort_lun(struct iscsi *i, const uint8_t lun[8])
 		set_add(set, &i->slots[n]);
 	abort_set_tell(i, set, NULL);
 	tmf_cancel(i, set);
+	rx_run(i); /* a task that was held gives the turn to what is behind it */
 }
 
 void tmf_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok)

@@ -177,8 +177,9 @@ static void eleventh_waits_not(void **state)
 	peer_close(&p);
 }
 
-/* All slots taken: a command that the window allows waits for the one that an abort frees. */
-static void slot_of_an_aborted_task(void **state)
+/* Every place of the window and every immediate one is taken, and an answer has not left yet: the
+ * command that its MaxCmdSN allows has a place. */
+static void a_place_for_each_cmdsn(void **state)
 {
 	struct peer p = {.refuse_cancel = true};
 	uint8_t bhs[ISCSI_BHS_SIZE], wire[64];
@@ -206,10 +207,38 @@ static void slot_of_an_aborted_task(void **state)
 	command_bhs(&p, bhs, FLAG_FINAL, 0, CDB_PARKED);
 	len = peer_wire(&p, bhs, (struct body){0}, wire);
 	assert_int_equal(peer_feed(&p, wire, len), len);
-	assert_int_equal(p.commands, 135);
-	iscsi_task_end(p.i, p.parked[134]);
 	assert_int_equal(p.commands, 136);
+	iscsi_task_end(p.i, p.parked[134]);
 	peer_drain(&p);
+	peer_close(&p);
+}
+
+/* A request that came before its turn waits in the place that it has then. */
+static void held_request(void **state)
+{
+	struct peer p = {0};
+	uint8_t bhs[ISCSI_BHS_SIZE];
+	struct reply r;
+
+	(void)state;
+	peer_up(&p, KEYS(KEYS_USUAL));
+	p.cmdsn++;
+	bhs_start(bhs, OP_TMF, FLAG_FINAL | TMF_LUN_RESET, 4000);
+	bhs_u32(bhs, BHS_RTT, TAG_NONE);
+	bhs_u32(bhs, BHS_CMDSN, p.cmdsn);
+	assert_true(peer_send(&p, bhs, NULL, 0));
+	bhs_start(bhs, OP_LOGOUT, FLAG_FINAL, 4001);
+	bhs_u32(bhs, BHS_CMDSN, p.cmdsn + 1);
+	assert_true(peer_send(&p, bhs, NULL, 0));
+	peer_expect_none(&p);
+	p.cmdsn--;
+	(void)park(&p, 0);
+	peer_expect(&p, &r, OP_TMF_RESPONSE);
+	assert_int_equal(reply_u32(&r, BHS_ITT), 4000);
+	peer_expect(&p, &r, OP_LOGOUT_RESPONSE);
+	assert_int_equal(reply_u32(&r, BHS_ITT), 4001);
+	assert_int_equal(p.cancels, 1);
+	assert_int_equal(iscsi_ended(p.c, NULL), ISCSI_END_LOGOUT);
 	peer_close(&p);
 }
 
@@ -474,8 +503,10 @@ int main(void)
 		  NULL);
 	tests_add(&t, "P6: the eleventh immediate request that would wait is Reject 06h",
 		  eleventh_waits_not, NULL);
-	tests_add(&t, "a command that waits for a slot gets the one that an abort frees",
-		  slot_of_an_aborted_task, NULL);
+	tests_add(&t, "4.2.2.1 every CmdSN of the window has its place, however full it is",
+		  a_place_for_each_cmdsn, NULL);
+	tests_add(&t, "4.2.2.1 a reset and a Logout that came early are answered in their turn",
+		  held_request, NULL);
 	tests_add(&t, "ABORT TASK of a command that waits for its turn", held_task_aborted, NULL);
 	tests_add(&t, "11.5 commands sent after the request are not affected", later_commands_stay,
 		  NULL);
