@@ -197,9 +197,4 @@ def never_read_crowd():
 
 case("P6: sixteen such floods at once: bounded memory, and the other session moves", never_read_crowd)
 
-if SOAK:
-    def silent(i):
-        stuffed(i, FLOODS["NOP-Outs"](i))
-        return wait_for(lambda: len(processes.sessions(gw)) == 1, 120)
-    case("P6: who never reads is ended by pings", full(silent))
 farewell()

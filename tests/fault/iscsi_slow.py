@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Slow initiators: octet by octet, standing still in the middle of a PDU, reading a little at a time.
 
-Who is slow gets its answers in the end, holds up nobody else, and in a login has no more time than the login timer.
+Who is slow gets its answers in the end, and holds up nobody else. What time they have: see iscsi_silent.py.
 """
 from hostile import *
-import time
 
 
 class Drip(Initiator):
@@ -114,58 +113,4 @@ def sipping():
 
 
 case("an initiator that reads little at a time gets all of it, and others move", sipping)
-
-
-# --- the login -----------------------------------------------------------------------------------------------------------
-short = Gateway(more="gateway: {login_timeout: 2s}\n").start()
-
-
-def runs_out(send):
-    """`send` goes on and on; the connection is closed by the login timer all the same. Sending does not renew it."""
-    def attempt():
-        start = time.monotonic()
-        with Initiator(short.port, timeout=0.1) as i:
-            while time.monotonic() - start < 8:
-                try:
-                    send(i)
-                    i.receive()
-                except TimeoutError:
-                    continue
-                except (Gone, Refused, OSError):
-                    break
-        took = time.monotonic() - start
-        return 1.5 < took < 6 and wait_for(lambda: not processes.sessions(short)) is True
-    return attempt
-
-
-def drop(i):
-    i.at = getattr(i, "at", -1) + 1
-    one = text(**i.names())
-    head = struct.pack(">BBBBI6sHIHHII16x", 0x43, 0x81, 0, 0, len(one), i.isid, 0, 1, 0, 0, 1, 0) + one
-    i.raw(head[i.at % len(head):][:1])
-
-
-def goes_on(i):
-    i.login_pdu(0, 1, b"", transit=False, cont=True)
-    time.sleep(0.05)
-
-
-def half_then_silence(i):
-    if not hasattr(i, "sent"):
-        i.sent = True
-        i.step(i.names())
-        i.raw(b"\x43\x81\0\0\0\0\0\x20" + bytes(50))
-
-
-case("P6: a login that comes drop by drop has no longer than the login timer", runs_out(drop))
-case("P6: nor has one of parts that never end, sent slowly", runs_out(goes_on))
-case("P6: nor has one that stands still in the middle of its second request", runs_out(half_then_silence))
-
-if SOAK:
-    def silent(i):
-        i.raw(pieces(i)[:100])
-        i.socket.settimeout(90)
-        return i.ended()
-    case("P6: a session that stands still in half a PDU is ended by its pings", full(silent))
-check(AREA, "the gateway with the short timer stops cleanly", short.stop() == 0, short.log())
 farewell()
