@@ -166,6 +166,8 @@ static void frame_number(struct iscsi_connection *c, struct tx_frame *f, struct 
 		answer->statsn = c->tx.statsn++;
 		if (is_kept(c, answer))
 			kept_add(c, answer);
+		else
+			c->tx.acked = c->tx.statsn;
 	}
 	bhs_u32(f->head, BHS_STATSN, answer ? answer->statsn : c->tx.statsn);
 	bhs_u32(f->head, BHS_EXPCMDSN, c->i->expcmdsn);
