@@ -6,15 +6,14 @@
 
 #define SENSE_FIXED_LEN 18
 
-/* RFC 7143 section 11.4.7.2 for the first three; ABORTED COMMAND but for the last, which is
- * ILLEGAL REQUEST: invalid field in command information unit. */
+/* RFC 7143 section 11.4.7.2, all ABORTED COMMAND. The host hears of none of these commands, or that
+ * it is over: what is wrong with the CDB, or with its R and W bits, is the device's to say. */
 static const struct sense_row {
 	uint8_t key, asc, ascq;
 } faults[] = {
 	[FAULT_UNEXPECTED_DATA] = {0x0b, 0x0c, 0x0c},
 	[FAULT_AMOUNT] = {0x0b, 0x0c, 0x0d},
 	[FAULT_CRC] = {0x0b, 0x47, 0x05},
-	[FAULT_BIDIRECTIONAL] = {0x05, 0x0e, 0x03},
 };
 
 #define AHS_EXTENDED_CDB 1
@@ -72,8 +71,6 @@ static enum reject_reason header_fault(struct iscsi *i, const struct pdu *pdu)
 static enum fault data_fault(const struct iscsi *i, const struct iscsi_task *t,
 			     const struct pdu *pdu)
 {
-	if (t->read && t->write)
-		return FAULT_BIDIRECTIONAL;
 	if (!pdu->final && i->initial_r2t)
 		return FAULT_UNEXPECTED_DATA;
 	if (pdu->data_len == 0)

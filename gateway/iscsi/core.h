@@ -47,7 +47,6 @@ enum fault {
 	FAULT_UNEXPECTED_DATA,
 	FAULT_AMOUNT,
 	FAULT_CRC,
-	FAULT_BIDIRECTIONAL,
 };
 
 struct r2t {

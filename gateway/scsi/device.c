@@ -145,6 +145,10 @@ enum scsi_step scsi_begin(struct scsi_task *task)
 	if (task->command == NULL)
 		return refuse_unknown(task);
 	command_decode(task);
+	if (task->read && task->write) { /* no command of the table moves data both ways */
+		sense_set(task, KEY_ILLEGAL_REQUEST, SENSE_INVALID_FIELD_IN_COMMAND_IU);
+		return task_refuse(task);
+	}
 	if (!command_check_reserved(task))
 		return task_refuse(task);
 	return task->command->begin(task);

@@ -377,13 +377,21 @@ static void read_and_write_bits(void **state)
 {
 	struct peer p = {0};
 	uint8_t bhs[ISCSI_BHS_SIZE];
+	struct reply r;
 
 	(void)state;
 	peer_up(&p, KEYS(KEYS_USUAL));
-	command_bhs(&p, bhs, FLAG_READ | FLAG_WRITE | FLAG_FINAL, 512, CDB_WRITE10);
+	command_bhs(&p, bhs, FLAG_READ | FLAG_WRITE, 1024, CDB_PARKED);
 	assert_true(peer_send(&p, bhs, junk, 512));
-	expect_end(&p, SENSE_BIDIRECTIONAL);
-	assert_int_equal(p.commands, 0);
+	assert_int_equal(p.commands, 1);
+	assert_true(p.parked[0]->read && p.parked[0]->write);
+	peer_respond(&p, p.parked[0], 2, 0, 0);
+	peer_drain(&p);
+	peer_expect_none(&p); /* the data that is still owed comes first */
+	data_out_bhs(&p, bhs, (struct out_place){true, TAG_NONE, 0, 512});
+	assert_true(peer_send(&p, bhs, junk, 512));
+	peer_expect(&p, &r, OP_SCSI_RESPONSE);
+	assert_int_equal(r.bhs[3], 2);
 	peer_alive(&p);
 	peer_close(&p);
 }
@@ -435,8 +443,10 @@ int main(void)
 	TESTS_ADD_TABLE(&t, guesses, guessed_tag);
 	tests_add(&t, "13.19 a later R2T that is answered first ends the command", later_r2t_first,
 		  NULL);
-	tests_add(&t, "R and W together are answered with CHECK CONDITION", read_and_write_bits,
-		  NULL);
+	tests_add(
+		&t,
+		"11.3.1 P2: a command with R and W is the device's to refuse, and so in the audit",
+		read_and_write_bits, NULL);
 	tests_add(&t, "data with a command that writes nothing", no_write_bit, NULL);
 	tests_add(&t, "a response that comes early waits for the data that is still owed",
 		  early_response, NULL);

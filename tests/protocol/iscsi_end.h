@@ -11,8 +11,7 @@ enum sense {
 	SENSE_NONE,
 	SENSE_UNEXPECTED = 0x0c0c,
 	SENSE_AMOUNT = 0x0c0d,
-	SENSE_CRC = 0x4705,
-	SENSE_BIDIRECTIONAL = 0x0e03
+	SENSE_CRC = 0x4705
 };
 
 static uint8_t junk[300000];

@@ -10,6 +10,7 @@ static const struct rig_command
 	verify = {{0x2f, 0, 0, 0, 0, 0, 0, 1, 0x40}, .edtl = 0}, unknown = {{0xff}, .edtl = 0},
 	ready = {{0}, .edtl = 0},
 	bad_field = {{0x28, 0x20, 0, 0, 0, 5, 0, 0, 1}, .edtl = 512, .read = true},
+	both_ways = {{0x2a, 0, 0, 0, 0, 5, 0, 0, 1}, .edtl = 512, .read = true, .write = true},
 	no_lun = {{0x2a, 0, 0, 0, 0, 5, 0, 0, 1}, {0, 9}, .edtl = 512, .write = true},
 	bad_lun = {{0}, {0x80, 9}, .edtl = 0},
 	read_only = {{0x2a, 0, 0, 0, 0, 5, 0, 0, 1}, {0, 1}, .edtl = 512, .write = true};
@@ -149,6 +150,7 @@ static const struct {
 } refusals[] = {
 	{"an unknown command is refused and recorded", &unknown, VERDICT_REFUSED, 0, 0, 5, 0x2000},
 	{"a bad field is refused and recorded", &bad_field, VERDICT_REFUSED, 0, 0, 5, 0x2400},
+	{"data both ways is refused and recorded", &both_ways, VERDICT_REFUSED, 0, 0, 5, 0x0e03},
 	{"a LUN that is not there is refused and recorded", &no_lun, VERDICT_REFUSED, 0, 9, 5,
 	 0x2500},
 	{"a LUN that can't be written is recorded as none", &bad_lun, VERDICT_REFUSED, 0, 0xffff, 5,
