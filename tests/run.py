@@ -10,6 +10,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 FOLDERS = ("conformance", "firewall", "fault")
 TAP = re.compile(r"^(not ok|ok) \d+ (?:- |(# SKIP ))(.*)$")  # cmocka says "not ok 1 # SKIP name"
 LINE = re.compile(r"^(ok|FAIL|skip) [\w-]+: ")
+# A protocol test's sentence begins with the section that it is about: "11.5.1 …", "RFC 7144 6.3 …".
+SECTION = re.compile(r"^\w+ [\w-]+: (P\d: )?(RFC \d+ )?(\d{1,2}(\.\d+)*|Appendix [A-E]) ")
 
 
 def jobs(args):
@@ -70,6 +72,9 @@ def run(job):
         lines += notes[-60:]
     if not lines:
         lines.append(f"FAIL {area}: {name} ran no test")
+    if pathlib.Path(command[-1]).parent.name == "protocol":
+        lines += [f"FAIL {area}: names no section of a standard: {line.split(': ', 1)[1]}"
+                  for line in lines if line.startswith("ok ") and not SECTION.match(line)]
     return lines
 
 

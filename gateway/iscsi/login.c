@@ -14,27 +14,17 @@ enum login_status {
 	LOGIN_AUTHENTICATION = 0x0201,
 	LOGIN_VERSION = 0x0205,
 	LOGIN_MISSING = 0x0207,
+	LOGIN_CANNOT_INCLUDE = 0x0208,
 	LOGIN_SESSION_TYPE = 0x0209,
 	LOGIN_INVALID_REQUEST = 0x020b,
 	LOGIN_RESOURCES = 0x0302,
 };
 
-/* RFC 7143 section 6.3: what T may lead to. */
-static const struct transition {
-	uint8_t csg, nsg;
-} transitions[] = {
-	{CSG_SECURITY, CSG_OPERATIONAL},
-	{CSG_SECURITY, CSG_FULL},
-	{CSG_OPERATIONAL, CSG_FULL},
+/* RFC 7143 section 6.3: where T may lead to, from each stage that a request may be in. */
+static const bool transitions[][4] = {
+	[CSG_SECURITY] = {[CSG_OPERATIONAL] = true, [CSG_FULL] = true},
+	[CSG_OPERATIONAL] = {[CSG_FULL] = true},
 };
-
-static bool transition_legal(uint8_t csg, uint8_t nsg)
-{
-	for (size_t n = 0; n < ARRAY_LEN(transitions); n++)
-		if (transitions[n].csg == csg && transitions[n].nsg == nsg)
-			return true;
-	return false;
-}
 
 /* Before anything is kept of the PDU. A stranger that sends no Login gets no answer. */
 bool login_check_header(struct iscsi_connection *c, const struct pdu *pdu)
@@ -191,14 +181,6 @@ void iscsi_login_redirect(struct iscsi_connection *c, uint16_t status, const cha
 
 /* --- requests ------------------------------------------------------------------------------- */
 
-/* Every request carries these; they may not change: RFC 7143 section 11.12. */
-static bool same_login(const struct login *l, const struct pdu *pdu)
-{
-	return memcmp(l->isid, pdu->bhs + BHS_ISID, sizeof l->isid) == 0 &&
-	       pdu_u16(pdu, BHS_CID) == l->cid && pdu_u16(pdu, BHS_TSIH) == l->tsih &&
-	       pdu->itt == l->itt;
-}
-
 static void start(struct iscsi_connection *c, const struct pdu *pdu)
 {
 	struct login *l = &c->login;
@@ -214,31 +196,59 @@ static void start(struct iscsi_connection *c, const struct pdu *pdu)
 	c->i->maxcmdsn = pdu->cmdsn - 1; /* shut until the session is there */
 }
 
-/* The fixed part of a request; LOGIN_SUCCESS: well. */
-static enum login_status header_status(struct iscsi_connection *c, const struct pdu *pdu,
+static bool other_version(const struct login *l, const struct pdu *pdu)
+{
+	(void)l;
+	return pdu->bhs[3] > 0; /* Version-min */
+}
+
+static bool other_login(const struct login *l, const struct pdu *pdu)
+{
+	return memcmp(l->isid, pdu->bhs + BHS_ISID, sizeof l->isid) != 0 ||
+	       pdu_u16(pdu, BHS_CID) != l->cid || pdu_u16(pdu, BHS_TSIH) != l->tsih ||
+	       pdu->itt != l->itt;
+}
+
+static bool other_stage(const struct login *l, const struct pdu *pdu)
+{
+	return (pdu->flags >> 2 & 3) != l->csg || l->csg >= ARRAY_LEN(transitions);
+}
+
+static bool both_bits(const struct login *l, const struct pdu *pdu)
+{
+	(void)l;
+	return (pdu->flags & FLAG_TRANSIT) && (pdu->flags & FLAG_CONTINUE);
+}
+
+static bool no_transition(const struct login *l, const struct pdu *pdu)
+{
+	return (pdu->flags & FLAG_TRANSIT) && !transitions[l->csg][pdu->flags & 3];
+}
+
+/* What is wrong with the fixed part of a request; the first row that applies. */
+static const struct header_rule {
+	bool (*broken)(const struct login *l, const struct pdu *pdu);
+	enum login_status status;
+	const char *why;
+} header_rules[] = {
+	/* clang-format off */
+	{ other_version, LOGIN_VERSION,         "another version than 0 is asked for" },        /* 11.12.4 */
+	{ other_login,   LOGIN_INITIATOR_ERROR, "ISID, TSIH, CID or task tag changed" },        /* 11.12.5 to 7 */
+	{ other_stage,   LOGIN_INITIATOR_ERROR, "the stage is not the one that was agreed on" }, /* 11.12.3 */
+	{ both_bits,     LOGIN_INITIATOR_ERROR, "T and C are both set" },                       /* 11.12.2 */
+	{ no_transition, LOGIN_INITIATOR_ERROR, "no such transition of stages" },               /* 6.3 */
+	/* clang-format on */
+};
+
+static enum login_status header_status(const struct login *l, const struct pdu *pdu,
 				       const char **ret_why)
 {
-	struct login *l = &c->login;
-	bool transit = (pdu->flags & FLAG_TRANSIT) != 0;
-	uint8_t csg = pdu->flags >> 2 & 3, nsg = pdu->flags & 3;
-
-	*ret_why = "another version than 0 is asked for";
-	if (pdu->bhs[3] > 0) /* Version-min */
-		return LOGIN_VERSION;
-	*ret_why = "ISID, TSIH, CID or task tag changed";
-	if (!same_login(l, pdu))
-		return LOGIN_INITIATOR_ERROR;
-	*ret_why = "the stage is not the one that was agreed on";
-	if (csg != l->csg || csg == 2 || csg == CSG_FULL)
-		return LOGIN_INITIATOR_ERROR;
-	*ret_why = "T and C are both set";
-	if (transit && (pdu->flags & FLAG_CONTINUE))
-		return LOGIN_INITIATOR_ERROR;
-	*ret_why = "no such transition of stages";
-	if (transit && !transition_legal(csg, nsg))
-		return LOGIN_INITIATOR_ERROR;
-	l->transit = transit;
-	l->nsg = nsg;
+	for (size_t n = 0; n < ARRAY_LEN(header_rules); n++) {
+		if (!header_rules[n].broken(l, pdu))
+			continue;
+		*ret_why = header_rules[n].why;
+		return header_rules[n].status;
+	}
 	return LOGIN_SUCCESS;
 }
 
@@ -260,6 +270,8 @@ static enum login_status take_session_type(struct login *l, const char *value)
 
 	if (!discovery && strcmp(value, "Normal") != 0)
 		return LOGIN_SESSION_TYPE;
+	if (discovery && l->tsih != 0) /* RFC 7143 section 13.21: it has one connection */
+		return LOGIN_CANNOT_INCLUDE;
 	if (l->names_told && discovery != l->names.discovery)
 		return LOGIN_INITIATOR_ERROR;
 	l->names.discovery = discovery;
@@ -326,8 +338,8 @@ static void declare(struct iscsi_connection *c)
 {
 	struct login *l = &c->login;
 
-	/* RFC 7143 section 13.9: in the first response that follows TargetName */
-	if (!l->tag_told && !c->i->discovery)
+	/* RFC 7143 section 6.3.1: first of all, in sessions of either type */
+	if (!l->tag_told)
 		text_put_number(&l->out, "TargetPortalGroupTag", c->i->portal_group);
 	l->tag_told = true;
 	keys_answer(&c->keys, &l->out);
@@ -381,7 +393,7 @@ void login_run(struct iscsi_connection *c, struct pdu *pdu)
 
 	if (!l->started)
 		start(c, pdu);
-	status = header_status(c, pdu, &why);
+	status = header_status(l, pdu, &why);
 	if (status == LOGIN_SUCCESS && ++l->pdus > LOGIN_PDUS_MAX) {
 		why = "it takes too many PDUs";
 		status = LOGIN_INITIATOR_ERROR;
@@ -394,6 +406,8 @@ void login_run(struct iscsi_connection *c, struct pdu *pdu)
 		login_refuse(c, (uint16_t)status, why);
 		return;
 	}
+	l->transit = (pdu->flags & FLAG_TRANSIT) != 0;
+	l->nsg = pdu->flags & 3;
 	if (l->refusal) {
 		login_reply(c);
 		return;

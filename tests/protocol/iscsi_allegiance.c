@@ -297,6 +297,6 @@ int main(void)
 	tests_add(&t, "11.14 a Logout leaves nothing to be reassigned", logged_out_at_level_2,
 		  NULL);
 	tests_add(&t, "11.5 tasks of a lost connection can be aborted", lost_tasks_aborted, NULL);
-	tests_add(&t, "P6: 11.5 connections lost again and again", lost_again_and_again, NULL);
+	tests_add(&t, "11.5 P6: connections lost again and again", lost_again_and_again, NULL);
 	return tests_run(&t, "iscsi allegiance");
 }

@@ -299,17 +299,17 @@ int main(void)
 
 	junk_fill();
 	TESTS_ADD_TABLE(&t, residuals, residual_both_ways);
-	tests_add(&t, "data, then CHECK CONDITION: no phase collapse, a residual, ExpDataSN",
+	tests_add(&t, "11.7.3 data, then CHECK CONDITION: no phase collapse, a residual, ExpDataSN",
 		  check_condition_with_data, NULL);
 	tests_add(&t, "11.7 a status other than GOOD never comes with the data", busy_with_data,
 		  NULL);
-	tests_add(&t, "P6: a write that is larger than a task can hold", too_much_wanted,
+	tests_add(&t, "11.3.4 P6: a write that is larger than a task can hold", too_much_wanted,
 		  (void *)FLAG_WRITE);
-	tests_add(&t, "P6: a read that is larger than a task can hold", too_much_wanted,
+	tests_add(&t, "11.3.4 P6: a read that is larger than a task can hold", too_much_wanted,
 		  (void *)FLAG_READ);
-	tests_add(&t, "P6: large writes wait for chunks, and all come through",
+	tests_add(&t, "11.8 P6: large writes wait for chunks, and all come through",
 		  chunks_are_waited_for, NULL);
-	tests_add(&t, "P6: large reads wait for chunks, and all come through",
+	tests_add(&t, "11.7 P6: large reads wait for chunks, and all come through",
 		  reads_wait_for_chunks, NULL);
 	tests_add(&t, "13.1 CRC32C of 32 zeros and of nine digits, as on the wire", crc_vectors,
 		  NULL);

@@ -13,11 +13,12 @@ static const struct state_row {
 } states[] = {
 	{"6.3.6 a login for another ISID does not join", 1, 0, 0, 0, 0, 0},
 	{"6.3.6 a login for another TSIH does not join", 0, 1, 0, 0, 0, 0},
-	{"P3: a login with too long a text does not join", 0, 0, ISCSI_HANDOVER_TEXT + 1, 0, 0, 0},
-	{"P3: a login with a segment of 511 octets does not join", 0, 0, 0, 511, 0, 0},
-	{"P3: a login with a segment of 16 MiB does not join", 0, 0, 0, 1u << 24, 0, 0},
-	{"P3: a login with a digest that is none does not join", 0, 0, 0, 0, 2, 0},
-	{"P3: a login of stage 2 does not join", 0, 0, 0, 0, 0, 2},
+	{"6.3.6 P3: a login with too long a text does not join", 0, 0, ISCSI_HANDOVER_TEXT + 1, 0,
+	 0, 0},
+	{"6.3.6 P3: a login with a segment of 511 octets does not join", 0, 0, 0, 511, 0, 0},
+	{"6.3.6 P3: a login with a segment of 16 MiB does not join", 0, 0, 0, 1u << 24, 0, 0},
+	{"6.3.6 P3: a login with a digest that is none does not join", 0, 0, 0, 0, 2, 0},
+	{"6.3.6 P3: a login of stage 2 does not join", 0, 0, 0, 0, 0, 2},
 };
 
 static void bad_states(void **state)

@@ -170,8 +170,10 @@ int main(void)
 	tests_add(&t, "4.2.2.1 in a full connection two resets wait, the third is Reject 06h",
 		  two_wait, NULL);
 	tests_add(&t, "4.2.2.1 an immediate Logout gets through a full connection", logs_out, NULL);
-	tests_add(&t, "who takes our answers slowly is not silent, though no ping gets through",
+	tests_add(&t,
+		  "11.19 who takes our answers slowly is not silent, though no ping gets through",
 		  slow_is_not_silent, NULL);
-	tests_add(&t, "P6: who takes nothing any more is silent", standing_still_is_silent, NULL);
+	tests_add(&t, "11.19 P6: who takes nothing any more is silent", standing_still_is_silent,
+		  NULL);
 	return tests_run(&t, "iscsi crowded");
 }

@@ -25,7 +25,7 @@ static const struct script {
 	struct out outs[6];
 	enum sense sense;
 } scripts[] = {
-	{"immediate data although ImmediateData=No",
+	{"13.11 immediate data although ImmediateData=No",
 	 KEYS(R2T_ONLY),
 	 1024,
 	 2,
@@ -33,7 +33,7 @@ static const struct script {
 	 true,
 	 {{0}},
 	 SENSE_UNEXPECTED},
-	{"unsolicited data although InitialR2T=Yes",
+	{"13.10 unsolicited data although InitialR2T=Yes",
 	 KEYS(R2T_ONLY),
 	 1024,
 	 2,
@@ -41,7 +41,7 @@ static const struct script {
 	 false,
 	 {UNSOL(true, 0, 0, 1024)},
 	 SENSE_UNEXPECTED},
-	{"immediate data beyond FirstBurstLength",
+	{"13.14 immediate data beyond FirstBurstLength",
 	 KEYS("FirstBurstLength=512\0InitialR2T=No"),
 	 2048,
 	 4,
@@ -49,7 +49,7 @@ static const struct script {
 	 true,
 	 {{0}},
 	 SENSE_UNEXPECTED},
-	{"immediate data beyond the expected length",
+	{"11.4.7.2 immediate data beyond the expected length",
 	 KEYS(KEYS_USUAL),
 	 512,
 	 4,
@@ -57,7 +57,7 @@ static const struct script {
 	 true,
 	 {{0}},
 	 SENSE_AMOUNT},
-	{"unsolicited data beyond FirstBurstLength",
+	{"13.14 unsolicited data beyond FirstBurstLength",
 	 KEYS("FirstBurstLength=1024\0InitialR2T=No"),
 	 4096,
 	 8,
@@ -65,7 +65,7 @@ static const struct script {
 	 false,
 	 {UNSOL(true, 0, 512, 1024)},
 	 SENSE_UNEXPECTED},
-	{"unsolicited data beyond the expected length",
+	{"11.4.7.2 unsolicited data beyond the expected length",
 	 KEYS(KEYS_USUAL),
 	 1024,
 	 2,
@@ -193,7 +193,7 @@ static const struct script {
 	 true,
 	 {SOL(true, 0, 0, 0)},
 	 SENSE_AMOUNT},
-	{"after a mistake all data until F is thrown away",
+	{"11.4.7.2 after a mistake all data until F is thrown away",
 	 KEYS(R2T_ONLY),
 	 2048,
 	 4,
@@ -202,7 +202,7 @@ static const struct script {
 	 {SOL(false, 3, 0, 512), SOL(false, 1, 512, 512), SOL(false, 9, 0, 70000),
 	  SOL(true, 3, 0, 512)},
 	 SENSE_CRC},
-	{"the last PDU of an R2T may be an empty one with F",
+	{"11.7.1 the last PDU of an R2T may be an empty one with F",
 	 KEYS(R2T_ONLY),
 	 1024,
 	 2,
@@ -210,7 +210,7 @@ static const struct script {
 	 true,
 	 {SOL(false, 0, 0, 1024), SOL(true, 1, 1024, 0)},
 	 SENSE_NONE},
-	{"unsolicited data in two PDUs",
+	{"11.7 unsolicited data in two PDUs",
 	 KEYS(KEYS_USUAL),
 	 1024,
 	 2,
@@ -218,7 +218,7 @@ static const struct script {
 	 false,
 	 {UNSOL(false, 0, 0, 512), UNSOL(true, 1, 512, 512)},
 	 SENSE_NONE},
-	{"data in PDUs of odd lengths",
+	{"11.7.7 data in PDUs of odd lengths",
 	 KEYS(R2T_ONLY),
 	 1024,
 	 2,
@@ -270,10 +270,10 @@ static const struct {
 	bool known_itt;
 	uint32_t ttt;
 } strays[] = {
-	{"P6: Data-Out for a task that is not there is rejected", false, TAG_NONE},
-	{"P6: Data-Out for a task and an R2T that are not there is rejected", false, 0x300},
-	{"P6: Data-Out with a tag that was never given is rejected", true, 0x77700},
-	{"P6: Data-Out with no tag, for a write that has R2Ts, is rejected", true, TAG_NONE},
+	{"11.17.1 P6: Data-Out for a task that is not there is rejected", false, TAG_NONE},
+	{"11.17.1 P6: Data-Out for a task and an R2T that are not there is rejected", false, 0x300},
+	{"11.7.4 P6: Data-Out with a tag that was never given is rejected", true, 0x77700},
+	{"11.7.4 P6: Data-Out with no tag, for a write that has R2Ts, is rejected", true, TAG_NONE},
 };
 
 static void stray_data(void **state)
@@ -308,9 +308,10 @@ static const struct {
 	uint32_t edtl, len;
 	bool final;
 } guesses[] = {
-	{"P2: data that came before its R2T, of the right length, is not written", 1024, 1024,
+	{"11.8 P2: data that came before its R2T, of the right length, is not written", 1024, 1024,
 	 true},
-	{"P6: data that came before its R2T, of any length, moves nothing", 1024, 200000, false},
+	{"11.8 P6: data that came before its R2T, of any length, moves nothing", 1024, 200000,
+	 false},
 };
 
 static void guessed_tag(void **state)
@@ -447,8 +448,8 @@ int main(void)
 		&t,
 		"11.3.1 P2: a command with R and W is the device's to refuse, and so in the audit",
 		read_and_write_bits, NULL);
-	tests_add(&t, "data with a command that writes nothing", no_write_bit, NULL);
-	tests_add(&t, "a response that comes early waits for the data that is still owed",
+	tests_add(&t, "11.3.6 data with a command that writes nothing", no_write_bit, NULL);
+	tests_add(&t, "11.17.1 a response that comes early waits for the data that is still owed",
 		  early_response, NULL);
 	return tests_run(&t, "iscsi data");
 }

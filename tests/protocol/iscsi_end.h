@@ -7,12 +7,7 @@
 #define BOTH_DIGESTS "HeaderDigest=CRC32C\0DataDigest=CRC32C"
 #define R2T_ONLY     "InitialR2T=Yes\0ImmediateData=No"
 
-enum sense {
-	SENSE_NONE,
-	SENSE_UNEXPECTED = 0x0c0c,
-	SENSE_AMOUNT = 0x0c0d,
-	SENSE_CRC = 0x4705
-};
+enum sense { SENSE_NONE, SENSE_UNEXPECTED = 0x0c0c, SENSE_AMOUNT = 0x0c0d, SENSE_CRC = 0x4705 };
 
 static uint8_t junk[300000];
 

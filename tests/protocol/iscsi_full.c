@@ -16,15 +16,17 @@ static const struct text_row {
 	const char *answer; /* NULL: rejected */
 	size_t answer_len;
 } texts[] = {
-	{"C SendTargets=All in discovery", true, KEYS("SendTargets=All"), KEYS(ONE_TARGET)},
-	{"C SendTargets of one name in discovery", true, KEYS("SendTargets=" NAME_T),
+	{"Appendix C SendTargets=All in discovery", true, KEYS("SendTargets=All"),
 	 KEYS(ONE_TARGET)},
-	{"C SendTargets of a name that may not be entered", true, KEYS("SendTargets=nobody"), "",
-	 0},
-	{"C SendTargets= needs a normal session", true, KEYS("SendTargets="),
+	{"Appendix C SendTargets of one name in discovery", true, KEYS("SendTargets=" NAME_T),
+	 KEYS(ONE_TARGET)},
+	{"Appendix C SendTargets of a name that may not be entered", true,
+	 KEYS("SendTargets=nobody"), "", 0},
+	{"Appendix C SendTargets= needs a normal session", true, KEYS("SendTargets="),
 	 KEYS("SendTargets=Reject")},
-	{"C SendTargets= in a normal session", false, KEYS("SendTargets="), KEYS(ONE_TARGET)},
-	{"C SendTargets=All needs discovery", false, KEYS("SendTargets=All"),
+	{"Appendix C SendTargets= in a normal session", false, KEYS("SendTargets="),
+	 KEYS(ONE_TARGET)},
+	{"Appendix C SendTargets=All needs discovery", false, KEYS("SendTargets=All"),
 	 KEYS("SendTargets=Reject")},
 	{"13.12 a new declaration is taken without an answer", false,
 	 KEYS("MaxRecvDataSegmentLength=512"), "", 0},
@@ -32,7 +34,7 @@ static const struct text_row {
 	{"6.2 an unknown key", true, KEYS("Foo=1"), KEYS("Foo=NotUnderstood")},
 	{"13.1 digests can't be changed any more", false, KEYS("HeaderDigest=CRC32C"),
 	 KEYS("HeaderDigest=Reject")},
-	{"an empty Text Request has an empty answer", true, "", 0, "", 0},
+	{"11.10 an empty Text Request has an empty answer", true, "", 0, "", 0},
 	{"6.2 SendTargets twice is a protocol error", true,
 	 KEYS("SendTargets=All\0SendTargets=All"), NULL, 0},
 	{"6.1 text without '=' is a protocol error", true, KEYS("SendTargets"), NULL, 0},
@@ -230,11 +232,11 @@ static const struct opcode_row {
 	{"11.17 a target's opcode is not supported", OP_NOP_IN, FLAG_FINAL, false,
 	 REJECT_NOT_SUPPORTED},
 	{"11.17 a Reject is not supported", OP_REJECT, FLAG_FINAL, false, REJECT_NOT_SUPPORTED},
-	{"P1: SCSI Command in discovery is rejected", OP_SCSI_COMMAND, FLAG_FINAL, true,
+	{"13.21 P1: SCSI Command in discovery is rejected", OP_SCSI_COMMAND, FLAG_FINAL, true,
 	 REJECT_NOT_SUPPORTED},
-	{"P1: task management in discovery is rejected", OP_TMF, FLAG_FINAL | TMF_LUN_RESET, true,
-	 REJECT_NOT_SUPPORTED},
-	{"P1: Data-Out in discovery is rejected", OP_DATA_OUT, FLAG_FINAL, true,
+	{"13.21 P1: task management in discovery is rejected", OP_TMF, FLAG_FINAL | TMF_LUN_RESET,
+	 true, REJECT_NOT_SUPPORTED},
+	{"13.21 P1: Data-Out in discovery is rejected", OP_DATA_OUT, FLAG_FINAL, true,
 	 REJECT_NOT_SUPPORTED},
 	{"11.3.1 a command with neither F nor W", OP_SCSI_COMMAND, 0, false, REJECT_PROTOCOL},
 	{"11.3.1 a command with task attribute 7", OP_SCSI_COMMAND, FLAG_FINAL | 7, false,
@@ -535,15 +537,17 @@ static void same_answers(void **state)
 static void add_text(struct tests *t)
 {
 	TESTS_ADD_TABLE(t, texts, text_requests);
-	tests_add(t, "C a list of targets in segments of 512 octets", many_targets, (void *)512);
-	tests_add(t, "C a list of targets in segments of 8191 octets", many_targets, (void *)8191);
-	tests_add(t, "C a list of targets in one segment", many_targets, (void *)65536);
+	tests_add(t, "Appendix C a list of targets in segments of 512 octets", many_targets,
+		  (void *)512);
+	tests_add(t, "Appendix C a list of targets in segments of 8191 octets", many_targets,
+		  (void *)8191);
+	tests_add(t, "Appendix C a list of targets in one segment", many_targets, (void *)65536);
 	tests_add(t, "11.10 a Text Request split by the C bit at every octet", request_continued,
 		  NULL);
 	tests_add(t, "11.11 F=0: the negotiation goes on", more_to_negotiate, NULL);
-	tests_add(t, "P6: a Text Request without end and without data is rejected",
+	tests_add(t, "6.2 P6: a Text Request without end and without data is rejected",
 		  request_without_end, (void *)0);
-	tests_add(t, "P6: a Text Request of more than 64 KiB is rejected", request_without_end,
+	tests_add(t, "6.1 P6: a Text Request of more than 64 KiB is rejected", request_without_end,
 		  (void *)60000);
 	tests_add(t, "11.10 a new Text Request ends the old one", new_request_ends_the_old, NULL);
 }
@@ -554,20 +558,21 @@ int main(void)
 
 	add_text(&t);
 	TESTS_ADD_TABLE(&t, opcodes, rejected);
-	tests_add(&t, "a task tag that is in use is rejected, and may be used again later",
+	tests_add(&t, "11.2.1.8 a task tag that is in use is rejected, and may be used again later",
 		  tag_in_use, NULL);
-	tests_add(&t, "a ping longer than we declared ends the connection", segment_too_long,
+	tests_add(&t, "13.12 a ping longer than we declared ends the connection", segment_too_long,
 		  (void *)OP_NOP_OUT);
-	tests_add(&t, "a command's data longer than we declared ends the connection",
+	tests_add(&t, "13.12 a command's data longer than we declared ends the connection",
 		  segment_too_long, (void *)OP_SCSI_COMMAND);
-	tests_add(&t, "Data-Out longer than we declared ends the connection", segment_too_long,
-		  (void *)OP_DATA_OUT);
+	tests_add(&t, "13.12 Data-Out longer than we declared ends the connection",
+		  segment_too_long, (void *)OP_DATA_OUT);
 	TESTS_ADD_TABLE(&t, headers, additional_headers);
 	tests_add(&t, "11.2.2 extended CDBs of every length", every_cdb_length, NULL);
-	tests_add(&t, "every opcode with every flag octet", every_opcode, NULL);
-	tests_add(&t, "P1: every opcode with every flag octet in discovery", every_opcode,
+	tests_add(&t, "11.2.1.2 every opcode with every flag octet", every_opcode, NULL);
+	tests_add(&t, "13.21 P1: every opcode with every flag octet in discovery", every_opcode,
 		  (void *)1);
-	tests_add(&t, "every PDU cut at every octet waits for the rest", every_truncation, NULL);
-	tests_add(&t, "fed whole or octet by octet: the same answers", same_answers, NULL);
+	tests_add(&t, "11.1 every PDU cut at every octet waits for the rest", every_truncation,
+		  NULL);
+	tests_add(&t, "11.1 fed whole or octet by octet: the same answers", same_answers, NULL);
 	return tests_run(&t, "iscsi full feature");
 }

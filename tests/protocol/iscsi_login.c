@@ -1,5 +1,5 @@
 /* The login phase, RFC 7143 sections 6.3, 11.12 and 11.13: legal and illegal paths
- * with their statuses, text in pieces, and what strangers send. */
+ * with their statuses, and text in pieces. */
 #include "tests/protocol/iscsi_peer.h"
 
 #include <stdio.h>
@@ -8,19 +8,6 @@
 #define SEC0	   STAGES(0, 0)
 #define TO_OP	   (LOGIN_T | STAGES(0, 1))
 #define TO_FULL	   (LOGIN_T | STAGES(1, 3))
-
-/* The last answer's status, whatever else came. */
-static unsigned last_status(struct peer *p)
-{
-	struct reply r = {0};
-	unsigned status = 0xffff;
-
-	while (!iscsi_is_full_feature(p->i) && peer_next(p, &r)) {
-		assert_int_equal(r.opcode, OP_LOGIN_RESPONSE);
-		status = (unsigned)get_be(r.bhs + BHS_LOGIN_STATUS, 2);
-	}
-	return status;
-}
 
 /* --- the first request ---------------------------------------------------------------------- */
 
@@ -37,17 +24,18 @@ static const struct first_row {
 	{"6.3 T from security to full feature, before CHAP: it goes on, without T",
 	 LOGIN_T | STAGES(0, 3), KEYS(LOGIN_NAMES), 0},
 	{"6.3 names alone: it goes on", SEC0, KEYS(NAMES_ONLY), 0},
-	{"P1: AuthMethod=None alone is refused", SEC0, KEYS(NAMES_ONLY "\0AuthMethod=None"),
+	{"12.1 P1: AuthMethod=None alone is refused", SEC0, KEYS(NAMES_ONLY "\0AuthMethod=None"),
 	 0x0201},
-	{"P1: AuthMethod=KRB5,SRP is refused", SEC0, KEYS(NAMES_ONLY "\0AuthMethod=KRB5,SRP"),
+	{"12.1 P1: AuthMethod=KRB5,SRP is refused", SEC0, KEYS(NAMES_ONLY "\0AuthMethod=KRB5,SRP"),
 	 0x0201},
-	{"P1: AuthMethod=CHAPS is no CHAP", SEC0, KEYS(NAMES_ONLY "\0AuthMethod=CHAPS"), 0x0201},
-	{"P1: a login that starts in the operational stage is refused", TO_FULL, KEYS(NAMES_ONLY),
+	{"12.1 P1: AuthMethod=CHAPS is no CHAP", SEC0, KEYS(NAMES_ONLY "\0AuthMethod=CHAPS"),
 	 0x0201},
-	{"P1: the same without T", STAGES(1, 0), KEYS(NAMES_ONLY), 0x0201},
-	{"P1: discovery that starts in the operational stage is refused", TO_FULL,
+	{"6.3.1 P1: a login that starts in the operational stage is refused", TO_FULL,
+	 KEYS(NAMES_ONLY), 0x0201},
+	{"6.3.1 P1: the same without T", STAGES(1, 0), KEYS(NAMES_ONLY), 0x0201},
+	{"6.3.1 P1: discovery that starts in the operational stage is refused", TO_FULL,
 	 KEYS("InitiatorName=" NAME_I "\0SessionType=Discovery"), 0x0201},
-	{"P1: T without any AuthMethod is refused", TO_OP, KEYS(NAMES_ONLY), 0x0201},
+	{"6.3.2 P1: T without any AuthMethod is refused", TO_OP, KEYS(NAMES_ONLY), 0x0201},
 	{"12.1.3 CHAP_A before AuthMethod was answered is refused", SEC0,
 	 KEYS(LOGIN_NAMES "\0CHAP_A=5"), 0x0201},
 	{"12.1.3 CHAP_N and CHAP_R out of the blue are refused", SEC0,
@@ -99,6 +87,79 @@ static void first_request(void **state)
 	peer_close(&p);
 }
 
+/* RFC 7143 section 6.3.1: the first answer names the portal group, and no other does. */
+static void portal_group(void **state)
+{
+	bool discovery = *state != NULL;
+	struct peer p = {0};
+	struct reply r;
+
+	peer_open(&p);
+	assert_true(peer_login_text(&p, SEC0 | LOGIN_C, "", 0));
+	peer_expect(&p, &r, OP_LOGIN_RESPONSE);
+	assert_int_equal(r.len, 0);
+	if (discovery)
+		assert_true(peer_login_text(&p, SEC0, KEYS(DISCOVERY_NAMES)));
+	else
+		assert_true(peer_login_text(&p, SEC0, KEYS(LOGIN_NAMES)));
+	peer_expect(&p, &r, OP_LOGIN_RESPONSE);
+	assert_string_equal(reply_value(&r, "TargetPortalGroupTag"), "1");
+	assert_int_equal(r.bhs[2], 0); /* Version-max and Version-active */
+	assert_int_equal(r.bhs[3], 0);
+	assert_true(peer_login_text(&p, SEC0, KEYS("CHAP_A=5")));
+	peer_expect(&p, &r, OP_LOGIN_RESPONSE);
+	assert_null(reply_value(&r, "TargetPortalGroupTag"));
+	peer_close(&p);
+}
+
+/* A discovery session has one connection, so nothing joins it: RFC 7143 section 13.21. */
+static void discovery_joins_nothing(void **state)
+{
+	struct peer p = {0};
+	uint8_t bhs[ISCSI_BHS_SIZE];
+
+	(void)state;
+	peer_open(&p);
+	login_bhs(&p, bhs, SEC0);
+	bhs[BHS_TSIH] = 0x12;
+	assert_true(peer_send(&p, bhs, KEYS(DISCOVERY_NAMES)));
+	assert_int_equal(last_status(&p), 0x0208);
+	assert_int_equal(p.names_calls, 0);
+	peer_close(&p);
+}
+
+/* Keys of the session, offered by a connection that is to join it. */
+static void joins_with_session_keys(void **state)
+{
+	struct peer p = {0};
+	uint8_t bhs[ISCSI_BHS_SIZE];
+	struct reply r = {0};
+	static const struct {
+		uint8_t flags;
+		const char *text;
+		size_t len;
+	} steps[] = {
+		{SEC0, KEYS(LOGIN_NAMES)},
+		{SEC0, KEYS("CHAP_A=5")},
+		{TO_OP, KEYS(CHAP_MUTUAL)},
+		{STAGES(1, 0), KEYS("MaxBurstLength=512\0DataDigest=CRC32C")},
+	};
+
+	(void)state;
+	peer_open(&p);
+	for (size_t n = 0; n < ARRAY_LEN(steps); n++) {
+		login_bhs(&p, bhs, steps[n].flags);
+		bhs[BHS_TSIH] = 0x12;
+		assert_true(peer_send(&p, bhs, steps[n].text, steps[n].len));
+		peer_expect(&p, &r, OP_LOGIN_RESPONSE);
+		assert_int_equal(get_be(r.bhs + BHS_LOGIN_STATUS, 2), 0);
+		assert_int_equal(r.bhs[BHS_TSIH], 0x12); /* 11.13.3 */
+	}
+	assert_string_equal(reply_value(&r, "MaxBurstLength"), "Irrelevant");
+	assert_string_equal(reply_value(&r, "DataDigest"), "CRC32C");
+	peer_close(&p);
+}
+
 static void long_name(void **state)
 {
 	struct peer p = {0};
@@ -121,8 +182,14 @@ static const struct {
 	uint8_t value;
 	unsigned status;
 } headers[] = {
-	{"11.12 Version-max above ours is fine", 2, 9, 0},
-	{"11.12 Version-min above ours is refused", 3, 1, 0x0205},
+	{"11.12.4 Version-max above ours is fine", 2, 9, 0},
+	{"11.12.4 Version-min above ours is refused", 3, 1, 0x0205},
+	{"11.12.4 Version-min FFh is refused", 3, 0xff, 0x0205},
+	{"11.12.5 an ISID of the OUI format", 8, 0x00, 0},
+	{"11.12.5 an ISID of the enterprise number format", 8, 0x40, 0},
+	{"11.12.5 an ISID of the reserved format is a name like any other", 8, 0xc0, 0},
+	{"11.12.7 any CID will do", 20, 0xff, 0},
+	{"11.12.9 ExpStatSN of the first request means nothing here", 28, 0xff, 0},
 	{"6.3.1 a TSIH that is not 0 is looked at after CHAP", 15, 1, 0},
 };
 
@@ -406,167 +473,30 @@ static void empty_requests_without_end(void **state)
 	peer_close(&p);
 }
 
-/* --- strangers ------------------------------------------------------------------------------ */
-
-static void silent_end(struct peer *p)
-{
-	const char *detail;
-
-	assert_int_equal(iscsi_ended(p->c, &detail), ISCSI_END_MALFORMED);
-	assert_true(strlen(detail) > 10);
-	peer_drain(p);
-	assert_int_equal(p->out_len, 0);
-	assert_int_equal(p->names_calls, 0);
-}
-
-static void other_first_opcodes(void **state)
-{
-	(void)state;
-	for (unsigned opcode = 0; opcode < 256; opcode++) {
-		struct peer p = {0};
-		uint8_t bhs[ISCSI_BHS_SIZE];
-
-		if ((opcode & OPCODE_MASK) == OP_LOGIN)
-			continue;
-		peer_open(&p);
-		login_bhs(&p, bhs, SEC0);
-		bhs[0] = (uint8_t)opcode;
-		(void)peer_send(&p, bhs, NULL, 0);
-		silent_end(&p);
-		peer_close(&p);
-	}
-}
-
-static void other_opcodes_in_login(void **state)
-{
-	(void)state;
-	for (unsigned opcode = 0; opcode < 256; opcode++) {
-		struct peer p = {0};
-		uint8_t bhs[ISCSI_BHS_SIZE];
-
-		if ((opcode & OPCODE_MASK) == OP_LOGIN)
-			continue;
-		peer_open(&p);
-		assert_true(peer_login_text(&p, SEC0, KEYS(LOGIN_NAMES)));
-		login_bhs(&p, bhs, SEC0);
-		bhs[0] = (uint8_t)opcode;
-		(void)peer_send(&p, bhs, NULL, 0);
-		assert_int_equal(last_status(&p), 0x020b);
-		assert_int_equal(p.commands, 0);
-		peer_close(&p);
-	}
-}
-
-static const struct {
-	const char *why;
-	uint32_t data_len;
-	uint8_t ahs;
-} giants[] = {
-	{"P6: a first PDU with DataSegmentLength FFFFFFh and AHS 255 is closed at once", 0xffffff,
-	 255},
-	{"P6: a first PDU with DataSegmentLength 8193 is closed at once", 8193, 0},
-	{"P6: a first PDU with one word of AHS is closed at once", 100, 1},
-};
-
-static void giant(void **state)
-{
-	const typeof(giants[0]) *row = *state;
-	struct peer p = {0};
-	uint8_t bhs[ISCSI_BHS_SIZE];
-
-	peer_open(&p);
-	login_bhs(&p, bhs, SEC0);
-	put_be(bhs + 5, 3, row->data_len);
-	bhs[4] = row->ahs;
-	assert_int_equal(peer_feed(&p, bhs, sizeof bhs), sizeof bhs);
-	silent_end(&p);
-	assert_int_equal(iscsi_rx_space(p.c, (struct iovec[1]){0}, 1), 0);
-	peer_close(&p);
-}
-
-static void a_full_segment(void **state)
-{
-	static char text[8192];
-	struct peer p = {0};
-	struct reply r;
-
-	(void)state;
-	memcpy(text, LOGIN_NAMES, sizeof LOGIN_NAMES);
-	peer_open(&p);
-	assert_true(peer_login_text(&p, SEC0, text, sizeof text));
-	peer_expect(&p, &r, OP_LOGIN_RESPONSE);
-	assert_string_equal(reply_value(&r, "AuthMethod"), "CHAP");
-	peer_close(&p);
-}
-
-/* What port scanners send. */
-static const struct {
-	const char *why, *bytes;
-	size_t len;
-} scans[] = {
-	{"a port scanner's HTTP request is closed without an answer",
-	 KEYS("GET / HTTP/1.1\r\nHost: x\r\nUser-Agent: y\r\nAccept: */*\r\n\r\n")},
-	{"a TLS client hello is closed without an answer",
-	 KEYS("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
-	      "0123456789012345678901234567890123456789")},
-	{"48 octets of FFh are closed without an answer",
-	 KEYS("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
-	      "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
-	      "\xff\xff\xff\xff\xff\xff")},
-};
-
-static void scanned(void **state)
-{
-	const typeof(scans[0]) *row = *state;
-	struct peer p = {0};
-
-	peer_open(&p);
-	(void)peer_feed(&p, row->bytes, row->len);
-	silent_end(&p);
-	peer_close(&p);
-}
-
-/* Less than a header: nothing happens, whatever the length. */
-static void truncated(void **state)
-{
-	(void)state;
-	for (size_t len = 0; len < ISCSI_BHS_SIZE + 20; len++) {
-		struct peer p = {0};
-		uint8_t wire[ISCSI_BHS_SIZE + 20] = {0};
-
-		peer_open(&p);
-		login_bhs(&p, wire, SEC0);
-		put_be(wire + 5, 3, 20);
-		assert_int_equal(peer_feed(&p, wire, len), len);
-		peer_drain(&p);
-		assert_int_equal(p.out_len, 0);
-		assert_int_equal(iscsi_ended(p.c, NULL), ISCSI_END_NONE);
-		peer_close(&p);
-	}
-}
-
 static void add_stages(struct tests *t)
 {
-	tests_add(t, "the final answer has TSIH, alias, our segment length, the window",
+	tests_add(t, "11.13.3 the final answer has TSIH, alias, our segment length, the window",
 		  final_answer, NULL);
 	tests_add(t, "6.3 from the security stage straight to full feature", security_to_full,
 		  NULL);
-	tests_add(t, "names may be declared again, the same, in the operational stage", names_again,
+	tests_add(t, "6.3 names may be declared again, the same, in the operational stage",
+		  names_again, NULL);
+	tests_add(t, "13.5 P1: another InitiatorName after CHAP is refused", other_name_later,
 		  NULL);
-	tests_add(t, "P1: another InitiatorName after CHAP is refused", other_name_later, NULL);
 	tests_add(t, "6.3 the operational stage in several requests", operational_in_steps, NULL);
-	tests_add(t, "P1: nobody jumps over the security stage with T", stage_jumps, NULL);
+	tests_add(t, "6.3 P1: nobody jumps over the security stage with T", stage_jumps, NULL);
 	tests_add(t, "11.12 another ISID within a login is refused", changed_field, (void *)9);
 	tests_add(t, "11.12 another TSIH within a login is refused", changed_field,
 		  (void *)BHS_TSIH);
 	tests_add(t, "11.12 another task tag within a login is refused", changed_field,
 		  (void *)BHS_ITT);
 	tests_add(t, "11.12 another CID within a login is refused", changed_field, (void *)BHS_CID);
-	tests_add(t, "P1: the host refuses the names", host_refuses, (void *)0);
-	tests_add(t, "P1: the host refuses the proof", host_refuses, (void *)1);
-	tests_add(t, "P4: the host has no grant: 0301h", host_refuses, (void *)2);
-	tests_add(t, "P1: the host refuses between two requests", host_refuses_between, NULL);
-	tests_add(t, "P3: nothing is answered before challenge, verdict and grant are there",
+	tests_add(t, "11.13.5 P1: the host refuses the names", host_refuses, (void *)0);
+	tests_add(t, "11.13.5 P1: the host refuses the proof", host_refuses, (void *)1);
+	tests_add(t, "11.13.5 P4: the host has no grant: 0301h", host_refuses, (void *)2);
+	tests_add(t, "11.13.5 P1: the host refuses between two requests", host_refuses_between,
+		  NULL);
+	tests_add(t, "6.3.2 P3: nothing is answered before challenge, verdict and grant are there",
 		  host_answers_later, NULL);
 }
 
@@ -598,25 +528,25 @@ int main(void)
 
 	TESTS_ADD_TABLE(&t, firsts, first_request);
 	TESTS_ADD_TABLE(&t, headers, first_header);
+	tests_add(&t, "6.3.1 the first answer names the portal group", portal_group, NULL);
+	tests_add(&t, "6.3.1 in discovery, too", portal_group, (void *)1);
+	tests_add(&t, "11.13.5 a discovery session that names a TSIH: 0208h",
+		  discovery_joins_nothing, NULL);
+	tests_add(&t, "13 a connection that joins can't change what the session agreed on",
+		  joins_with_session_keys, NULL);
 	tests_add(&t, "13.5 an InitiatorName of 223 octets is taken", long_name, (void *)223);
-	tests_add(&t, "P1: an InitiatorName of 224 octets is refused, not cut", long_name,
+	tests_add(&t, "13.5 P1: an InitiatorName of 224 octets is refused, not cut", long_name,
 		  (void *)224);
 	add_stages(&t);
 	tests_add(&t, "6.1 text split by the C bit at every octet", continued_at_every_octet, NULL);
-	tests_add(&t, "a login fed octet by octet is the same login", drips, (void *)1);
-	tests_add(&t, "a login fed 47 octets at a time is the same login", drips, (void *)47);
-	tests_add(&t, "P6: C without end and without data is ended", continued_without_end,
+	tests_add(&t, "11.1 a login fed octet by octet is the same login", drips, (void *)1);
+	tests_add(&t, "11.1 a login fed 47 octets at a time is the same login", drips, (void *)47);
+	tests_add(&t, "6.2 P6: C without end and without data is ended", continued_without_end,
 		  (void *)0);
-	tests_add(&t, "P6: C without end with full PDUs is ended at 64 KiB", continued_without_end,
-		  (void *)8192);
-	tests_add(&t, "P6: empty requests without end are ended", empty_requests_without_end, NULL);
-	tests_add(&t, "every other opcode as the first PDU: closed without an answer",
-		  other_first_opcodes, NULL);
-	tests_add(&t, "every other opcode within the login: 020Bh", other_opcodes_in_login, NULL);
+	tests_add(&t, "6.2 P6: C without end with full PDUs is ended at 64 KiB",
+		  continued_without_end, (void *)8192);
+	tests_add(&t, "6.2 P6: empty requests without end are ended", empty_requests_without_end,
+		  NULL);
 	tests_add(&t, "11.13.5 a redirection names the address, after CHAP", redirected, NULL);
-	TESTS_ADD_TABLE(&t, giants, giant);
-	tests_add(&t, "a first PDU with 8192 octets of data is read", a_full_segment, NULL);
-	TESTS_ADD_TABLE(&t, scans, scanned);
-	tests_add(&t, "a Login cut at any octet waits for the rest", truncated, NULL);
 	return tests_run(&t, "iscsi login");
 }

@@ -23,24 +23,23 @@ static const struct flow {
 	size_t keys_len;
 	uint32_t blocks, immediate, unsolicited;
 } flows[] = {
-	{"a write with all of its data immediate (RFC 7143 11.3)", KEYS(KEYS_USUAL), 4, 2048, 0},
-	{"a write with immediate and unsolicited data (RFC 7143 11.7)", KEYS(KEYS_USUAL), 100, 8192,
-	 51200},
-	{"a write with unsolicited data only", KEYS("InitialR2T=No\0ImmediateData=No"), 64, 0,
+	{"11.3.6 a write with all of its data immediate", KEYS(KEYS_USUAL), 4, 2048, 0},
+	{"11.7 a write with immediate and unsolicited data", KEYS(KEYS_USUAL), 100, 8192, 51200},
+	{"13.11 a write with unsolicited data only", KEYS("InitialR2T=No\0ImmediateData=No"), 64, 0,
 	 32768},
-	{"a write with immediate, unsolicited and solicited data", KEYS(KEYS_USUAL), 1024, 8192,
-	 65536},
-	{"a write with R2T only (InitialR2T=Yes, ImmediateData=No)",
+	{"11.8 a write with immediate, unsolicited and solicited data", KEYS(KEYS_USUAL), 1024,
+	 8192, 65536},
+	{"13.10 a write with R2T only (InitialR2T=Yes, ImmediateData=No)",
 	 KEYS("InitialR2T=Yes\0ImmediateData=No"), 700, 0, 0},
-	{"a write with R2T after immediate data", KEYS("InitialR2T=Yes"), 300, 4096, 0},
-	{"a write in bursts of 512 octets", KEYS("MaxBurstLength=512\0FirstBurstLength=512"), 9,
-	 512, 0},
-	{"a write with four R2Ts at once", KEYS("MaxOutstandingR2T=4\0MaxBurstLength=4096"), 99, 0,
-	 0},
-	{"a write with both digests", KEYS(KEYS_USUAL "\0HeaderDigest=CRC32C\0DataDigest=CRC32C"),
-	 1000, 8192, 65536},
-	{"a write of 2 MiB in many chunks", KEYS("MaxBurstLength=1000448"), 4096, 0, 0},
-	{"a write of one block by one R2T", KEYS("InitialR2T=Yes"), 1, 0, 0},
+	{"13.10 a write with R2T after immediate data", KEYS("InitialR2T=Yes"), 300, 4096, 0},
+	{"13.13 a write in bursts of 512 octets", KEYS("MaxBurstLength=512\0FirstBurstLength=512"),
+	 9, 512, 0},
+	{"13.17 a write with four R2Ts at once", KEYS("MaxOutstandingR2T=4\0MaxBurstLength=4096"),
+	 99, 0, 0},
+	{"13.1 a write with both digests",
+	 KEYS(KEYS_USUAL "\0HeaderDigest=CRC32C\0DataDigest=CRC32C"), 1000, 8192, 65536},
+	{"11.8 a write of 2 MiB in many chunks", KEYS("MaxBurstLength=1000448"), 4096, 0, 0},
+	{"11.8 a write of one block by one R2T", KEYS("InitialR2T=Yes"), 1, 0, 0},
 };
 
 static void send_out(struct peer *p, const uint8_t *data, uint32_t ttt, size_t from, size_t len)
@@ -105,18 +104,18 @@ static const struct read_row {
 	uint32_t blocks;
 	size_t segment, max_burst;
 } reads[] = {
-	{"a read in one Data-In with its status (RFC 7143 11.7)", KEYS(KEYS_USUAL), 8, 65536,
+	{"11.7.3 a read in one Data-In with its status", KEYS(KEYS_USUAL), 8, 65536, 262144},
+	{"13.12 a read in segments of 512 octets", KEYS("MaxRecvDataSegmentLength=512"), 33, 512,
 	 262144},
-	{"a read in segments of 512 octets", KEYS("MaxRecvDataSegmentLength=512"), 33, 512, 262144},
-	{"a read in segments of an odd length", KEYS("MaxRecvDataSegmentLength=1001"), 33, 1001,
-	 262144},
-	{"a read over many chunks and bursts",
+	{"13.12 a read in segments of an odd length", KEYS("MaxRecvDataSegmentLength=1001"), 33,
+	 1001, 262144},
+	{"13.13 a read over many chunks and bursts",
 	 KEYS("MaxRecvDataSegmentLength=262144\0MaxBurstLength=300000"), 4096, 262144, 300000},
-	{"a read with both digests",
+	{"13.1 a read with both digests",
 	 KEYS("MaxRecvDataSegmentLength=3333\0HeaderDigest=CRC32C,None\0DataDigest=CRC32C,None"),
 	 99, 3333, 262144},
-	{"a read without any declaration, in segments of 8192 (RFC 7143 13.12)",
-	 KEYS("MaxBurstLength=9000"), 50, 8192, 9000},
+	{"13.12 a read without any declaration, in segments of 8192", KEYS("MaxBurstLength=9000"),
+	 50, 8192, 9000},
 };
 
 static void reads_back(void **state)
@@ -174,14 +173,13 @@ int main(void)
 {
 	static struct tests t;
 
-	tests_add(&t, "mutual CHAP, negotiation and a grant lead to the full-feature phase",
+	tests_add(&t, "6.3 mutual CHAP, negotiation and a grant lead to the full-feature phase",
 		  logs_in, NULL);
 	TESTS_ADD_TABLE(&t, flows, writes);
 	TESTS_ADD_TABLE(&t, reads, reads_back);
-	tests_add(&t, "octet by octet: a write with every kind of data", writes_dripping,
+	tests_add(&t, "11.1 octet by octet: a write with every kind of data", writes_dripping,
 		  &flows[3]);
-	tests_add(&t, "octet by octet: a write with both digests", writes_dripping, &flows[8]);
-	tests_add(&t, "a Logout is answered and ends the connection (RFC 7143 11.14)", logs_out,
-		  NULL);
+	tests_add(&t, "11.1 octet by octet: a write with both digests", writes_dripping, &flows[8]);
+	tests_add(&t, "11.14 a Logout is answered and ends the connection", logs_out, NULL);
 	return tests_run(&t, "iscsi path");
 }

@@ -387,3 +387,16 @@ static inline void peer_alive(struct peer *p)
 	assert_memory_equal(r.data, "alive", 5);
 	peer_expect_none(p);
 }
+
+/* The last answer's status, whatever else came. */
+static inline unsigned last_status(struct peer *p)
+{
+	struct reply r = {0};
+	unsigned status = 0xffff;
+
+	while (!iscsi_is_full_feature(p->i) && peer_next(p, &r)) {
+		assert_int_equal(r.opcode, OP_LOGIN_RESPONSE);
+		status = (unsigned)get_be(r.bhs + BHS_LOGIN_STATUS, 2);
+	}
+	return status;
+}

@@ -172,9 +172,9 @@ static const struct depth_row {
 	const char *why;
 	uint32_t depth;
 } depths[] = {
-	{"P6: 4.2.2.1 nothing acknowledged at queue depth 1", 1},
-	{"P6: 4.2.2.1 nothing acknowledged at queue depth 32", 32},
-	{"P6: 4.2.2.1 nothing acknowledged at queue depth 128", 128},
+	{"4.2.2.1 P6: nothing acknowledged at queue depth 1", 1},
+	{"4.2.2.1 P6: nothing acknowledged at queue depth 32", 32},
+	{"4.2.2.1 P6: nothing acknowledged at queue depth 128", 128},
 };
 
 static void never_acknowledged(void **state)
@@ -461,16 +461,16 @@ int main(void)
 	tests_add(&t, "13.12 level 1: a smaller segment while data goes out",
 		  smaller_amid_the_answer, &one);
 	TESTS_ADD_TABLE(&t, depths, never_acknowledged);
-	tests_add(&t, "P6: 11.16 answers of no task are kept while there is room", pings_kept,
+	tests_add(&t, "11.16 P6: answers of no task are kept while there is room", pings_kept,
 		  NULL);
 	tests_add(&t, "4.2.2.1 acknowledged fifty behind, the window stays open",
 		  acknowledged_slowly, NULL);
 	tests_add(&t, "7.1.4.2 a NOP-In asks for what frees the buffers", buffers_kept, NULL);
-	tests_add(&t, "P6: 11.16 Data SNACKs whose data is never read", flood_of_data_snacks, NULL);
-	tests_add(&t, "P6: 11.16 Status SNACKs over and over", flood_of_status_snacks, NULL);
-	tests_add(&t, "P6: 11.16 SNACKs whose rejects are never read", flood_of_refused_snacks,
+	tests_add(&t, "11.16 P6: Data SNACKs whose data is never read", flood_of_data_snacks, NULL);
+	tests_add(&t, "11.16 P6: Status SNACKs over and over", flood_of_status_snacks, NULL);
+	tests_add(&t, "11.16 P6: SNACKs whose rejects are never read", flood_of_refused_snacks,
 		  NULL);
-	tests_add(&t, "P6: 11.16 acknowledged while it is being sent again", acknowledged_too_early,
+	tests_add(&t, "11.16 P6: acknowledged while it is being sent again", acknowledged_too_early,
 		  NULL);
 	TESTS_ADD_TABLE(&t, moved_rows, moved);
 	tests_add(&t, "11.16 a SNACK for a task of another connection", snack_from_the_other, NULL);

@@ -53,8 +53,8 @@ static const struct write_row {
 	{"7.9 behind immediate data", KEYS(UNASKED), 2048, 512, true, 0, 1, 1, 0, 0},
 	{"7.8 unsolicited, and more is to come", KEYS(UNASKED), 8192, 512, true, 4, 0, 4, 1, 0},
 	{"7.9 unsolicited, and more is to come", KEYS(UNASKED), 8192, 0, true, 0, 2, 4, 0, 0},
-	{"P6: 7.8 eight times bad in a row", KEYS(SINGLE), 512, 0, false, 0xff, 0, 9, 8, 0},
-	{"P6: 7.8 nine times bad in a row ends it", KEYS(SINGLE), 512, 0, false, 0x1ff, 0, 9, 9,
+	{"7.8 P6: eight times bad in a row", KEYS(SINGLE), 512, 0, false, 0xff, 0, 9, 8, 0},
+	{"7.8 P6: nine times bad in a row ends it", KEYS(SINGLE), 512, 0, false, 0x1ff, 0, 9, 9,
 	 SENSE_CRC},
 	{"7.8 bad once in a while", KEYS(SINGLE), 2048, 0, false, 0x55555, 0, 8, 4, 0},
 	{"7.8 at level 0 the command ends", KEYS(AT_LEVEL_0), 2048, 0, false, 2, 0, 1, 1,
@@ -393,7 +393,7 @@ int main(void)
 		  NULL);
 	tests_add(&t, "11.5 a write with a hole is aborted", aborted_with_a_hole, NULL);
 	tests_add(&t, "7.8 bad data that nobody waits for", answered_with_a_hole, NULL);
-	tests_add(&t, "P6: 11.16 an R2T again that is not needed any more", r2t_no_longer_needed,
+	tests_add(&t, "11.16 P6: an R2T again that is not needed any more", r2t_no_longer_needed,
 		  NULL);
 	tests_add(&t, "13.19 at level 1 there is one R2T at a time", one_r2t_at_a_time, NULL);
 	return tests_run(&t, "iscsi recovery of writes");

@@ -487,13 +487,13 @@ int main(void)
 	static struct tests t;
 
 	TESTS_ADD_TABLE(&t, rows, functions);
-	tests_add(&t, "the answer to ABORT TASK waits for what still runs", functions_wait,
+	tests_add(&t, "11.6.1 the answer to ABORT TASK waits for what still runs", functions_wait,
 		  &rows[0]);
-	tests_add(&t, "the answer to ABORT TASK SET waits for all that still run", functions_wait,
-		  &rows[2]);
-	tests_add(&t, "the answer to LOGICAL UNIT RESET waits for all that still run",
+	tests_add(&t, "11.6.1 the answer to ABORT TASK SET waits for all that still run",
+		  functions_wait, &rows[2]);
+	tests_add(&t, "11.6.1 the answer to LOGICAL UNIT RESET waits for all that still run",
 		  functions_wait, &rows[8]);
-	tests_add(&t, "the answer to TARGET WARM RESET waits for all that still run",
+	tests_add(&t, "11.6.1 the answer to TARGET WARM RESET waits for all that still run",
 		  functions_wait, &rows[10]);
 	tests_add(&t, "11.6.1 ABORT TASK of an unknown task outside the window", unknown_task,
 		  NULL);
@@ -501,29 +501,32 @@ int main(void)
 		  NULL);
 	tests_add(&t, "11.6.1 a plugged place stays plugged behind another gap", plug_behind_a_gap,
 		  NULL);
-	tests_add(&t, "P6: the eleventh immediate request that would wait is Reject 06h",
+	tests_add(&t, "11.17.1 P6: the eleventh immediate request that would wait is Reject 06h",
 		  eleventh_waits_not, NULL);
 	tests_add(&t, "4.2.2.1 every CmdSN of the window has its place, however full it is",
 		  a_place_for_each_cmdsn, NULL);
 	tests_add(&t, "4.2.2.1 a reset and a Logout that came early are answered in their turn",
 		  held_request, NULL);
-	tests_add(&t, "ABORT TASK of a command that waits for its turn", held_task_aborted, NULL);
+	tests_add(&t, "11.6.1 ABORT TASK of a command that waits for its turn", held_task_aborted,
+		  NULL);
 	tests_add(&t, "11.5 commands sent after the request are not affected", later_commands_stay,
 		  NULL);
-	tests_add(&t, "P2: a write aborted while unsolicited data is due is never carried out",
+	tests_add(&t, "10.7 P2: a write aborted while unsolicited data is due is never carried out",
 		  waiting_write_aborted, NULL);
-	tests_add(&t, "P2: a write aborted while an R2T is open is never carried out",
+	tests_add(&t, "10.7 P2: a write aborted while an R2T is open is never carried out",
 		  waiting_write_aborted, (void *)1);
-	tests_add(&t, "responses composed before a reset are sent before its answer",
+	tests_add(&t, "11.5.1 responses composed before a reset are sent before its answer",
 		  responses_come_first, NULL);
-	tests_add(&t, "an abort and a reset may wait for the same task", two_wait_for_one, NULL);
-	tests_add(&t, "a cancelled task that ends with a response gets none",
+	tests_add(&t, "11.6.1 an abort and a reset may wait for the same task", two_wait_for_one,
+		  NULL);
+	tests_add(&t, "11.5.1 a cancelled task that ends with a response gets none",
 		  cancelled_task_answers, NULL);
-	tests_add(&t, "P6: three thousand aborts in a row", abort_storm, NULL);
-	tests_add(&t, "a lost connection cancels every task", connection_lost, NULL);
-	tests_add(&t, "a lost connection waits for what still runs", connection_lost, (void *)1);
+	tests_add(&t, "11.5.1 P6: three thousand aborts in a row", abort_storm, NULL);
+	tests_add(&t, "7.6 a lost connection cancels every task", connection_lost, NULL);
+	tests_add(&t, "7.6 a lost connection waits for what still runs", connection_lost,
+		  (void *)1);
 	TESTS_ADD_TABLE(&t, spread_rows, spreads);
-	tests_add(&t, "a session that is lost in a reset waits for the others", spread_and_lost,
+	tests_add(&t, "7.6 a session that is lost in a reset waits for the others", spread_and_lost,
 		  NULL);
 	tests_add(&t, "4.2.3 a reset by another nexus ends the tasks of its LUN in silence",
 		  reset_by_another, NULL);

@@ -490,14 +490,16 @@ static void never_read_pings(void **state)
 
 static void add_floods(struct tests *t)
 {
-	tests_add(t, "P6: pings that are never read: the target stops reading", flood_of_pings,
-		  (void *)0);
-	tests_add(t, "P6: pings of 4 KiB that are never read", flood_of_pings, (void *)4096);
-	tests_add(t, "P6: pings of 256 KiB that are never read", flood_of_pings, (void *)262144);
-	tests_add(t, "P6: stray data whose rejects are never read", flood_of_rejects, NULL);
-	tests_add(t, "P6: task management whose answers are never read", flood_of_task_management,
+	tests_add(t, "11.18 P6: pings that are never read: the target stops reading",
+		  flood_of_pings, (void *)0);
+	tests_add(t, "11.18 P6: pings of 4 KiB that are never read", flood_of_pings, (void *)4096);
+	tests_add(t, "11.18 P6: pings of 256 KiB that are never read", flood_of_pings,
+		  (void *)262144);
+	tests_add(t, "11.17 P6: stray data whose rejects are never read", flood_of_rejects, NULL);
+	tests_add(t, "11.5 P6: task management whose answers are never read",
+		  flood_of_task_management, NULL);
+	tests_add(t, "4.2.2.1 P6: commands whose responses are never read", flood_of_commands,
 		  NULL);
-	tests_add(t, "P6: commands whose responses are never read", flood_of_commands, NULL);
 }
 
 int main(void)
@@ -510,13 +512,16 @@ int main(void)
 		  NULL);
 	tests_add(&t, "4.2.2.1 CmdSN and StatSN go round the end of the circle", round_the_circle,
 		  NULL);
-	tests_add(&t, "the window shuts when it is full, opens task by task, never moves back",
+	tests_add(&t,
+		  "4.2.2.1 the window shuts when it is full, opens task by task, never moves back",
 		  window_shuts, NULL);
-	tests_add(&t, "the host's room shuts the window; a NOP-In tells when it opens", room_shuts,
-		  NULL);
-	tests_add(&t, "a queue depth of one never stalls", depth_of_one, NULL);
-	tests_add(&t, "128 commands, 8 immediate ones: the ninth is Reject 06h, pings go on",
-		  all_slots, NULL);
+	tests_add(&t, "4.2.2.1 the host's room shuts the window; a NOP-In tells when it opens",
+		  room_shuts, NULL);
+	tests_add(&t, "4.2.2.1 a queue depth of one never stalls", depth_of_one, NULL);
+	tests_add(
+		&t,
+		"4.2.2.1 P6: 128 commands, 8 immediate ones: the ninth is Reject 06h, pings go on",
+		all_slots, NULL);
 	tests_add(&t,
 		  "4.2.2.1 commands that come before the answers that let them have left are taken",
 		  slots_not_yet_free, NULL);
@@ -524,9 +529,10 @@ int main(void)
 	TESTS_ADD_TABLE(&t, nops, nop_tags);
 	tests_add(&t, "11.19 ping data comes back as long as the initiator can take",
 		  ping_data_is_cut, NULL);
-	tests_add(&t, "a silent initiator is pinged three times, then the connection ends",
+	tests_add(&t, "11.19 a silent initiator is pinged three times, then the connection ends",
 		  silence_ends, NULL);
-	tests_add(&t, "an initiator that answers pings stays", answers_keep_it, NULL);
-	tests_add(&t, "P6: pings of ours that can't leave don't pile up", never_read_pings, NULL);
+	tests_add(&t, "11.19 an initiator that answers pings stays", answers_keep_it, NULL);
+	tests_add(&t, "11.19 P6: pings of ours that can't leave don't pile up", never_read_pings,
+		  NULL);
 	return tests_run(&t, "iscsi window");
 }
