@@ -65,6 +65,7 @@ void connection_detach(struct iscsi_connection *c)
 	c->until_ms = i->now_ms + 1000ull * (i->time2wait + i->time2retain);
 	tx_drop_all(c);
 	drop_all_but_commands(i, c);
+	fence_moved(i);
 	if (!kept)
 		session_drop_tasks(i, c);
 }

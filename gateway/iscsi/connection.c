@@ -143,7 +143,7 @@ void connection_ping(struct iscsi_connection *c)
 	bhs_u32(m->bhs, BHS_TTT, c->ping_ttt);
 	m->effect = EFFECT_PING;
 	c->tx.ping_queued = true;
-	tx_queue(c, &m->job);
+	tx_queue_first(c, &m->job); /* it may ask for what the others wait for */
 }
 
 uint64_t connection_next_tick(const struct iscsi_connection *c)

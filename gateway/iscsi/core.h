@@ -308,6 +308,15 @@ struct async {
 	uint8_t lun[8];
 };
 
+/* RFC 7143 section 4.2.2.3.3 */
+struct fence {
+	struct iscsi_connection *conn; /* of the response that is fenced; NULL: none is */
+	struct slot *slot;	       /* it, until it has its StatSN */
+	bool passed;		       /* it may go out */
+	uint32_t statsn;
+	uint32_t marks[CONNECTION_PLACES]; /* of each other connection: to be acknowledged first */
+};
+
 /* --- the session -------------------------------------------------------------------------- */
 
 struct iscsi {
@@ -323,7 +332,8 @@ struct iscsi {
 	bool running, again; /* octets are looked at; and must be once more */
 
 	/* what was agreed on its first connection */
-	bool discovery, immediate_data, initial_r2t, fast_abort;
+	bool discovery, immediate_data, initial_r2t, fast_abort, response_fence;
+	struct fence fence;
 	uint8_t isid[6];
 	uint16_t tsih; /* 0: not in the full-feature phase yet */
 	uint8_t protocol_level;
@@ -401,6 +411,13 @@ void session_end_all(struct iscsi *i, const char *why);
 enum tmf_verdict task_may_move(struct iscsi *i, const struct pdu *pdu);
 void task_reassign(struct iscsi_connection *c, const struct pdu *pdu);
 
+/* fence.c */
+bool fence_passes(struct slot *s); /* may this waiter answer now? Else it is asked again */
+bool fence_holds(const struct iscsi_connection *c); /* no answers now */
+void fence_numbered(const struct slot *s, uint32_t statsn);
+void fence_moved(struct iscsi *i);	 /* something was acknowledged, or lost */
+void fence_forget(const struct slot *s); /* it ends without an answer */
+
 /* connection.c */
 struct iscsi_connection *connection_new(struct iscsi *i); /* NULL: no place, no memory */
 struct iscsi_connection *connection_by_cid(const struct iscsi *i, uint16_t cid);
@@ -425,6 +442,7 @@ struct misc *tx_misc(struct iscsi_connection *c, enum opcode opcode, uint32_t it
 bool tx_misc_data(struct iscsi_connection *c, struct misc *m, const void *bytes,
 		  size_t len) MUST_CHECK;
 void tx_queue(struct iscsi_connection *c, struct job *job);
+void tx_queue_first(struct iscsi_connection *c, struct job *job);
 void tx_unqueue(struct iscsi_connection *c, struct job *job);
 void tx_drop_all(struct iscsi_connection *c);
 void tx_release(struct iscsi_connection *c, struct job *job); /* free, once nothing needs it */

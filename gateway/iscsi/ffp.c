@@ -38,6 +38,7 @@ static void session_start(struct iscsi_connection *c)
 	i->max_r2t = MIN(result[KEY_MAX_R2T], R2T_MAX);
 	i->initial_r2t = result[KEY_INITIAL_R2T] != 0;
 	i->immediate_data = result[KEY_IMMEDIATE_DATA] != 0;
+	i->response_fence = result[KEY_TASK_REPORTING] != REPORTING_RFC3720;
 	i->fast_abort = result[KEY_TASK_REPORTING] == REPORTING_FAST_ABORT;
 	i->protocol_level = (uint8_t)result[KEY_PROTOCOL_LEVEL];
 	i->level = i->discovery ? 0 : result[KEY_ERROR_RECOVERY];
@@ -76,8 +77,7 @@ enum route ffp_route(struct iscsi_connection *c, struct pdu *pdu)
 			       c->i->limits.max_recv_segment);
 		return ROUTE_END;
 	}
-	if (c->i->level > 0)
-		kept_acknowledge(c, pdu);
+	kept_acknowledge(c, pdu);
 	rx->rule = rule_of(c, pdu);
 	return rx->rule->route ? rx->rule->route(c, pdu) : ROUTE_GO;
 }

@@ -77,7 +77,7 @@ static void take_state(struct iscsi_connection *c, const struct iscsi_handover *
 	l->transit = true;
 	l->out = wr_over(l->out_bytes, sizeof l->out_bytes);
 	wr_bytes(&l->out, h->text, h->text_len);
-	c->tx.statsn = h->statsn;
+	c->tx.statsn = c->tx.acked = h->statsn;
 	c->keys.result[KEY_MAX_RECV_SEGMENT] = h->peer_segment;
 	c->keys.result[KEY_HEADER_DIGEST] = h->header_digest;
 	c->keys.result[KEY_DATA_DIGEST] = h->data_digest;

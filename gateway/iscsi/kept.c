@@ -45,6 +45,7 @@ void kept_acknowledge(struct iscsi_connection *c, const struct pdu *pdu)
 		tx_release(c, job);
 	}
 	kept_solicit(c->i);
+	fence_moved(c->i);
 }
 
 bool kept_give_up(struct iscsi_connection *c)

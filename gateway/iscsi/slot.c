@@ -174,6 +174,7 @@ void slot_free(struct iscsi *i, struct slot *s)
 
 	assert(s->state != SLOT_FREE && !s->in_host && s->in_frames == 0);
 	rx_forget(s->conn, s);
+	fence_forget(s);
 	tx_unqueue(s->conn, &s->answer);
 	tx_unqueue(s->conn, &s->ask);
 	tx_unqueue(s->conn, &s->again);

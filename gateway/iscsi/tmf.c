@@ -101,7 +101,7 @@ static void follow(struct slot *s)
 /* Answers when nothing is left to wait for. */
 void waiter_answer(struct slot *s)
 {
-	if (!set_is_empty(s->waits) || s->spreading || s->gap)
+	if (!set_is_empty(s->waits) || s->spreading || s->gap || !fence_passes(s))
 		return;
 	s->state = SLOT_ANSWERING;
 	tx_queue(s->conn, &s->answer);

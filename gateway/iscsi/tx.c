@@ -94,6 +94,22 @@ void tx_queue(struct iscsi_connection *c, struct job *job)
 	c->tx.last = &job->next;
 }
 
+void tx_queue_first(struct iscsi_connection *c, struct job *job)
+{
+	if (job->queued || c->lost)
+		return;
+	job->queued = true;
+	job->next = c->tx.first;
+	if (!job->next)
+		c->tx.last = &job->next;
+	c->tx.first = job;
+}
+
+static bool is_ping(struct job *job)
+{
+	return job->kind == JOB_MISC && CONTAINER_OF(job, struct misc, job)->effect == EFFECT_PING;
+}
+
 void tx_unqueue(struct iscsi_connection *c, struct job *job)
 {
 	struct job **at = &c->tx.first;
@@ -164,6 +180,8 @@ static void frame_number(struct iscsi_connection *c, struct tx_frame *f, struct 
 	if (answer && !answer->numbered) {
 		answer->numbered = true;
 		answer->statsn = c->tx.statsn++;
+		if (answer->kind == JOB_ANSWER)
+			fence_numbered(CONTAINER_OF(answer, struct slot, answer), answer->statsn);
 		if (is_kept(c, answer))
 			kept_add(c, answer);
 		else
@@ -285,11 +303,17 @@ static bool frame_make(struct iscsi_connection *c, struct job *job, struct tx_fr
 	}
 }
 
+/* Behind a fence nothing goes out but the question for an acknowledgement. */
+static bool may_make(const struct iscsi_connection *c)
+{
+	return !fence_holds(c) || is_ping(c->tx.first);
+}
+
 static void tx_fill(struct iscsi_connection *c)
 {
 	struct tx *tx = &c->tx;
 
-	while (tx->first && tx->frame_count < TX_FRAMES) {
+	while (tx->first && tx->frame_count < TX_FRAMES && may_make(c)) {
 		struct job *job = tx->first;
 		unsigned at = (tx->frame_first + tx->frame_count) % TX_FRAMES;
 

@@ -325,6 +325,83 @@ static void fast_abort(void **state)
 	peer_close(&p);
 }
 
+/* Answers the target's ping, and so acknowledges all that came. */
+static void acknowledge(struct peer *p)
+{
+	uint8_t bhs[ISCSI_BHS_SIZE];
+	struct reply r;
+
+	peer_drain(p);
+	peer_expect(p, &r, OP_NOP_IN);
+	assert_int_not_equal(reply_u32(&r, BHS_TTT), TAG_NONE);
+	bhs_start(bhs, OP_NOP_OUT, FLAG_FINAL, TAG_NONE);
+	bhs[0] |= OPCODE_IMMEDIATE;
+	bhs_u32(bhs, BHS_TTT, reply_u32(&r, BHS_TTT));
+	bhs_u32(bhs, BHS_CMDSN, p->cmdsn);
+	bhs_u32(bhs, BHS_EXPSTATSN, reply_u32(&r, BHS_STATSN));
+	assert_true(peer_send(p, bhs, NULL, 0));
+}
+
+enum fence_end { FENCE_ACKNOWLEDGED, FENCE_OTHER_LOST, FENCE_OWN_LOST };
+static const struct fence_row {
+	const char *why;
+	enum fence_end how;
+} fence_rows[] = {
+	{"4.2.2.3.3 a fenced response waits for what others have sent", FENCE_ACKNOWLEDGED},
+	{"4.2.2.3.3 a fence does not wait for a connection that is lost", FENCE_OTHER_LOST},
+	{"4.2.2.3.3 a fence falls with its own connection", FENCE_OWN_LOST},
+};
+
+static void fenced(void **state)
+{
+	const struct fence_row *row = *state;
+	uint8_t bhs[ISCSI_BHS_SIZE];
+	struct peer p = {0}, q;
+	struct reply r;
+
+	up(&p, KEYS(SEVERAL "\0TaskReporting=ResponseFence"));
+	join(&p, &q, 1);
+	tmf_bhs(&p, bhs, TMF_LUN_RESET, TAG_NONE, 0);
+	assert_true(peer_send(&p, bhs, NULL, 0));
+	peer_expect_none(&p); /* q has its Login Response, but has not said so */
+	if (row->how == FENCE_OTHER_LOST)
+		lose(&q);
+	else
+		acknowledge(&q);
+	peer_drain(&p);
+	peer_expect(&p, &r, OP_TMF_RESPONSE);
+	if (row->how != FENCE_OTHER_LOST) {
+		(void)park(&q);
+		peer_respond(&p, p.parked[0], 0, 0, 0);
+		peer_drain(&q);
+		peer_expect_none(&q); /* behind the fence */
+	}
+	if (row->how == FENCE_ACKNOWLEDGED)
+		acknowledge(&p);
+	if (row->how == FENCE_OWN_LOST)
+		lose(&p);
+	if (row->how != FENCE_OTHER_LOST)
+		expect_status(&q, q.itt, 0);
+	leave(&q);
+	peer_close(&p);
+}
+
+static void not_fenced(void **state)
+{
+	uint8_t bhs[ISCSI_BHS_SIZE];
+	struct peer p = {0}, q;
+	struct reply r;
+
+	(void)state;
+	up(&p, KEYS(SEVERAL));
+	join(&p, &q, 1);
+	tmf_bhs(&p, bhs, TMF_LUN_RESET, TAG_NONE, 0);
+	assert_true(peer_send(&p, bhs, NULL, 0));
+	peer_expect(&p, &r, OP_TMF_RESPONSE);
+	leave(&q);
+	peer_close(&p);
+}
+
 int main(void)
 {
 	static const bool agreed = true, not_agreed = false;
@@ -350,5 +427,7 @@ int main(void)
 		  fast_abort, (void *)(uintptr_t)&agreed);
 	tests_add(&t, "4.2.3.4 without FastAbort nobody hears of them", fast_abort,
 		  (void *)(uintptr_t)&not_agreed);
+	TESTS_ADD_TABLE(&t, fence_rows, fenced);
+	tests_add(&t, "4.2.2.3.3 RFC3720 has no fence", not_fenced, NULL);
 	return tests_run(&t, "iscsi connections");
 }
