@@ -184,8 +184,8 @@ static void frame_number(struct iscsi_connection *c, struct tx_frame *f, struct 
 			fence_numbered(CONTAINER_OF(answer, struct slot, answer), answer->statsn);
 		if (is_kept(c, answer))
 			kept_add(c, answer);
-		else
-			c->tx.acked = c->tx.statsn;
+		else if (!c->i->response_fence)
+			c->tx.acked = c->tx.statsn; /* nobody asks */
 	}
 	bhs_u32(f->head, BHS_STATSN, answer ? answer->statsn : c->tx.statsn);
 	bhs_u32(f->head, BHS_EXPCMDSN, c->i->expcmdsn);
