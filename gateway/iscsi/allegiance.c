@@ -1,5 +1,5 @@
 /* Which connection a task belongs to, and what becomes of it when that is lost: RFC 7143
- * sections 4.2.2.1, 7.2.2 and 7.5. Below level 2 a task ends with its connection. At
+ * sections 4.2.5.1, 7.2.2 and 7.5. Below level 2 a task ends with its connection. At
  * level 2 it waits, without a word to anybody, until the initiator reassigns it to
  * another connection or the time for that is over. Runs in the session process. */
 #include "gateway/iscsi/core.h"

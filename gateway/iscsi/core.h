@@ -70,7 +70,7 @@ struct job {
 
 struct slot {
 	struct iscsi_task task;	       /* first: the host's view */
-	struct iscsi_connection *conn; /* its allegiance: RFC 7143 section 4.2.2.1 */
+	struct iscsi_connection *conn; /* its allegiance: RFC 7143 section 4.2.5.1 */
 	enum slot_kind kind;
 	enum slot_state state;
 	bool in_host;  /* the host was told and did not yet forget it */
