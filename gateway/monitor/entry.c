@@ -352,7 +352,8 @@ static void put_event(struct connection *c)
 
 static void go_on(struct connection *c)
 {
-	if (c->refused || c->pid == 0)
+	/* Who is being ended has gone as far as it will: its socket may have been passed on. */
+	if (c->refused || c->pid == 0 || c->ended[0] != '\0')
 		return;
 	/* First: while nobody can be granted, the older session is not ended for nothing. */
 	if (c->event_id == 0 && !trail_well(c->m))
