@@ -77,6 +77,15 @@ static void data_run(struct iscsi_connection *c, const struct pdu *pdu)
 		reject_run(c, pdu, s->datasn);
 }
 
+/* What was longer than the initiator takes by now can't be repeated. */
+static bool is_in(const struct iscsi_connection *c, struct job *job, const struct run *run)
+{
+	if (job->kind == JOB_MISC &&
+	    CONTAINER_OF(job, struct misc, job)->data_len > c->peer_segment)
+		return false;
+	return job->statsn - run->from < run->end - run->from;
+}
+
 static void status_again(struct iscsi_connection *c, struct job *job)
 {
 	/* a queued answer brings its status anyhow */
@@ -95,13 +104,13 @@ static void status_run(struct iscsi_connection *c, const struct pdu *pdu)
 		return;
 	}
 	for (struct job *job = c->tx.kept_first; job; job = job->next_kept)
-		found += job->statsn - run.from < run.end - run.from;
-	if (found != run.end - run.from) { /* given up for want of room */
+		found += is_in(c, job, &run);
+	if (found != run.end - run.from) { /* some were given up for want of room */
 		reject(c, pdu, REJECT_SNACK);
 		return;
 	}
 	for (struct job *job = c->tx.kept_first; job; job = job->next_kept)
-		if (job->statsn - run.from < run.end - run.from)
+		if (is_in(c, job, &run))
 			status_again(c, job);
 }
 

@@ -71,6 +71,30 @@ static void resegmented(void **state)
 	peer_close(&p);
 }
 
+/* An echo that is longer than the initiator takes by now. */
+static void too_long_by_now(void **state)
+{
+	static const uint8_t data[1024];
+	uint8_t bhs[ISCSI_BHS_SIZE];
+	struct peer p = {0};
+	struct reply r;
+	uint32_t statsn;
+
+	(void)state;
+	level_up(&p, 1, KEYS(LEVEL_1 "\0MaxRecvDataSegmentLength=1024"));
+	nop_bhs(&p, bhs, true);
+	assert_true(peer_send(&p, bhs, data, sizeof data));
+	peer_expect(&p, &r, OP_NOP_IN);
+	statsn = reply_u32(&r, BHS_STATSN);
+	declare_segment(&p, KEYS(SMALLER));
+	peer_expect(&p, &r, OP_TEXT_RESPONSE);
+	send_snack(&p, SNACK_STATUS, TAG_NONE, (struct run){statsn, 1});
+	expect_rejected(&p, REJECT_SNACK);
+	send_snack(&p, SNACK_STATUS, TAG_NONE, (struct run){statsn + 1, 1});
+	peer_expect(&p, &r, OP_TEXT_RESPONSE);
+	peer_close(&p);
+}
+
 static void r_data_amid_the_answer(void **state)
 {
 	uint8_t bhs[ISCSI_BHS_SIZE];
@@ -455,6 +479,8 @@ int main(void)
 	static struct tests t;
 
 	tests_add(&t, "11.16.3 all data in smaller segments", resegmented, NULL);
+	tests_add(&t, "13.12 an answer that is too long by now does not come again",
+		  too_long_by_now, NULL);
 	tests_add(&t, "11.16.3 R-Data while the answer goes out", r_data_amid_the_answer, NULL);
 	tests_add(&t, "13.12 level 0: a smaller segment while data goes out",
 		  smaller_amid_the_answer, &zero);

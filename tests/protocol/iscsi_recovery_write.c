@@ -56,7 +56,7 @@ static const struct write_row {
 	{"7.8 P6: eight times bad in a row", KEYS(SINGLE), 512, 0, false, 0xff, 0, 9, 8, 0},
 	{"7.8 P6: nine times bad in a row ends it", KEYS(SINGLE), 512, 0, false, 0x1ff, 0, 9, 9,
 	 SENSE_CRC},
-	{"7.8 bad once in a while", KEYS(SINGLE), 2048, 0, false, 0x55555, 0, 8, 4, 0},
+	{"7.8 every other one is bad", KEYS(SINGLE), 8192, 0, false, 0x55555555, 0, 32, 16, 0},
 	{"7.8 at level 0 the command ends", KEYS(AT_LEVEL_0), 2048, 0, false, 2, 0, 1, 1,
 	 SENSE_CRC},
 	{"7.9 at level 0 the command ends", KEYS(AT_LEVEL_0), 2048, 0, false, 0, 2, 1, 0,
