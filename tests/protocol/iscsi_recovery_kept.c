@@ -457,6 +457,37 @@ static void snack_from_the_other(void **state)
 	peer_close(&p);
 }
 
+/* A reset on one connection waits for the other's acknowledgement, which is behind two SNACKs. */
+static void snacks_behind_a_fence(void **state)
+{
+	uint8_t bhs[ISCSI_BHS_SIZE];
+	struct reply r[SEEN_MAX];
+	struct peer p = {0}, q;
+	uint32_t statsn;
+
+	(void)state;
+	up(&p, KEYS(LEVEL_2 "\0TaskReporting=ResponseFence\0MaxRecvDataSegmentLength=512"));
+	join(&p, &q, 1);
+	assert_int_equal(read_blocks(&p, 8, r), 8);
+	statsn = reply_u32(&r[7], BHS_STATSN);
+	q.cmdsn = p.cmdsn;
+	tmf_bhs(&q, bhs, TMF_LUN_RESET, 0, 0);
+	assert_true(peer_send(&q, bhs, NULL, 0));
+	peer_expect_none(&q);
+	send_snack(&p, SNACK_DATA, p.itt, (struct run){5, 1});
+	send_snack(&p, SNACK_DATA, p.itt, (struct run){3, 1});
+	peer_expect(&p, r, OP_NOP_IN); /* please acknowledge */
+	peer_expect_none(&p);
+	acknowledge(&p, statsn + 1);
+	peer_drain(&q);
+	peer_expect(&q, r, OP_TMF_RESPONSE);
+	acknowledge(&q, reply_u32(r, BHS_STATSN) + 1);
+	peer_drain(&p);
+	peer_expect_none(&p); /* what is acknowledged does not come again */
+	leave(&q);
+	peer_close(&p);
+}
+
 static void lost_and_kept(void **state)
 {
 	struct reply r[SEEN_MAX];
@@ -500,6 +531,8 @@ int main(void)
 		  NULL);
 	TESTS_ADD_TABLE(&t, moved_rows, moved);
 	tests_add(&t, "11.16 a SNACK for a task of another connection", snack_from_the_other, NULL);
+	tests_add(&t, "P6: 4.2.2.3.3 SNACKs before the acknowledgement that a fence waits for",
+		  snacks_behind_a_fence, NULL);
 	tests_add(&t, "7.5 what is kept waits for Time2Retain", lost_and_kept, NULL);
 	return tests_run(&t, "iscsi kept answers");
 }
