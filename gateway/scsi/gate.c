@@ -163,7 +163,8 @@ void gate_refuse(struct scsi_task *task)
 /* What the policy says of this command. True: denied, and the task has its sense. */
 static bool denied(struct scsi_task *task)
 {
-	if (!(task->command->touches & (TOUCHES_WRITE | TOUCHES_DISCARD)) || task->unit->writable)
+	if (!task->unit || task->unit->writable ||
+	    !(task->command->touches & (TOUCHES_WRITE | TOUCHES_DISCARD)))
 		return false;
 	sense_set(task, KEY_DATA_PROTECT, SENSE_WRITE_PROTECTED);
 	put_final(task, VERDICT_DENIED, task->unit->rule_line);

@@ -119,6 +119,6 @@ check(AREA, "13.16 it ends when Time2Retain is over", wait_for(lambda: not sessi
 s = Session(more=LEVEL_2)
 s.first.reset()
 again = Initiator(gw.port, isid=s.first.isid).login(target=s.target, more=LEVEL_2)
-check(AREA, "6.3.5 a new login with its ISID ends what was left of it", len(sessions()) == 1 and again.tsih != s.first.tsih)
+check(AREA, "6.3.5 a new login with its ISID ends what was left of it", again.tsih != s.first.tsih and wait_for(lambda: len(sessions()) == 1), sessions())
 again.close()
 gw.stop()
