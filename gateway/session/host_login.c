@@ -279,12 +279,13 @@ static void on_adopt(struct session *s, struct message *m)
 	int r;
 
 	memcpy(&state, m->body, sizeof state);
+	if (!s->ending)
+		iscsi_tick(s->iscsi, loop_now_ms(s->loop)); /* it may take another's place */
 	r = s->ending ? -ESHUTDOWN : iscsi_adopt(s->iscsi, &state, &c);
 	if (r < 0)
 		return log_warning("a connection can't join this session: %s", strerror(-r));
-	if (transport_open(s, m->fds[0], c) < 0)
-		return session_end(s, SESSION_END_FAILED, "a joined connection can't be watched");
-	m->fds[0] = -1;
+	if (transport_open(s, fd_take(&m->fds[0]), c) < 0)
+		session_end(s, SESSION_END_FAILED, "a joined connection can't be watched");
 }
 
 /* Who was asked to log out and has not: it is told, and the session ends. */

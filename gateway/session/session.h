@@ -114,6 +114,7 @@ void host_arbiter_turn(struct session *s); /* ends tasks, and says what has drai
 void host_arbiter_drop(struct session *s); /* the session is lost: nobody waits for an answer */
 
 /* transport.c: the sockets */
+/* The descriptor is the transport's from here on, whatever becomes of it. */
 int transport_open(struct session *s, int fd, struct iscsi_connection *c) MUST_CHECK;
 void transports_turn(struct session *s);       /* sends, reads again when there is room, closes */
 bool transports_open(const struct session *s); /* is there any? */

@@ -109,6 +109,7 @@ static void transport_close(struct transport *t)
 	fd_close(&t->socket.fd);
 	if (t->c == s->leading)
 		s->leading = NULL;
+	iscsi_tick(s->iscsi, loop_now_ms(s->loop)); /* what waits for it waits from now on */
 	iscsi_disconnected(TAKE(t->c));
 }
 
@@ -171,5 +172,6 @@ int transport_open(struct session *s, int fd, struct iscsi_connection *c)
 		t->last_words.run = on_last_words_over;
 		return loop_watch(s->loop, &t->socket);
 	}
+	fd_close(&fd);
 	return -EMFILE;
 }
