@@ -172,9 +172,9 @@ static void on_reinstate_too_long(struct timer *t)
 
 	/* It has an event once the older session's I/O was over. */
 	entry_refuse(c, STATUS_UNAVAILABLE,
-		     c->event_id == 0	     ? "older-session-still-has-io"
-		     : c->seat == SEAT_TAKEN ? "audit-away"
-					     : "arbiter-away",
+		     c->event_id == 0			? "older-session-still-has-io"
+		     : c->seat == SEAT_TAKEN || c->join ? "audit-away"
+							: "arbiter-away",
 		     "");
 }
 
@@ -304,16 +304,14 @@ static void grant(struct connection *c)
 	};
 	int count = 0;
 
-	if (++c->m->next_tsih == 0)
-		c->m->next_tsih = 1;
-	c->tsih = body.tsih = c->m->next_tsih;
+	c->tsih = body.tsih = tsih_take(c);
 	(void)string_copy(body.target, sizeof body.target, c->target_name);
 	(void)string_copy(body.initiator, sizeof body.initiator, c->initiator_name);
 	if (c->target != NULL && c->target->alias != NULL)
 		(void)string_copy(body.alias, sizeof body.alias, c->target->alias);
 	if (!c->claim.discovery)
 		count = grant_luns(c);
-	if (count < 0 || targets_send(c) < 0)
+	if (count < 0 || c->tsih == 0 || targets_send(c) < 0)
 		return entry_refuse(c, STATUS_NO_RESOURCES, "no-resources", "");
 	body.lun_count = (uint32_t)count;
 	loop_timer_clear(c->m->loop, &c->timer);
@@ -335,15 +333,18 @@ static void say_login(const struct connection *c)
 
 /* The event comes first: the login is durable in the audit before its effect. The auditor has the
  * ring by then, since it takes its messages in order. */
-static void put_event(struct connection *c)
+static void put_event(struct connection *c, const struct connection *joined)
 {
 	struct audit_event e;
 
 	event_from_connection(&e, c->claim.discovery ? EVENT_DISCOVERY : EVENT_LOGIN, c);
-	(void)string_copy(e.reason, sizeof e.reason, c->join ? "joined" : "granted");
+	(void)string_copy(e.reason, sizeof e.reason, joined != NULL ? "joined" : "granted");
 	if (c->initiator != NULL)
 		e.policy_line = c->initiator->line;
-	if (c->target != NULL && c->initiator != NULL)
+	if (joined != NULL)
+		(void)snprintf(e.detail, sizeof e.detail, "session %u of target %s", joined->id,
+			       c->target->name);
+	else if (c->target != NULL && c->initiator != NULL)
 		(void)snprintf(e.detail, sizeof e.detail, "LUNs %zu of target %s",
 			       c->initiator->access_count, c->target->name);
 	c->event_id = trail_put(c->m, &e);
@@ -352,6 +353,8 @@ static void put_event(struct connection *c)
 
 static void go_on(struct connection *c)
 {
+	struct connection *joined;
+
 	/* Who is being ended has gone as far as it will: its socket may have been passed on. */
 	if (c->refused || c->pid == 0 || c->ended[0] != '\0')
 		return;
@@ -362,21 +365,24 @@ static void go_on(struct connection *c)
 		return entry_refuse(c, STATUS_UNAVAILABLE, "arbiter-away", "");
 	if (older_lives(c))
 		return;
+	joined = c->join ? join_session(c) : NULL;
+	if (c->join && joined == NULL)
+		return entry_refuse(c, STATUS_NO_SESSION, "no-such-session", "");
 	if (c->event_id == 0) {
 		if (!c->claim.discovery && !c->join && ring_attach(c) < 0)
 			return entry_refuse(c, STATUS_UNAVAILABLE, "audit-away", "");
 		if (!c->claim.discovery && !c->join && seat_take(c) < 0)
 			return entry_refuse(c, STATUS_UNAVAILABLE, "arbiter-away", "");
 		connection_timer(c, REINSTATE_WAIT_MS, on_reinstate_too_long);
-		put_event(c);
+		put_event(c, joined);
 		if (c->event_id == 0)
 			return entry_refuse(c, STATUS_UNAVAILABLE, "audit-away", "");
 	}
 	if (c->m->trail.written < c->event_id)
 		return;
-	if (c->join && join_pass(c) < 0)
-		return entry_refuse(c, STATUS_NO_SESSION, "no-such-session", "");
-	if (!c->join && (c->claim.discovery || c->seat == SEAT_TAKEN))
+	if (joined != NULL)
+		join_pass(c, joined);
+	else if (c->claim.discovery || c->seat == SEAT_TAKEN)
 		grant(c);
 }
 

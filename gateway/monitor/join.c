@@ -23,14 +23,34 @@ struct connection *join_session(const struct connection *c)
 
 /* The process that led the login ends by a signal, so that it does not close what it no longer
  * has. */
-int join_pass(struct connection *c)
+void join_pass(struct connection *c, struct connection *s)
 {
-	struct connection *s = join_session(c);
-
-	if (s == NULL)
-		return -ENOENT;
 	connection_send(s, SESSION_ADOPT, c->join, sizeof *c->join, c->kept_fd);
 	fd_close(&c->kept_fd);
 	connection_kill(c, "joined-its-session");
+}
+
+static bool tsih_is_taken(const struct connection *c, uint16_t tsih)
+{
+	for (uint32_t k = 0; k < c->m->connection_max; k++) {
+		const struct connection *s = &c->m->connections[k];
+
+		if (s->state == CONN_GRANTED && s->tsih == tsih &&
+		    strcmp(s->initiator_name, c->initiator_name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* RFC 7143 section 11.12.6: it names a session of one initiator, and is not 0. A long life of the
+ * gateway comes round to numbers that sessions of a long life still have. */
+uint16_t tsih_take(struct connection *c)
+{
+	for (unsigned tries = 0; tries < UINT16_MAX; tries++) {
+		if (++c->m->next_tsih == 0)
+			c->m->next_tsih = 1;
+		if (!tsih_is_taken(c, c->m->next_tsih))
+			return c->m->next_tsih;
+	}
 	return 0;
 }

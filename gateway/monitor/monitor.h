@@ -261,7 +261,8 @@ int targets_send(struct connection *c) MUST_CHECK;
 
 /* join.c: a connection that joins a session: RFC 7143 section 6.3.6 */
 struct connection *join_session(const struct connection *c); /* the one that it names, or NULL */
-int join_pass(struct connection *c) MUST_CHECK;		     /* to that one's process */
+void join_pass(struct connection *c, struct connection *s);  /* to its process */
+uint16_t tsih_take(struct connection *c); /* that no other session of the initiator has; or 0 */
 
 /* disks.c */
 int disks_open(struct monitor *m) MUST_CHECK;

@@ -71,6 +71,9 @@ wrote = s.on(s.first).write(0, data)
 check(AREA, "13.2 a command on one connection, the next one on another", wrote == (0, b"") and s.on(b).read(0, 16) == (0, data) and
       b.tsih == s.first.tsih)
 check(AREA, "two connections are one session, in one process", wait_for(lambda: len(sessions()) == 1), sessions())
+joins = [e for e in gw.audit() if e.get("event") == "login" and e.get("reason") == "joined"]
+check("audit", "a login that joins says which session", len(joins) == 1 and
+      joins[0]["detail"] == f"session {sessions()[0]['session']} of target {GW}several", joins)
 c = s.join(2)
 check(AREA, "13.2 a connection too many is refused with 0206h", refused(lambda: s.join(3)) == 0x0206)
 check(AREA, "P1: another initiator does not join the session", refused(

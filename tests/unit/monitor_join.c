@@ -174,9 +174,35 @@ static void test_once(void **state)
 	free(TAKE(c->join));
 }
 
+static const struct tsih_row {
+	const char *why;
+	uint16_t last, theirs, want;
+	void (*other)(struct connection *c);
+} tsihs[] = {
+	{"numbers are given one after another", 8, 5, 9, is_as_it_should},
+	{"after 65535 comes 1", 65535, 5, 1, is_as_it_should},
+	{"one that a session of the initiator has is passed over", 4, 5, 6, is_as_it_should},
+	{"whatever its ISID", 4, 5, 6, is_another_port},
+	{"another initiator's may be the same", 4, 5, 5, is_bobs},
+	{"65535 and 0 are passed over together", 65534, 65535, 1, is_as_it_should},
+};
+
+static void test_tsih(void **state)
+{
+	const struct tsih_row *r = *state;
+
+	connection_set(&connections[SESSION], CONN_GRANTED);
+	connections[SESSION].tsih = r->theirs;
+	connection_set(&connections[JOINS], CONN_ENTERING);
+	r->other(&connections[JOINS]);
+	monitor.next_tsih = r->last;
+	assert_int_equal(tsih_take(&connections[JOINS]), r->want);
+}
+
 int main(void)
 {
 	TESTS_ADD_TABLE(&t, rows, test_row);
+	TESTS_ADD_TABLE(&t, tsihs, test_tsih);
 	tests_add(&t, "P4: a socket is passed on once, whoever goes on meanwhile", test_once, NULL);
 	return tests_run(&t, "monitor_join");
 }
