@@ -3,6 +3,7 @@
 import pathlib, sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
 from guest import *
+from capture import Capture
 from relay import Relay
 
 POLICY = """\
@@ -63,25 +64,27 @@ def paths():
 
 
 check(AREA, "both paths are active before the load", paths() == {"8:0": "A", "8:16": "A"}, paths())
-for relay, number, other in ((one, "8:0", two), (two, "8:16", one)):
-    guest.begin(LOAD)
-    used = relay.flows() and other.flows()
-    check(AREA, f"the load uses both paths before {number} is cut", used)
-    relay.cut()
-    check(AREA, f"I/O goes on over the other path while {number} is cut", other.flows(octets=1 << 20))
-    code, out = guest.end(SECONDS + 90)
-    check(AREA, f"fio's writes verify though {number} was cut", code == 0, out[-400:] + guest.run("dmesg | tail -20")[1])
-    states = paths()
-    check(AREA, f"dm-multipath saw {number} fail", states.get(number) == "F", states)
-    logins = gw.log().count("login: ")
-    relay.mend()
-    check(AREA, f"the session behind {number} comes back", wait_for(lambda: gw.log().count("login: ") > logins, 60), gw.log())
-    up = ("for i in $(seq 200); do grep -q running /sys/block/{0}/device/state && break; usleep 50000; done; "
-          "dmsetup message both 0 'reinstate_path {1}'").format("sda" if number == "8:0" else "sdb", number)
-    code, out = guest.run(up)
-    check(AREA, f"{number} is a path again", code == 0 and paths().get(number) == "A", out)
-guest.run("dmsetup remove both")
-for relay in (one, two):
-    code, out = guest.logout(relay.port)
-    check(AREA, "the kernel logs out of a path", code == 0, out)
+with Capture(gw.port, gw.values["port2"]) as wire:
+    for relay, number, other in ((one, "8:0", two), (two, "8:16", one)):
+        guest.begin(LOAD)
+        used = relay.flows() and other.flows()
+        check(AREA, f"the load uses both paths before {number} is cut", used)
+        relay.cut()
+        check(AREA, f"I/O goes on over the other path while {number} is cut", other.flows(octets=1 << 20))
+        code, out = guest.end(SECONDS + 90)
+        check(AREA, f"fio's writes verify though {number} was cut", code == 0, out[-400:] + guest.run("dmesg | tail -20")[1])
+        states = paths()
+        check(AREA, f"dm-multipath saw {number} fail", states.get(number) == "F", states)
+        logins = gw.log().count("login: ")
+        relay.mend()
+        check(AREA, f"the session behind {number} comes back", wait_for(lambda: gw.log().count("login: ") > logins, 60), gw.log())
+        up = ("for i in $(seq 200); do grep -q running /sys/block/{0}/device/state && break; usleep 50000; done; "
+              "dmsetup message both 0 'reinstate_path {1}'").format("sda" if number == "8:0" else "sdb", number)
+        code, out = guest.run(up)
+        check(AREA, f"{number} is a path again", code == 0 and paths().get(number) == "A", out)
+    guest.run("dmsetup remove both")
+    for relay in (one, two):
+        code, out = guest.logout(relay.port)
+        check(AREA, "the kernel logs out of a path", code == 0, out)
+wire.check(AREA, "two paths, each of them cut")
 finish()

@@ -3,6 +3,7 @@
 import pathlib, sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
 from guest import *
+from capture import Capture
 from relay import Relay
 
 SECONDS = 60 if SOAK else 8
@@ -48,13 +49,15 @@ def load(what, happens, times):
     check(AREA, f"the kernel came back when {what}", back == times, f"{back} times\n{gw.log()[-1500:]}")
 
 
-guest.node(relay.port, settings)
-code, out = guest.login(relay.port)
-check(AREA, "the kernel logs in through a wire that can be cut", code == 0, out + gw.log())
-load("its connection is cut", blink, 5 if SOAK else 2)
-load("the wire is away for three seconds", long_cut, 2 if SOAK else 1)
-load("the gateway is stopped and started", lambda: restart(signal.SIGTERM), 3 if SOAK else 1)
-load("the gateway is killed and started", lambda: restart(signal.SIGKILL), 3 if SOAK else 1)
-code, out = guest.logout(relay.port)
-check(AREA, "after all of it the kernel logs out", code == 0, out)
+with Capture(gw.port) as wire:
+    guest.node(relay.port, settings)
+    code, out = guest.login(relay.port)
+    check(AREA, "the kernel logs in through a wire that can be cut", code == 0, out + gw.log())
+    load("its connection is cut", blink, 5 if SOAK else 2)
+    load("the wire is away for three seconds", long_cut, 2 if SOAK else 1)
+    load("the gateway is stopped and started", lambda: restart(signal.SIGTERM), 3 if SOAK else 1)
+    load("the gateway is killed and started", lambda: restart(signal.SIGKILL), 3 if SOAK else 1)
+    code, out = guest.logout(relay.port)
+    check(AREA, "after all of it the kernel logs out", code == 0, out)
+wire.check(AREA, "cut connections and new gateways")
 finish()
