@@ -134,12 +134,13 @@ static void print_sessions(const json_t *root)
 	char up[32];
 	size_t k;
 
-	printf("%-6s %-8s %-44s %-24s %-12s %s\n", "ID", "STATE", "INITIATOR", "FROM", "UP",
-	       "TARGET");
+	printf("%-6s %-8s %-44s %-24s %-5s %-12s %s\n", "ID", "STATE", "INITIATOR", "FROM", "CONNS",
+	       "UP", "TARGET");
 	json_array_foreach(root, k, row)
-		printf("%-6lld %-8s %-44s %-24s %-12s %s\n", number_of(row, "session"),
+		printf("%-6lld %-8s %-44s %-24s %-5lld %-12s %s\n", number_of(row, "session"),
 		       text_of(row, "state"), text_of(row, "initiator"), text_of(row, "peer"),
-		       duration(number_of(row, "up_s"), up), text_of(row, "target"));
+		       number_of(row, "connections"), duration(number_of(row, "up_s"), up),
+		       text_of(row, "target"));
 }
 
 static int sessions(const struct cli *cli)

@@ -110,10 +110,16 @@ void iscsi_close(struct iscsi *i)
 
 bool iscsi_is_full_feature(const struct iscsi *i)
 {
+	return iscsi_connections(i) > 0;
+}
+
+unsigned iscsi_connections(const struct iscsi *i)
+{
+	unsigned count = 0;
+
 	EACH_CONNECTION(i, c)
-	if (c->phase == PHASE_FULL)
-		return true;
-	return false;
+	count += connection_lives(c);
+	return count;
 }
 
 uint8_t iscsi_protocol_level(const struct iscsi *i)

@@ -217,6 +217,7 @@ void iscsi_disconnected(struct iscsi_connection *c);
 /* No connection, and none that could come back. */
 bool iscsi_is_over(const struct iscsi *i);
 bool iscsi_is_full_feature(const struct iscsi *i);
+unsigned iscsi_connections(const struct iscsi *i);   /* in the full-feature phase */
 uint8_t iscsi_protocol_level(const struct iscsi *i); /* agreed on: RFC 7144 section 7.1.1 */
 /* Our CHAP response was sent: who leaves from here on did not accept it. */
 bool iscsi_proof_sent(const struct iscsi_connection *c);

@@ -16,6 +16,7 @@
 
 #define LOGIN_GRACE_MS 2000 /* the session has the login timer; this one has the session */
 #define MESSAGES_MAX   (POLICY_LUNS_MAX + 16) /* of one session: each LUN may fail once */
+#define MESSAGES_JOIN  2		      /* more: one that joins comes, and goes */
 
 struct connection *connection_find(struct monitor *m, uint32_t id)
 {
@@ -269,13 +270,27 @@ static void on_lun_failed(struct connection *c, const struct message *msg)
 	}
 }
 
+static void on_connections(struct connection *c, const struct message *msg)
+{
+	struct session_connections body;
+
+	memcpy(&body, msg->body, sizeof body);
+	c->connections = body.count;
+}
+
 static void (*const handlers[])(struct connection *c, const struct message *msg) = {
 	[SESSION_CLAIM] = on_claim,
 	[SESSION_ENTER] = on_enter,
 	[SESSION_JOIN] = on_join,
 	[SESSION_REPORT] = on_report,
 	[SESSION_LUN_FAILED] = on_lun_failed,
+	[SESSION_CONNECTIONS] = on_connections,
 };
+
+static bool says_too_much(const struct connection *c)
+{
+	return c->heard > MESSAGES_MAX + MESSAGES_JOIN * c->joined;
+}
 
 void connection_drain(struct connection *c)
 {
@@ -283,12 +298,13 @@ void connection_drain(struct connection *c)
 	int r = 0;
 
 	while (c->messages.fd >= 0 && r >= 0 && (r = channel_receive(&c->channel, &msg)) > 0) {
-		if (++c->heard > MESSAGES_MAX)
+		c->heard++;
+		if (says_too_much(c))
 			connection_kill(c, "says-too-much");
 		else
 			handlers[msg.type](c, &msg);
 		message_close_fds(&msg);
-		r = c->heard > MESSAGES_MAX ? -EPROTO : 0;
+		r = says_too_much(c) ? -EPROTO : 0;
 	}
 	if (r < 0 && c->messages.fd >= 0) {
 		if (r == -EPROTO)

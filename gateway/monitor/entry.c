@@ -316,6 +316,7 @@ static void grant(struct connection *c)
 	body.lun_count = (uint32_t)count;
 	loop_timer_clear(c->m->loop, &c->timer);
 	fd_close(&c->kept_fd);
+	c->connections = 1;
 	connection_become(c, CONN_GRANTED);
 	connection_send(c, SESSION_GRANT, &body, sizeof body, -1);
 	listen_admit(c->m);

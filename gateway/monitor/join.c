@@ -26,6 +26,7 @@ struct connection *join_session(const struct connection *c)
 void join_pass(struct connection *c, struct connection *s)
 {
 	connection_send(s, SESSION_ADOPT, c->join, sizeof *c->join, c->kept_fd);
+	s->joined++;
 	fd_close(&c->kept_fd);
 	connection_kill(c, "joined-its-session");
 }

@@ -93,6 +93,8 @@ struct connection {
 	uint64_t commands, read_bytes, written_bytes;
 	bool writes[POLICY_LUNS_MAX]; /* by index in its target: counted in the disk's writers */
 	unsigned heard;		      /* messages of its session */
+	unsigned joined;	      /* connections that were passed to it */
+	uint32_t connections;	      /* that it has, in its own word */
 	char ended[64], detail[128];  /* why, for the audit; the detail is the session's word */
 	bool blamed;		      /* … and it counts against the source */
 };

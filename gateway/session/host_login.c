@@ -269,6 +269,8 @@ static void on_grant(struct session *s, struct message *m)
 	grant.tsih = body.tsih;
 	grant.queue_depth = body.queue_depth;
 	grant.target_alias = body.alias[0] ? body.alias : NULL;
+	s->granted = true;
+	s->connections = 1;
 	iscsi_login_granted(s->leading, &grant);
 }
 

@@ -23,5 +23,6 @@ const struct message_spec session_outbox[] = {
 	{SESSION_JOIN, "join", sizeof(struct session_join), 0, true},
 	{SESSION_REPORT, "report", sizeof(struct session_report), 0, false},
 	{SESSION_LUN_FAILED, "lun-failed", sizeof(struct session_lun_failed), 0, false},
+	{SESSION_CONNECTIONS, "connections", sizeof(struct session_connections), 0, false},
 };
 const size_t session_outbox_len = ARRAY_LEN(session_outbox);

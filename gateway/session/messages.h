@@ -27,6 +27,7 @@ enum session_message {
 	SESSION_JOIN,	    /* struct session_join, once, instead of ENTER when its TSIH is not 0 */
 	SESSION_REPORT,	    /* struct session_report: what ended a login or the session */
 	SESSION_LUN_FAILED, /* struct session_lun_failed */
+	SESSION_CONNECTIONS, /* struct session_connections: how many it has has changed */
 };
 
 /* Descriptors that the monitor gives to the process: 3 its channel, 4 the connection, 5 its channel
@@ -152,6 +153,12 @@ struct session_lun_failed {
 	uint16_t reserved;
 	int32_t error; /* errno, positive */
 	uint64_t lba;
+};
+
+/* 1 when it is granted. At ErrorRecoveryLevel 2 it may have none for a while. */
+struct session_connections {
+	uint32_t count;
+	uint32_t reserved;
 };
 
 extern const struct message_spec session_inbox[], session_outbox[];

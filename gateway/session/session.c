@@ -106,6 +106,17 @@ static void stop_if_over(struct session *s)
 		loop_stop(s->loop);
 }
 
+/* For who looks at the list of sessions. The end of all of them is in the report. */
+static void tell_connections(struct session *s)
+{
+	struct session_connections body = {.count = iscsi_connections(s->iscsi)};
+
+	if (!s->granted || s->ending || body.count == s->connections)
+		return;
+	s->connections = body.count;
+	session_tell(s, SESSION_CONNECTIONS, &body, sizeof body);
+}
+
 /* --- a turn of the loop --- */
 
 static void on_tick(struct timer *t)
@@ -156,6 +167,7 @@ static void on_turn(void *arg)
 	if (s->audit_timer.at_ms == 0 && iscsi_tasks_running(s->iscsi) > 0)
 		loop_timer_set(s->loop, &s->audit_timer, loop_now_ms(s->loop) + AUDIT_PATIENCE_MS);
 	stop_if_over(s);
+	tell_connections(s);
 	/* What was sent has given its buffers to commands that waited for them. */
 	engine_flush(s->engine);
 	audit_ring_wake(&s->ring);

@@ -70,6 +70,8 @@ struct session {
 	bool asked, have_result; /* the authenticator: its answer is due, it said who it is */
 	bool permitted;		 /* by the monitor: both are needed to accept CHAP */
 	bool unavailable;	 /* one of our processes is away */
+	bool granted;
+	unsigned connections; /* as the monitor knows */
 	struct auth_result result;
 	char *targets; /* the text of SendTargets */
 	size_t targets_len;

@@ -70,7 +70,7 @@ data = os.urandom(8192)
 wrote = s.on(s.first).write(0, data)
 check(AREA, "13.2 a command on one connection, the next one on another", wrote == (0, b"") and s.on(b).read(0, 16) == (0, data) and
       b.tsih == s.first.tsih)
-check(AREA, "two connections are one session, in one process", wait_for(lambda: len(sessions()) == 1), sessions())
+check(AREA, "two connections are one session, in one process", wait_for(lambda: [x["connections"] for x in sessions()] == [2]), sessions())
 joins = [e for e in gw.audit() if e.get("event") == "login" and e.get("reason") == "joined"]
 check("audit", "a login that joins says which session", len(joins) == 1 and
       joins[0]["detail"] == f"session {sessions()[0]['session']} of target {GW}several", joins)
@@ -112,7 +112,7 @@ s.on(g)
 check(AREA, "7.2.2 a WRITE is reassigned and ends on another connection", g.task(REASSIGN, task) == 0 and
       g.answer(task, new) == (0, b"") and g.read(32, 16) == (0, new))
 g.reset()
-check(AREA, "7.5 at level 2 a session outlives its last connection", wait_for(lambda: len(sessions()) == 1), sessions())
+check(AREA, "7.5 at level 2 a session outlives its last connection", wait_for(lambda: [x["connections"] for x in sessions()] == [0]), sessions())
 h = s.join(7)
 check(AREA, "6.3.6 and goes on with the next one", s.on(h).read(32, 16) == (0, new))
 h.logout()

@@ -174,6 +174,29 @@ static void test_once(void **state)
 	free(TAKE(c->join));
 }
 
+/* One that has lived long, with many connections after one another. */
+static void test_told(void **state)
+{
+	struct session_connections body = {.count = 3};
+	struct connection *s = &connections[SESSION];
+	struct channel session;
+	int pair[2];
+
+	(void)state;
+	connection_set(s, CONN_GRANTED);
+	s->heard = s->joined = 10000;
+	assert_int_equal(channel_pair(pair), 0);
+	channel_open(&s->channel, pair[0], session_outbox, session_outbox_len);
+	channel_open(&session, pair[1], session_inbox, session_inbox_len);
+	s->messages.fd = s->channel.fd;
+	assert_int_equal(CHANNEL_SEND(&session, SESSION_CONNECTIONS, &body), 0);
+	connection_drain(s);
+	assert_int_equal(s->connections, 3);
+	assert_string_equal(s->ended, "");
+	channel_close(&session);
+	channel_close(&s->channel);
+}
+
 static const struct tsih_row {
 	const char *why;
 	uint16_t last, theirs, want;
@@ -204,5 +227,7 @@ int main(void)
 	TESTS_ADD_TABLE(&t, rows, test_row);
 	TESTS_ADD_TABLE(&t, tsihs, test_tsih);
 	tests_add(&t, "P4: a socket is passed on once, whoever goes on meanwhile", test_once, NULL);
+	tests_add(&t, "P7: a session may tell of each connection that joins it, and that goes",
+		  test_told, NULL);
 	return tests_run(&t, "monitor_join");
 }
