@@ -10,7 +10,10 @@
 #define READS		.touches = TOUCHES_READ, .begin = read_begin, .buffer_ready = read_start
 #define WRITES		.touches = TOUCHES_WRITE, .begin = write_begin, .data_arrived = write_start
 #define VERIFIES	.touches = TOUCHES_READ, .begin = verify_begin, .data_arrived = verify_start
-#define SYNCHRONIZES	.touches = TOUCHES_CONTROL, .begin = synchronize_begin
+#define WRITES_VERIFIES                                                                  \
+	.touches = TOUCHES_READ | TOUCHES_WRITE, .verifies = true, .begin = write_begin, \
+	.data_arrived = write_start
+#define SYNCHRONIZES .touches = TOUCHES_CONTROL, .begin = synchronize_begin
 
 /* clang-format off */
 #define ONES_2 0xff, 0xff
@@ -36,6 +39,7 @@
 #define FUA	0x08
 #define FUA_NV	0x02 /* obsolete */
 #define BYTCHK	0x06
+#define BYTCHK_1 0x02 /* of WRITE AND VERIFY: compare or not */
 #define IMMED	0x02
 #define SYNC_NV 0x04 /* obsolete */
 
@@ -56,12 +60,16 @@ static const struct scsi_command table[] = {
 	 REPLY(capacity_10_reply)},
 	{0x28, NO_ACTION, CDB_10, USAGE_10(0x28, PROTECT | DPO | FUA), IGNORE_10(FUA_NV), READS},
 	{0x2a, NO_ACTION, CDB_10, USAGE_10(0x2a, PROTECT | DPO | FUA), IGNORE_10(FUA_NV), WRITES},
+	{0x2e, NO_ACTION, CDB_10, USAGE_10(0x2e, PROTECT | DPO | BYTCHK_1), IGNORE_10(0),
+	 WRITES_VERIFIES},
 	{0x2f, NO_ACTION, CDB_10, USAGE_10(0x2f, PROTECT | DPO | BYTCHK), IGNORE_10(0), VERIFIES},
 	{0x35, NO_ACTION, CDB_10, USAGE_10(0x35, IMMED), IGNORE_10(SYNC_NV), SYNCHRONIZES},
 	{0x5a, NO_ACTION, .cdb_len = 10, .touches = TOUCHES_NOTHING, .allocation = {7, 2},
 	 .usage = {0x5a, 0x18, 0xff, 0xff, 0, 0, 0, ONES_2, 0}, REPLY(mode_sense_10_reply)},
 	{0x88, NO_ACTION, CDB_16, USAGE_16(0x88, PROTECT | DPO | FUA), IGNORE_16(FUA_NV), READS},
 	{0x8a, NO_ACTION, CDB_16, USAGE_16(0x8a, PROTECT | DPO | FUA), IGNORE_16(FUA_NV), WRITES},
+	{0x8e, NO_ACTION, CDB_16, USAGE_16(0x8e, PROTECT | DPO | BYTCHK_1), IGNORE_16(0),
+	 WRITES_VERIFIES},
 	{0x8f, NO_ACTION, CDB_16, USAGE_16(0x8f, PROTECT | DPO | BYTCHK), IGNORE_16(0), VERIFIES},
 	{0x91, NO_ACTION, CDB_16, USAGE_16(0x91, IMMED), IGNORE_16(SYNC_NV), SYNCHRONIZES},
 	{0x9e, 0x10, .cdb_len = 16, .touches = TOUCHES_NOTHING, .allocation = {10, 4},
@@ -73,6 +81,8 @@ static const struct scsi_command table[] = {
 	 .usage = {0xa3, 0x1f, 0x87, 0xff, ONES_2, ONES_4, 0, 0}, REPLY(report_opcodes_reply)},
 	{0xa8, NO_ACTION, CDB_12, USAGE_12(0xa8, PROTECT | DPO | FUA), IGNORE_12(FUA_NV), READS},
 	{0xaa, NO_ACTION, CDB_12, USAGE_12(0xaa, PROTECT | DPO | FUA), IGNORE_12(FUA_NV), WRITES},
+	{0xae, NO_ACTION, CDB_12, USAGE_12(0xae, PROTECT | DPO | BYTCHK_1), IGNORE_12(0),
+	 WRITES_VERIFIES},
 	{0xaf, NO_ACTION, CDB_12, USAGE_12(0xaf, PROTECT | DPO | BYTCHK), IGNORE_12(0), VERIFIES},
 };
 /* clang-format on */

@@ -20,6 +20,7 @@ struct scsi_command {
 	uint8_t cdb_len;
 	uint32_t touches;
 	bool any_lun;		      /* answered for a LUN that is not there, too */
+	bool verifies;		      /* a write that is read back (WRITE AND VERIFY) */
 	struct cdb_field lba, blocks; /* blocks: of the medium */
 	struct cdb_field allocation;  /* octets of data-in that the initiator has room for */
 	uint8_t usage[CDB_MAX];	      /* SPC-4's CDB usage data: bits that are evaluated */

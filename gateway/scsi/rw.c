@@ -1,5 +1,5 @@
-/* READ, WRITE and SYNCHRONIZE CACHE, SBC-3 section 5; START STOP UNIT, which flushes. Runs
- * in the session. What moves is bounded three times: by the CDB, by EDTL, and by the
+/* READ, WRITE, WRITE AND VERIFY and SYNCHRONIZE CACHE, SBC-3 section 5; START STOP UNIT, which
+ * flushes. Runs in the session. What moves is bounded three times: by the CDB, by EDTL, and by the
  * direction that the transport announced. WCE=1: a write without FUA is answered
  * when the kernel's page cache has it. */
 #include "gateway/scsi/medium.h"
@@ -110,8 +110,12 @@ static void written(struct io *io, int result)
 		medium_mark_failed(task, EIO);
 		result = -EIO;
 	}
-	if (medium_continue(task, result))
+	if (!medium_continue(task, result))
+		return;
+	if (!task->command->verifies)
 		medium_finish(task);
+	else if (verify_start(task) == SCSI_DONE)
+		task->done(task);
 }
 
 enum scsi_step write_start(struct scsi_task *task)
@@ -120,7 +124,8 @@ enum scsi_step write_start(struct scsi_task *task)
 		sense_set(task, KEY_ABORTED_COMMAND, SENSE_INVALID_FIELD_IN_COMMAND_IU);
 		return task_fail(task);
 	}
-	task->io.fua = has_fua(task);
+	/* SBC-3: WRITE AND VERIFY writes to the medium, and then verifies the medium. */
+	task->io.fua = has_fua(task) || task->command->verifies;
 	if (task->io.fua)
 		medium_promise(task);
 	medium_map(task, 0, task->bytes);
