@@ -88,9 +88,14 @@ def judge(scope, family, tests):
 known = families()
 check(AREA, "every iSCSI family of iscsi-test-cu is known to this test", {f for s, f in known if s == "iSCSI"} >=
       {"iSCSIcmdsn", "iSCSIdatasn", "iSCSIResiduals", "iSCSITMF"}, known)
+# tshark reads what the families of iSCSI say; all the data of the others would keep it busy for minutes.
+for (scope, family), tests in known.items():
+    if scope != "iSCSI":
+        judge(scope, family, tests)
 with Capture(gw.port) as wire:
     for (scope, family), tests in known.items():
-        judge(scope, family, tests)
-wire.check(AREA, "all of iscsi-test-cu")
+        if scope == "iSCSI":
+            judge(scope, family, tests)
+wire.check(AREA, "the iSCSI families of iscsi-test-cu")
 check(AREA, "the gateway is well after the suite", gw.is_well(), gw.log())
 finish()
