@@ -13,6 +13,10 @@
 #define WRITES_VERIFIES                                                                  \
 	.touches = TOUCHES_READ | TOUCHES_WRITE, .verifies = true, .begin = write_begin, \
 	.data_arrived = write_start
+#define WRITES_SAME                                                            \
+	.touches = TOUCHES_WRITE | TOUCHES_DISCARD, .begin = write_same_begin, \
+	.data_arrived = write_same_start
+#define PRE_FETCHES  .touches = TOUCHES_READ, .begin = pre_fetch_begin
 #define SYNCHRONIZES .touches = TOUCHES_CONTROL, .begin = synchronize_begin
 
 /* clang-format off */
@@ -41,6 +45,7 @@
 #define BYTCHK	0x06
 #define BYTCHK_1 0x02 /* of WRITE AND VERIFY: compare or not */
 #define IMMED	0x02
+#define NDOB	0x01
 #define SYNC_NV 0x04 /* obsolete */
 
 static const struct scsi_command table[] = {
@@ -56,6 +61,8 @@ static const struct scsi_command table[] = {
 	 .usage = {0x1a, 0x08, 0xff, 0xff, 0xff, 0}, REPLY(mode_sense_6_reply)},
 	{0x1b, NO_ACTION, .cdb_len = 6, .touches = TOUCHES_CONTROL,
 	 .usage = {0x1b, 0x01, 0, 0, 0x05, 0}, .begin = start_stop_begin},
+	{0x1e, NO_ACTION, .cdb_len = 6, .touches = TOUCHES_CONTROL,
+	 .usage = {0x1e, 0, 0, 0, 0x03, 0}, REPLY(prevent_allow_reply)},
 	{0x25, NO_ACTION, .cdb_len = 10, .touches = TOUCHES_NOTHING, .usage = {0x25},
 	 REPLY(capacity_10_reply)},
 	{0x28, NO_ACTION, CDB_10, USAGE_10(0x28, PROTECT | DPO | FUA), IGNORE_10(FUA_NV), READS},
@@ -63,7 +70,11 @@ static const struct scsi_command table[] = {
 	{0x2e, NO_ACTION, CDB_10, USAGE_10(0x2e, PROTECT | DPO | BYTCHK_1), IGNORE_10(0),
 	 WRITES_VERIFIES},
 	{0x2f, NO_ACTION, CDB_10, USAGE_10(0x2f, PROTECT | DPO | BYTCHK), IGNORE_10(0), VERIFIES},
+	{0x34, NO_ACTION, CDB_10, USAGE_10(0x34, IMMED), IGNORE_10(0), PRE_FETCHES},
 	{0x35, NO_ACTION, CDB_10, USAGE_10(0x35, IMMED), IGNORE_10(SYNC_NV), SYNCHRONIZES},
+	{0x37, NO_ACTION, .cdb_len = 10, .touches = TOUCHES_CONTROL, .allocation = {7, 2},
+	 .usage = {0x37, 0, 0x1f, [7] = ONES_2, 0}, REPLY(defects_10_reply)},
+	{0x41, NO_ACTION, CDB_10, USAGE_10(0x41, PROTECT), IGNORE_10(0), WRITES_SAME},
 	{0x5a, NO_ACTION, .cdb_len = 10, .touches = TOUCHES_NOTHING, .allocation = {7, 2},
 	 .usage = {0x5a, 0x18, 0xff, 0xff, 0, 0, 0, ONES_2, 0}, REPLY(mode_sense_10_reply)},
 	{0x88, NO_ACTION, CDB_16, USAGE_16(0x88, PROTECT | DPO | FUA), IGNORE_16(FUA_NV), READS},
@@ -71,7 +82,9 @@ static const struct scsi_command table[] = {
 	{0x8e, NO_ACTION, CDB_16, USAGE_16(0x8e, PROTECT | DPO | BYTCHK_1), IGNORE_16(0),
 	 WRITES_VERIFIES},
 	{0x8f, NO_ACTION, CDB_16, USAGE_16(0x8f, PROTECT | DPO | BYTCHK), IGNORE_16(0), VERIFIES},
+	{0x90, NO_ACTION, CDB_16, USAGE_16(0x90, IMMED), IGNORE_16(0), PRE_FETCHES},
 	{0x91, NO_ACTION, CDB_16, USAGE_16(0x91, IMMED), IGNORE_16(SYNC_NV), SYNCHRONIZES},
+	{0x93, NO_ACTION, CDB_16, USAGE_16(0x93, PROTECT | NDOB), IGNORE_16(0), WRITES_SAME},
 	{0x9e, 0x10, .cdb_len = 16, .touches = TOUCHES_NOTHING, .allocation = {10, 4},
 	 .usage = {0x9e, 0x1f, [10] = ONES_4, 0, 0}, REPLY(capacity_16_reply)},
 	{0xa0, NO_ACTION, .cdb_len = 12, .touches = TOUCHES_NOTHING, .any_lun = true,
@@ -84,6 +97,8 @@ static const struct scsi_command table[] = {
 	{0xae, NO_ACTION, CDB_12, USAGE_12(0xae, PROTECT | DPO | BYTCHK_1), IGNORE_12(0),
 	 WRITES_VERIFIES},
 	{0xaf, NO_ACTION, CDB_12, USAGE_12(0xaf, PROTECT | DPO | BYTCHK), IGNORE_12(0), VERIFIES},
+	{0xb7, NO_ACTION, .cdb_len = 12, .touches = TOUCHES_CONTROL, .allocation = {6, 4},
+	 .usage = {0xb7, 0x1f, ONES_4, ONES_4, 0, 0}, REPLY(defects_12_reply)},
 };
 /* clang-format on */
 

@@ -69,12 +69,18 @@ bool mode_sense_10_reply(struct scsi_task *task, struct wr *w);
 bool report_luns_reply(struct scsi_task *task, struct wr *w);
 bool report_opcodes_reply(struct scsi_task *task, struct wr *w);
 bool test_unit_ready_reply(struct scsi_task *task, struct wr *w);
+bool defects_10_reply(struct scsi_task *task, struct wr *w);
+bool defects_12_reply(struct scsi_task *task, struct wr *w);
+bool prevent_allow_reply(struct scsi_task *task, struct wr *w);
 
 /* Those that move data or flush. */
 enum scsi_step read_begin(struct scsi_task *task);
 enum scsi_step read_start(struct scsi_task *task);
 enum scsi_step write_begin(struct scsi_task *task);
 enum scsi_step write_start(struct scsi_task *task);
+enum scsi_step write_same_begin(struct scsi_task *task);
+enum scsi_step write_same_start(struct scsi_task *task);
+enum scsi_step pre_fetch_begin(struct scsi_task *task);
 enum scsi_step verify_begin(struct scsi_task *task);
 enum scsi_step verify_start(struct scsi_task *task);
 enum scsi_step synchronize_begin(struct scsi_task *task);

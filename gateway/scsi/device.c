@@ -37,7 +37,7 @@ uint32_t scsi_room(const struct scsi_nexus *n)
 
 static enum scsi_step task_end(struct scsi_task *task)
 {
-	if (task->status != SCSI_GOOD) {
+	if (task->status != task->met_status) {
 		task->data_len = 0;
 		task->wanted = 0;
 	}
@@ -47,7 +47,7 @@ static enum scsi_step task_end(struct scsi_task *task)
 
 enum scsi_step task_good(struct scsi_task *task)
 {
-	task->status = SCSI_GOOD;
+	task->status = task->met_status;
 	task->sense_len = 0;
 	return task_end(task);
 }
@@ -86,6 +86,7 @@ static void task_reset(struct scsi_task *task)
 	task->lba = task->durable_mark = 0;
 	task->blocks = 0;
 	task->stage = 0;
+	task->met_status = SCSI_GOOD;
 	task->waits_for_audit = task->running = task->cancelled = false;
 	task->promises = task->waits_for_buffer = false;
 	task->admission = NULL;

@@ -233,7 +233,7 @@ void gate_end(struct scsi_task *task)
 {
 	if (task->admission == NULL)
 		return;
-	if (task->status == SCSI_GOOD)
+	if (task->status == task->met_status)
 		admission_free(task);
 	else if (task->status == SCSI_BUSY && !task->admission->submitted)
 		put_outcome(task, VERDICT_NOT_EXECUTED);

@@ -17,6 +17,7 @@
 #define LIMITS_LENGTH	 60 /* B0h and B1h, after the header */
 #define PHYSICAL_BLOCK	 4096
 #define NON_ROTATING	 1
+#define WSNZ		 0x01 /* WRITE SAME of 0 blocks is refused */
 #define PROTOCOL_ISCSI	 0x5
 #define TARGET_NAME_ROOM (ISCSI_NAME_SIZE + 16)
 
@@ -108,15 +109,20 @@ static void identification(const struct scsi_task *task, struct wr *w)
 	name_string(w, OF_DEVICE, n->target);
 }
 
-/* SBC-3: block limits. Everything about UNMAP, WRITE SAME and atomic writes stays 0: not there. */
+/* SBC-3: block limits. Everything about UNMAP and atomic writes stays 0: not there. */
 static void block_limits(const struct scsi_task *task, struct wr *w)
 {
 	uint32_t block = task->unit->block_size;
 
-	wr_zero(w, 2);
+	wr_be(w, 1, WSNZ);
+	wr_zero(w, 1);
 	wr_be(w, 2, MAX(PHYSICAL_BLOCK / block, 1));
 	wr_be(w, 4, SCSI_TRANSFER_MAX / block);
-	wr_zero(w, LIMITS_LENGTH - 8);
+	wr_zero(w, 4);
+	wr_be(w, 4, SCSI_TRANSFER_MAX / block); /* MAXIMUM PREFETCH LENGTH */
+	wr_zero(w, 16);
+	wr_be(w, 8, WRITE_SAME_MAX_BLOCKS);
+	wr_zero(w, LIMITS_LENGTH - 40);
 }
 
 static void characteristics(const struct scsi_task *task, struct wr *w)

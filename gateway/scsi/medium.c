@@ -90,10 +90,12 @@ uint64_t medium_octets(const struct scsi_task *task)
 	return (uint64_t)task->blocks * task->unit->block_size;
 }
 
-/* Not a flush: VPD page B0h's MAXIMUM TRANSFER LENGTH is for reads, writes and verifies. */
+/* Not a flush, nor WRITE SAME: VPD page B0h's MAXIMUM TRANSFER LENGTH is for reads, writes and
+ * verifies. */
 static bool moves_data(const struct scsi_command *c)
 {
-	return (c->touches & (TOUCHES_READ | TOUCHES_WRITE)) != 0;
+	return (c->touches & (TOUCHES_READ | TOUCHES_WRITE)) != 0 &&
+	       (c->touches & TOUCHES_DISCARD) == 0;
 }
 
 bool medium_check_range(struct scsi_task *task)

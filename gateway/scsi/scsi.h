@@ -13,9 +13,13 @@
 #define SCSI_SENSE_SIZE	  32
 #define SCSI_TRANSFER_MAX (4u << 20) /* octets a command; VPD B0h says so */
 
+/* VPD page B0h says these as well. */
+#define WRITE_SAME_MAX_BLOCKS 65536u
+
 enum scsi_status {
 	SCSI_GOOD = 0x00,
 	SCSI_CHECK_CONDITION = 0x02,
+	SCSI_CONDITION_MET = 0x04,
 	SCSI_BUSY = 0x08,
 	SCSI_RESERVATION_CONFLICT = 0x18,
 	SCSI_TASK_SET_FULL = 0x28,
@@ -100,6 +104,7 @@ struct scsi_task {
 	uint8_t stage;		/* of a command that takes several requests */
 	bool promises;		/* durable data: the answer waits for the audit */
 	bool waits_for_buffer;	/* of VERIFY */
+	uint8_t met_status;	/* of a success: GOOD, or CONDITION MET */
 };
 
 /* `admissions`: how many commands at once. Allocates the gate. */

@@ -28,8 +28,11 @@ void verifier_close(struct verifier *v)
 	free(v);
 }
 
+/* Of PRE-FETCH the bits are others, and nothing is compared. */
 static enum byte_check byte_check(const struct scsi_task *task)
 {
+	if (task->command->begin == pre_fetch_begin)
+		return BYTCHK_MEDIUM;
 	return (enum byte_check)(task->cdb[1] >> 1 & 3);
 }
 
@@ -224,4 +227,24 @@ enum scsi_step verify_begin(struct scsi_task *task)
 	if (task->blocks == 0)
 		return task_good(task);
 	return task->bytes == 0 ? verify_start(task) : SCSI_WANT_DATA;
+}
+
+/* PRE-FETCH, SBC-3: what VERIFY reads is in the page cache afterwards. CONDITION MET: all of it is.
+ * With 0 blocks, which is "to the end", we fetch as much as MAXIMUM PREFETCH LENGTH and say GOOD:
+ * not all of it. IMMED is not taken up: an early answer would tell less. */
+enum scsi_step pre_fetch_begin(struct scsi_task *task)
+{
+	uint64_t rest;
+
+	if (!medium_is_ready(task) || !medium_check_range(task))
+		return task_refuse(task);
+	rest = task->unit->blocks - task->lba;
+	task->met_status = SCSI_CONDITION_MET;
+	if (task->blocks == 0) {
+		task->blocks = (uint32_t)MIN(rest, SCSI_TRANSFER_MAX / task->unit->block_size);
+		task->met_status = task->blocks < rest ? SCSI_GOOD : SCSI_CONDITION_MET;
+	}
+	if (!gate_admit(task))
+		return task_fail(task);
+	return verify_start(task);
 }

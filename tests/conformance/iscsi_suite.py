@@ -16,6 +16,7 @@ TEST = re.compile(r"^  Test: (\S+) \.\.\.(.*?)(?=^  Test: |^\s*$|\Z)", re.M | re
 REASONS = [
     (r"PROUT Not Supported|PERSISTENT RESERVE", "persistent reservations are not offered yet"),
     (r"(\w+) is not implemented", "the command {} is not offered yet"),
+    (r"does not support 0-blocks", "no blocks at all is a bad field (WSNZ=1)"),
     (r"fully provisioned", "the disk is not thin"),
     (r"not removable|Media is not", "the disk's medium can't be taken out"),
     (r"not write-protected", "the disk may be written"),
