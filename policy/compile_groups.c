@@ -93,16 +93,9 @@ struct advertise_row {
 static int advertise_compare(const void *a, const void *b)
 {
 	const struct advertise_row *x = a, *y = b;
-	const struct endpoint *e = x->endpoint, *f = y->endpoint;
-	int r;
+	int r = endpoint_compare(x->endpoint, y->endpoint);
 
-	if (e->port != f->port)
-		return e->port < f->port ? -1 : 1;
-	if (e->ip.version != f->ip.version)
-		return e->ip.version < f->ip.version ? -1 : 1;
-	if ((r = memcmp(e->ip.bytes, f->ip.bytes, sizeof e->ip.bytes)) != 0)
-		return r;
-	return place_compare(x->node->at, y->node->at);
+	return r != 0 ? r : place_compare(x->node->at, y->node->at);
 }
 
 static void advertise_duplicates(struct compiler *c, const struct advertise_row *rows, size_t count)

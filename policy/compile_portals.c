@@ -112,14 +112,9 @@ static void portal_compile(struct compiler *c, const struct node *n, struct name
 static int listen_compare(const void *a, const void *b)
 {
 	const struct listen_row *x = a, *y = b;
-	const struct endpoint *e = x->endpoint, *f = y->endpoint;
-	int r;
+	int r = endpoint_compare(x->endpoint, y->endpoint);
 
-	if (e->port != f->port)
-		return e->port < f->port ? -1 : 1;
-	if (e->ip.version != f->ip.version)
-		return e->ip.version < f->ip.version ? -1 : 1;
-	if ((r = memcmp(e->ip.bytes, f->ip.bytes, sizeof e->ip.bytes)) != 0)
+	if (r != 0)
 		return r;
 	if ((r = strcmp(x->interface, y->interface)) != 0)
 		return r;

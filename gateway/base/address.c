@@ -373,3 +373,12 @@ socklen_t endpoint_to_sockaddr(const struct endpoint *endpoint, struct sockaddr_
 	}
 	return 0;
 }
+
+int endpoint_compare(const struct endpoint *a, const struct endpoint *b)
+{
+	if (a->port != b->port)
+		return a->port < b->port ? -1 : 1;
+	if (a->ip.version != b->ip.version)
+		return a->ip.version < b->ip.version ? -1 : 1;
+	return memcmp(a->ip.bytes, b->ip.bytes, sizeof a->ip.bytes);
+}

@@ -56,3 +56,5 @@ struct network ip_source_block(const struct ip *ip);
 
 struct endpoint endpoint_from_sockaddr(const struct sockaddr_storage *sa); /* version 0: neither */
 socklen_t endpoint_to_sockaddr(const struct endpoint *endpoint, struct sockaddr_storage *ret_sa);
+/* An order for sorting: by port, then address; scopes do not count. */
+int endpoint_compare(const struct endpoint *a, const struct endpoint *b);
