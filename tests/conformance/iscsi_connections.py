@@ -130,5 +130,19 @@ s = Session(more=LEVEL_2)
 s.first.reset()
 again = Initiator(gw.port, isid=s.first.isid).login(target=s.target, more=LEVEL_2)
 check(AREA, "6.3.5 a new login with its ISID ends what was left of it", again.tsih != s.first.tsih and wait_for(lambda: len(sessions()) == 1), sessions())
-again.close()
-gw.stop()
+again.logout()
+wait_for(lambda: not sessions())
+
+
+def waits():
+    """A session without connections, and its number."""
+    Session(more=LEVEL_2).first.reset()
+    return wait_for(lambda: [x["session"] for x in sessions() if x["connections"] == 0])
+
+
+start = time.monotonic()
+gw.command("sessions", "kick", str(waits()[0]))
+check(AREA, "a session that waits for its initiator is kicked at once", wait_for(lambda: not sessions()) and time.monotonic() - start < 2, sessions())
+ready, start = waits(), time.monotonic()
+check(AREA, "and does not keep the gateway from stopping", ready and gw.stop() == 0 and time.monotonic() - start < 2, gw.log())
+finish()
