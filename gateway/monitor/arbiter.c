@@ -186,9 +186,9 @@ static void on_attached(struct helper *h, const void *body)
 		return;
 	if (attached.error != 0) {
 		c->seat = SEAT_NONE;
-		if (c->state == CONN_ENTERING)
+		if (c->state == CONN_ENTERING && !c->refused)
 			entry_refuse(c, LOGIN_NO_RESOURCES, "no-resources", "");
-		else
+		else if (!c->refused)
 			connection_kill(c, "no-seat-at-the-arbiter");
 		return;
 	}

@@ -53,7 +53,7 @@ static int naa_from_uuid(const char *uuid, uint8_t ret_naa[8])
 	}
 	for (size_t k = 0; k < 8; k++)
 		ret_naa[k] = (uint8_t)(value >> (8 * (7 - k)));
-	return 0;
+	return digits == 15 ? 0 : -EINVAL;
 }
 
 /* The object `name` below root, made when missing. */

@@ -66,6 +66,21 @@ static const struct row {
 	 {"wan"},
 	 {0},
 	 NULL},
+	{"a disk keeps its UUID",
+	 "{\"disks\": {\"a\": \"01234567-89ab-4cde-8f01-23456789abcd\"}}",
+	 {"wan"},
+	 {1},
+	 "\"a\": \"01234567-89ab-4cde-8f01-23456789abcd\""},
+	{"a UUID that is too short is damage",
+	 "{\"disks\": {\"a\": \"01234567-89ab-4cde\"}}",
+	 {"wan"},
+	 {0},
+	 NULL},
+	{"a UUID without digits is damage: two disks would have one name",
+	 "{\"disks\": {\"a\": \"------------------------------------\"}}",
+	 {"wan"},
+	 {0},
+	 NULL},
 	{"a file that is cut off is damage", "{\"portals\": {\"wan\": 1", {"wan"}, {0}, NULL},
 };
 
@@ -85,6 +100,7 @@ static struct policy *policy_of(const char *const *portals)
 				(int)strcspn(portals[k], "="), portals[k], k + 1,
 				group ? ", group: " : "", group ? group + 1 : "");
 	}
+	len += snprintf(text + len, sizeof text - (size_t)len, "disks: {a: {memory: 1MiB}}\n");
 	assert_non_null(quiet);
 	assert_int_equal(policy_parse("p.yaml", text, (size_t)len, &options, &p), 0);
 	(void)fclose(quiet);
@@ -96,10 +112,12 @@ static void test_row(void **state)
 	const struct row *r = *state;
 	char folder[] = "identity-XXXXXX", path[64], *after = NULL;
 	static struct monitor m;
+	struct monitor_disk disk = {0};
 	size_t len;
 
 	assert_non_null(mkdtemp(folder));
-	m = (struct monitor){.state_path = folder, .policy = policy_of(r->portals)};
+	m = (struct monitor){.state_path = folder, .policy = policy_of(r->portals), .disks = &disk};
+	disk.policy = m.policy->disks;
 	m.state_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	(void)snprintf(path, sizeof path, "%s/identities.json", folder);
 	if (r->before)
