@@ -11,7 +11,14 @@ struct admission; /* made by the gate, one for each command; opaque to everybody
 
 #define IO_SEGMENTS_MAX 64
 
-enum io_op { IO_INVALID, IO_READ, IO_WRITE, IO_FLUSH };
+enum io_op {
+	IO_INVALID,
+	IO_READ,
+	IO_WRITE,
+	IO_FLUSH,
+	IO_DISCARD, /* reads as zeroes afterwards, and takes no room; no segments */
+	IO_ZERO,    /* the same, but keeps its room */
+};
 
 /* One request. The caller keeps it and its memory until done() was called, exactly once, from
  * engine_reap(), never from within backend_submit(). */
@@ -22,7 +29,8 @@ struct io {
 	struct iovec iov[IO_SEGMENTS_MAX];
 	unsigned iov_count;
 	size_t length; /* octets in iov[]; the engine finishes short transfers itself */
-	/* result: 0 or -errno; -ENODATA when the disk ended before the request did */
+	/* result: 0 or -errno; -ENODATA when the disk ended before the request did; -EOPNOTSUPP or
+	 * -EINVAL when this disk can't discard or zero that range: write zeroes instead */
 	void (*done)(struct io *io, int result);
 
 	/* the engine's; iov[] is used up as the transfer goes on */
@@ -46,8 +54,9 @@ struct engine;
  * What an engine asks of the kernel afterwards, through everything declared here: close, fstat, and
  *   io_uring: io_uring_enter, io_uring_register with IORING_REGISTER_FILES_UPDATE (6), and
  *             restart_syscall, because completions interrupt poll() and its like;
- *   threads:  preadv2, pwritev2, fdatasync, futex, read, write;
- * engine_close() also munmap and, with threads, madvise, rt_sigprocmask and exit. The filter must
+ *   threads:  preadv2, pwritev2, fdatasync;
+ *   both:     fallocate (PUNCH_HOLE or ZERO_RANGE, with KEEP_SIZE), futex, read, write;
+ * engine_close() also munmap, madvise, rt_sigprocmask and exit, of its threads. The filter must
  * be put on all threads (TSYNC). */
 int engine_open(enum engine_kind kind, unsigned depth, int lifeline,
 		struct engine **ret_engine) MUST_CHECK;

@@ -1,6 +1,6 @@
 /* What the two engines have in common, and what each of them must do. Nobody but
  * backends/ includes this. An engine is used by one thread: the session's own; the
- * pool of engine_threads.c only runs one system call after another for it. */
+ * pool of pool.c only runs one system call after another for it. */
 #pragma once
 
 #include "backends/backend.h"

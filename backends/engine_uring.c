@@ -2,14 +2,19 @@
  * system-call filter, so the ring is made disabled, restricted to vectored reads and
  * writes and fsync on registered files, and only then enabled. The lifeline is among
  * those files and nowhere else: it closes when the ring, and with it the last I/O that
- * outlived a killed process, is gone. Trusts its caller, who holds the gate's leave. */
+ * outlived a killed process, is gone. What a ring may not do, because its modes could not
+ * be limited, a thread does (pool.c). Trusts its caller, who holds the gate's leave. */
 #include <liburing.h>
+#include <sys/epoll.h>
 #include <sys/syscall.h>
 #include "backends/engine.h"
+#include "backends/pool.h"
 
 struct uring {
 	struct engine engine;
 	struct io_uring ring;
+	struct pool *pool;
+	unsigned in_pool; /* requests that the pool has */
 };
 
 static const struct io_uring_restriction restrictions[] = {
@@ -61,9 +66,13 @@ static void uring_detach(struct backend *b)
 	assert(r == 1); /* the slot is ours, and emptying one needs no memory */
 }
 
-static void uring_start(struct engine *e, struct io *io)
+static bool is_for_pool(const struct io *io)
 {
-	struct uring *u = CONTAINER_OF(e, struct uring, engine);
+	return io->op == IO_DISCARD || io->op == IO_ZERO;
+}
+
+static void ring_start(struct uring *u, struct io *io)
+{
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
 	int slot = (int)io->backend->slot;
 	unsigned count = io->iov_count - io->first;
@@ -81,12 +90,25 @@ static void uring_start(struct engine *e, struct io *io)
 	io_uring_sqe_set_data(sqe, io);
 }
 
+static void uring_start(struct engine *e, struct io *io)
+{
+	struct uring *u = CONTAINER_OF(e, struct uring, engine);
+
+	if (is_for_pool(io)) {
+		u->in_pool++;
+		pool_put(u->pool, io);
+	} else {
+		ring_start(u, io);
+	}
+}
+
 /* The kernel may take less than is there (no memory just now): what is left stays queued, and the
  * next turn's flush or reap hands it over again. */
 static void uring_flush(struct engine *e)
 {
 	struct uring *u = CONTAINER_OF(e, struct uring, engine);
 
+	pool_flush(u->pool);
 	for (unsigned tries = 0; io_uring_sq_ready(&u->ring) > 0 && tries < IO_RETRIES_MAX;
 	     tries++) {
 		int r = io_uring_submit(&u->ring);
@@ -97,13 +119,29 @@ static void uring_flush(struct engine *e)
 	}
 }
 
+static unsigned reap_pool(struct uring *u, bool wait)
+{
+	struct io *io, *next;
+	unsigned ended = 0;
+
+	if (u->in_pool == 0)
+		return 0;
+	pool_flush(u->pool);
+	for (io = pool_take(u->pool, wait); io; io = next, ended++) {
+		next = io->next;
+		u->in_pool--;
+		engine_end(&u->engine, io);
+	}
+	return ended;
+}
+
 static unsigned uring_reap(struct engine *e, bool wait)
 {
 	struct uring *u = CONTAINER_OF(e, struct uring, engine);
 	struct io_uring_cqe *cqe;
-	unsigned ended = 0;
+	unsigned ended = reap_pool(u, wait);
 
-	if (wait)
+	if (wait && ended == 0)
 		(void)io_uring_submit_and_wait(&u->ring, 1);
 	while (io_uring_peek_cqe(&u->ring, &cqe) == 0) {
 		struct io *io = io_uring_cqe_get_data(cqe);
@@ -114,7 +152,7 @@ static unsigned uring_reap(struct engine *e, bool wait)
 			ended++;
 			engine_end(e, io);
 		} else {
-			uring_start(e, io);
+			ring_start(u, io);
 		}
 	}
 	uring_flush(e);
@@ -125,6 +163,8 @@ static void uring_close(struct engine *e)
 {
 	struct uring *u = CONTAINER_OF(e, struct uring, engine);
 
+	fd_close(&e->poll_fd);
+	pool_close(u->pool);
 	io_uring_queue_exit(&u->ring);
 	free(u);
 }
@@ -139,6 +179,39 @@ static const struct engine_ops uring_ops = {
 	.close = uring_close,
 };
 
+/* One descriptor that is readable when the ring or the pool has something. */
+static int poll_open(const int fds[2])
+{
+	int fd = epoll_create1(EPOLL_CLOEXEC), r = 0;
+
+	if (fd < 0)
+		return -errno;
+	for (int i = 0; r == 0 && i < 2; i++) {
+		struct epoll_event event = {.events = EPOLLIN};
+
+		if (epoll_ctl(fd, EPOLL_CTL_ADD, fds[i], &event) < 0)
+			r = -errno;
+	}
+	if (r < 0)
+		fd_close(&fd);
+	return r < 0 ? r : fd;
+}
+
+static int helpers_open(struct uring *u)
+{
+	int r = pool_open(1, &u->pool);
+
+	if (r < 0)
+		return r;
+	r = poll_open((int[]){u->ring.ring_fd, pool_fd(u->pool)});
+	if (r < 0) {
+		pool_close(u->pool);
+		return r;
+	}
+	u->engine.poll_fd = r;
+	return 0;
+}
+
 int uring_open(unsigned depth, int lifeline, struct engine **ret_engine)
 {
 	OWNED_FREE struct uring *u = calloc(1, sizeof *u);
@@ -150,13 +223,15 @@ int uring_open(unsigned depth, int lifeline, struct engine **ret_engine)
 	 * entry at a time: it can't overflow. */
 	if ((r = io_uring_queue_init(depth, &u->ring, IORING_SETUP_R_DISABLED)) < 0)
 		return r;
-	if ((r = ring_close_door(&u->ring, lifeline)) < 0) {
+	r = ring_close_door(&u->ring, lifeline);
+	if (r == 0)
+		r = helpers_open(u);
+	if (r < 0) {
 		io_uring_queue_exit(&u->ring);
 		return r;
 	}
 	u->engine.ops = &uring_ops;
 	u->engine.depth = depth;
-	u->engine.poll_fd = u->ring.ring_fd;
 	fd_close(&lifeline);
 	*ret_engine = &TAKE(u)->engine;
 	return 0;

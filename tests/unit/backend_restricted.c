@@ -92,7 +92,7 @@ static void no_other_flag(void **state)
 static void no_other_registration(void **state)
 {
 	struct rig rig = ring_open();
-	int fd = engine_poll_fd(rig.engine);
+	int fd = CONTAINER_OF(rig.engine, struct uring, engine)->ring.ring_fd;
 	uint8_t nothing[256] = {0};
 
 	(void)state;

@@ -1,0 +1,201 @@
+/* The pool: a thread takes a request, runs system calls on its granted descriptor until it
+ * is over, and puts it on the list of what ended. It decides nothing, and has no right
+ * that the session's own thread has not. */
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/uio.h>
+#include "backends/engine.h"
+#include "backends/pool.h"
+
+struct io_list {
+	struct io *first, *last;
+};
+
+struct pool {
+	int event_fd;
+	struct io_list fresh; /* put and not flushed: the session's thread alone */
+
+	pthread_mutex_t lock; /* for what follows */
+	pthread_cond_t work, over;
+	struct io_list queue, ended;
+	bool stop;
+	unsigned running;
+
+	pthread_t threads[POOL_THREADS];
+	unsigned started;
+};
+
+static void list_append(struct io_list *list, struct io *first, struct io *last)
+{
+	last->next = NULL;
+	if (list->last)
+		list->last->next = first;
+	else
+		list->first = first;
+	list->last = last;
+}
+
+static struct io *list_pop(struct io_list *list)
+{
+	struct io *io = list->first;
+
+	if (!io)
+		return NULL;
+	list->first = io->next;
+	if (!list->first)
+		list->last = NULL;
+	return io;
+}
+
+/* KEEP_SIZE: a disk never grows. The modes are those that the session's filter lets through. */
+static ssize_t io_change(const struct io *io, int mode)
+{
+	return fallocate(io->backend->fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)io->offset,
+			 (off_t)io->length);
+}
+
+/* One system call of the request. */
+static ssize_t io_call(const struct io *io)
+{
+	const struct iovec *iov = io->iov + io->first;
+	int count = (int)(io->iov_count - io->first);
+	off_t offset = (off_t)(io->offset + io->progress);
+	int fd = io->backend->fd;
+	ssize_t n;
+
+	if (io->op == IO_READ)
+		n = preadv2(fd, iov, count, offset, 0);
+	else if (io->op == IO_WRITE)
+		n = pwritev2(fd, iov, count, offset, io->fua ? RWF_DSYNC : 0);
+	else if (io->op == IO_DISCARD)
+		n = io_change(io, FALLOC_FL_PUNCH_HOLE);
+	else if (io->op == IO_ZERO)
+		n = io_change(io, FALLOC_FL_ZERO_RANGE);
+	else
+		n = fdatasync(fd);
+	return n < 0 ? -errno : n;
+}
+
+static void *worker(void *arg)
+{
+	struct pool *p = arg;
+	const uint64_t one = 1;
+
+	pthread_mutex_lock(&p->lock);
+	p->running++;
+	pthread_cond_signal(&p->over);
+	while (!p->stop) {
+		struct io *io = list_pop(&p->queue);
+
+		if (!io) {
+			pthread_cond_wait(&p->work, &p->lock);
+			continue;
+		}
+		pthread_mutex_unlock(&p->lock);
+		while (!io_advance(io, io_call(io)))
+			;
+		pthread_mutex_lock(&p->lock);
+		list_append(&p->ended, io, io);
+		pthread_cond_signal(&p->over);
+		(void)!write(p->event_fd, &one, sizeof one);
+	}
+	pthread_mutex_unlock(&p->lock);
+	return NULL;
+}
+
+/* Signals are the session's own thread's: the pool has them all blocked. Returns when every thread
+ * runs, because what libc calls on its way there is not to be allowed by the sandbox. */
+static int pool_start(struct pool *p, unsigned threads)
+{
+	sigset_t all, before;
+	int r = 0;
+
+	sigfillset(&all);
+	if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
+		return -EINVAL;
+	while (r == 0 && p->started < threads) {
+		r = pthread_create(&p->threads[p->started], NULL, worker, p);
+		p->started += r == 0;
+	}
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_mutex_lock(&p->lock);
+	while (p->running < p->started)
+		pthread_cond_wait(&p->over, &p->lock);
+	pthread_mutex_unlock(&p->lock);
+	return -r;
+}
+
+int pool_open(unsigned threads, struct pool **ret_pool)
+{
+	struct pool *p = calloc(1, sizeof *p);
+	int r;
+
+	assert(threads > 0 && threads <= POOL_THREADS);
+	if (!p)
+		return -ENOMEM;
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_cond_init(&p->work, NULL);
+	pthread_cond_init(&p->over, NULL);
+	p->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r = p->event_fd < 0 ? -errno : pool_start(p, threads);
+	if (r < 0) {
+		pool_close(p);
+		return r;
+	}
+	*ret_pool = p;
+	return 0;
+}
+
+int pool_fd(const struct pool *p)
+{
+	return p->event_fd;
+}
+
+void pool_put(struct pool *p, struct io *io)
+{
+	list_append(&p->fresh, io, io);
+}
+
+void pool_flush(struct pool *p)
+{
+	if (!p->fresh.first)
+		return;
+	pthread_mutex_lock(&p->lock);
+	list_append(&p->queue, p->fresh.first, p->fresh.last);
+	pthread_cond_broadcast(&p->work);
+	pthread_mutex_unlock(&p->lock);
+	p->fresh = (struct io_list){0};
+}
+
+struct io *pool_take(struct pool *p, bool wait)
+{
+	struct io *ended;
+	uint64_t count;
+
+	(void)!read(p->event_fd, &count, sizeof count);
+	pthread_mutex_lock(&p->lock);
+	while (wait && !p->ended.first)
+		pthread_cond_wait(&p->over, &p->lock);
+	ended = p->ended.first;
+	p->ended = (struct io_list){0};
+	pthread_mutex_unlock(&p->lock);
+	return ended;
+}
+
+void pool_close(struct pool *p)
+{
+	pthread_mutex_lock(&p->lock);
+	p->stop = true;
+	pthread_cond_broadcast(&p->work);
+	pthread_mutex_unlock(&p->lock);
+	for (unsigned i = 0; i < p->started; i++)
+		(void)pthread_join(p->threads[i], NULL);
+	pthread_cond_destroy(&p->work);
+	pthread_cond_destroy(&p->over);
+	pthread_mutex_destroy(&p->lock);
+	fd_close(&p->event_fd);
+	free(p);
+}
