@@ -137,10 +137,17 @@ void command_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok)
 	}
 	if (s->fault == FAULT_NONE)
 		s->got = pdu->data_len;
-	if (window_order(i, pdu) == ORDER_LATER) {
+	switch (window_order(i, pdu)) {
+	case ORDER_LATER:
 		s->state = SLOT_HELD;
 		i->held_count++;
 		return;
+	case ORDER_DROP: /* aborted, or come on another connection, while its data came */
+		aborted_remember(i, s->task.itt);
+		slot_free(i, s);
+		return;
+	default:
+		break;
 	}
 	if (!pdu->immediate)
 		i->expcmdsn++;

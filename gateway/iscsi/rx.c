@@ -248,6 +248,8 @@ static bool step_tail(struct iscsi_connection *c)
 	rx->tail_len += stage_take(rx, rx->tail + rx->tail_len, rx->tail_need - rx->tail_len);
 	if (rx->tail_len < rx->tail_need)
 		return false;
+	if (c->phase == PHASE_FULL && !tx_has_room(c))
+		return false; /* what was held has had its turn since this one began */
 	rx->state = RX_HEAD;
 	rx->head_len = 0;
 	if (c->phase == PHASE_LOGIN)

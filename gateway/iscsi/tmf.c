@@ -156,7 +156,7 @@ static enum tmf_verdict abort_task(struct iscsi *i, const struct pdu *pdu, uint6
 {
 	struct slot *s = slot_by_itt(i, pdu_u32(pdu, BHS_RTT));
 
-	if (!s)
+	if (!s || s->state == SLOT_FILLING)
 		return tmf_missing(i, pdu);
 	if (!can_end(s) || memcmp(s->task.lun, pdu->bhs + BHS_LUN, 8) != 0)
 		return TMF_NO_TASK;
