@@ -6,16 +6,18 @@
 
 static void slot_drop(struct iscsi *i, struct slot *s)
 {
+	s->fault = FAULT_NONE; /* nobody is there to be told */
 	if (s->state == SLOT_CANCELLING)
 		return;
 	i->held_count -= s->state == SLOT_HELD;
+	if (s->kind == SLOT_LOGOUT && s->state == SLOT_ACTIVE)
+		logout_dropped(s);
 	if (s->spreading) {
 		s->state = SLOT_CANCELLING; /* until iscsi_tmf_spread_done() */
 		return;
 	}
 	if (s->in_host && !i->ops->cancel(i->host, &s->task)) {
 		s->state = SLOT_CANCELLING;
-		s->fault = FAULT_NONE;
 		return;
 	}
 	s->in_host = false;
@@ -58,6 +60,10 @@ void connection_detach(struct iscsi_connection *c)
 	bool kept = c->was_full && !c->logged_out && !i->lost && i->level == 2 &&
 		    i->time2retain > 0;
 
+	if (c->phase == PHASE_LOST && c->logged_out) { /* nothing waits any more */
+		c->phase = PHASE_GONE;
+		session_drop_tasks(i, c);
+	}
 	if (c->phase >= PHASE_LOST)
 		return;
 	c->lost = true;
@@ -114,6 +120,7 @@ void allegiance_tick(struct iscsi *i)
 		c->phase = PHASE_GONE;
 		session_drop_tasks(i, c);
 	}
+	session_sweep(i);
 }
 
 void session_make_place(struct iscsi *i)
@@ -121,6 +128,7 @@ void session_make_place(struct iscsi *i)
 	struct iscsi_connection *oldest = NULL;
 	unsigned used = 0;
 
+	session_sweep(i);
 	EACH_CONNECTION(i, c)
 	{
 		used++;

@@ -63,13 +63,19 @@ struct iscsi_connection *connection_new(struct iscsi *i)
 	return NULL;
 }
 
+/* One that lives, one that is over but whose transport is still there, or one that is lost. */
 struct iscsi_connection *connection_by_cid(const struct iscsi *i, uint16_t cid)
 {
 	struct iscsi_connection *found = NULL;
 
 	EACH_CONNECTION(i, c)
-	if (c->cid == cid && (connection_lives(c) || (c->phase == PHASE_LOST && !found)))
-		found = c;
+	{
+		if (c->cid != cid || !c->was_full || c->phase > PHASE_LOST ||
+		    (c->phase == PHASE_OVER && c->logged_out))
+			continue;
+		if (!found || c->phase < found->phase)
+			found = c;
+	}
 	return found;
 }
 

@@ -56,7 +56,7 @@ static void replace(struct iscsi *i, uint16_t cid)
 {
 	struct iscsi_connection *old = connection_by_cid(i, cid);
 
-	if (!old || !connection_lives(old))
+	if (!old || old->phase == PHASE_LOST)
 		return;
 	connection_end(old, ISCSI_END_REPLACED, "connection %u was opened again", cid);
 	connection_detach(old);

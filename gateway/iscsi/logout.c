@@ -99,6 +99,13 @@ void logout_answered(struct slot *s)
 		connection_end(s->conn, ISCSI_END_LOGOUT, "the initiator logged it out");
 }
 
+/* Its connection is lost before it could be answered: what it asked for is done all the same. */
+void logout_dropped(const struct slot *s)
+{
+	if (reason_of(s) == LOGOUT_SESSION)
+		session_end_all(s->conn->i, "the initiator logged out");
+}
+
 void logout_frame(struct slot *s, uint8_t bhs[ISCSI_BHS_SIZE])
 {
 	const struct iscsi *i = s->conn->i;

@@ -125,6 +125,125 @@ static void half_without_room(void **state)
 	peer_close(&p);
 }
 
+/* --- the end of a connection ---------------------------------------------------------------- */
+
+/* A command is ended for its data, and the host still runs something for it when the connection is
+ * lost: there is nobody to be told. */
+static void lost_while_it_fails(void **state)
+{
+	uint8_t bhs[ISCSI_BHS_SIZE];
+	struct peer p = {.refuse_cancel = true}, q;
+
+	(void)state;
+	up(&p, KEYS(SEVERAL "\0InitialR2T=No"));
+	join(&p, &q, 1);
+	command_bhs(&q, bhs, FLAG_WRITE, 512, CDB_PARKED);
+	assert_true(peer_send(&q, bhs, NULL, 0));
+	data_out_bhs(&q, bhs, (struct out_place){true, TAG_NONE, 7, 0});
+	assert_true(peer_send(&q, bhs, half_data, 512));
+	peer_expect_none(&q);
+	assert_int_equal(p.cancels, 1);
+	lose(&q);
+	iscsi_task_end(p.i, p.parked[0]);
+	assert_int_equal(p.i->free_slot_count, ISCSI_TASKS_MAX);
+	leave(&q);
+	peer_close(&p);
+}
+
+static void logout_lost(void **state)
+{
+	uint8_t bhs[ISCSI_BHS_SIZE];
+	struct peer p = {.refuse_cancel = true}, q;
+
+	(void)state;
+	up(&p, KEYS(SEVERAL));
+	join(&p, &q, 1);
+	(void)park(&q);
+	bhs_start(bhs, OP_LOGOUT, FLAG_FINAL, ++p.itt);
+	bhs[0] |= OPCODE_IMMEDIATE;
+	bhs_u32(bhs, BHS_CMDSN, q.cmdsn);
+	assert_true(peer_send(&p, bhs, NULL, 0));
+	peer_expect_none(&p); /* waits for the task */
+	lose(&p);
+	assert_int_equal(iscsi_ended(q.c, NULL), ISCSI_END_LOGOUT);
+	lose(&q);
+	assert_true(iscsi_is_over(p.i));
+	iscsi_task_end(p.i, p.parked[0]);
+	leave(&q);
+	peer_close(&p);
+}
+
+/* It ended for a reason of ours, and its transport is still there. */
+static void over_then_removed(void **state)
+{
+	uint8_t bhs[ISCSI_BHS_SIZE];
+	struct peer p = {0}, q;
+	uint32_t tag;
+
+	(void)state;
+	up(&p, KEYS(LEVEL_2 "\0HeaderDigest=CRC32C"));
+	join(&p, &q, 1);
+	tag = park(&p);
+	p.spoil_header = true;
+	nop_bhs(&p, bhs, true);
+	(void)peer_send(&p, bhs, NULL, 0);
+	assert_int_equal(iscsi_ended(p.c, NULL), ISCSI_END_DIGEST);
+	q.cmdsn = p.cmdsn;
+	assert_int_equal(log_out(&q, 2, CID_P), 0);
+	manage(&q, TMF_TASK_REASSIGN, tag, COMPLETE);
+	lose(&p);
+	peer_respond(&p, p.parked[0], 0, 0, 0);
+	expect_status(&q, tag, 0);
+	leave(&q);
+	peer_close(&p);
+}
+
+/* What a lost connection still keeps ends with its Logout. */
+static void lost_then_logged_out(void **state)
+{
+	uint8_t bhs[ISCSI_BHS_SIZE];
+	struct peer p = {0}, q;
+	struct reply r;
+
+	(void)state;
+	up(&p, KEYS(LEVEL_2));
+	join(&p, &q, 1);
+	command_bhs(&p, bhs, FLAG_FINAL, 0, 0);
+	assert_true(peer_send(&p, bhs, NULL, 0));
+	peer_expect(&p, &r, OP_SCSI_RESPONSE); /* not acknowledged */
+	lose(&p);
+	assert_int_equal(p.i->free_slot_count, ISCSI_TASKS_MAX - 1);
+	q.cmdsn = p.cmdsn;
+	peer_drain(&q);
+	peer_expect(&q, &r, OP_ASYNC);
+	assert_int_equal(log_out(&q, 1, CID_P), 0);
+	assert_int_equal(p.i->free_slot_count, ISCSI_TASKS_MAX - 1); /* the Logout's own */
+	assert_int_equal(log_out(&q, 1, CID_P), 1);
+	leave(&q);
+	peer_close(&p);
+}
+
+/* Connections whose time is over take no place of one that joins. */
+static void expired_and_joined(void **state)
+{
+	struct peer p = {0}, q;
+
+	(void)state;
+	up(&p, KEYS(LEVEL_2));
+	for (uint16_t n = 20; n < 20 + CONNECTION_PLACES - 1; n++) {
+		join(&p, &q, n);
+		(void)park(&q);
+		p.cmdsn = q.cmdsn;
+		lose(&q);
+		leave(&q);
+	}
+	iscsi_tick(p.i, 60000);
+	join(&p, &q, 1);
+	peer_alive(&q);
+	leave(&q);
+	peer_close(&p);
+}
+
 int main(void)
 {
 	static struct tests t;
@@ -134,5 +253,14 @@ int main(void)
 		  half_overtaken, NULL);
 	tests_add(&t, "11.18 a ping that comes waits for room for its answer", half_without_room,
 		  NULL);
+	tests_add(&t, "7.5 a command that fails while its connection is lost leaves nothing",
+		  lost_while_it_fails, NULL);
+	tests_add(&t, "11.14 a session's Logout is done though its connection is lost", logout_lost,
+		  NULL);
+	tests_add(&t, "11.14 a connection that ended is removed for recovery", over_then_removed,
+		  NULL);
+	tests_add(&t, "11.14 a lost connection is logged out with all it keeps",
+		  lost_then_logged_out, NULL);
+	tests_add(&t, "7.5 expired connections give their places back", expired_and_joined, NULL);
 	return tests_run(&t, "iscsi meanwhile");
 }
