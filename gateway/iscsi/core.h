@@ -288,6 +288,10 @@ struct iscsi_connection {
 	uint64_t ping_at_ms;
 	unsigned ping_missed;
 
+	/* a response that is fenced waits until this StatSN is acknowledged */
+	bool fence_marked, fence_asked;
+	uint32_t fence_mark;
+
 	/* What connection_reset() leaves alone. */
 	unsigned place;
 	uint8_t *memory; /* all of it, one mapping of memory_size octets */
@@ -314,7 +318,6 @@ struct fence {
 	struct slot *slot;	       /* it, until it has its StatSN */
 	bool passed;		       /* it may go out */
 	uint32_t statsn;
-	uint32_t marks[CONNECTION_PLACES]; /* of each other connection: to be acknowledged first */
 };
 
 /* --- the session -------------------------------------------------------------------------- */
@@ -415,8 +418,9 @@ void task_reassign(struct iscsi_connection *c, const struct pdu *pdu);
 bool fence_passes(struct slot *s); /* may this waiter answer now? Else it is asked again */
 bool fence_holds(const struct iscsi_connection *c); /* no answers now */
 void fence_numbered(const struct slot *s, uint32_t statsn);
-void fence_moved(struct iscsi *i);	 /* something was acknowledged, or lost */
-void fence_forget(const struct slot *s); /* it ends without an answer */
+void fence_moved(struct iscsi *i);		 /* something was acknowledged, or lost */
+void fence_answered(struct iscsi_connection *c); /* a ping was */
+void fence_forget(const struct slot *s);	 /* it ends without an answer */
 
 /* connection.c */
 struct iscsi_connection *connection_new(struct iscsi *i); /* NULL: no place, no memory */

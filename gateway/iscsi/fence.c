@@ -1,8 +1,10 @@
 /* The response fence of RFC 7143 section 4.2.2.3.3, for sessions that agreed to it and have
  * several connections: the response to task management that may end many tasks goes
  * out when the initiator has all responses that were sent before it, on every other
- * connection, and nothing goes out on those before the initiator has that response.
- * One connection needs none: it keeps its order. Runs in the session process. */
+ * connection, and no other response goes out on those before the initiator has that
+ * response. All else does: what was sent before and is asked for again may be what the
+ * fence waits for. One connection needs none: it keeps its order. Runs in the session
+ * process. */
 #include "gateway/iscsi/core.h"
 
 static bool is_alone(const struct iscsi_connection *c)
@@ -31,6 +33,15 @@ bool fence_holds(const struct iscsi_connection *c)
 	return f->conn && f->conn != c && c->phase == PHASE_FULL;
 }
 
+/* The answer to a ping acknowledges, but perhaps not yet what the ping did not know of. */
+static void ask(struct iscsi_connection *c)
+{
+	if (c->fence_asked || c->tx.ping_queued)
+		return;
+	connection_ping(c);
+	c->fence_asked = c->tx.ping_queued;
+}
+
 /* Has every other connection acknowledged what it had been given? Who has not is asked. */
 static bool others_have_all(struct iscsi *i)
 {
@@ -38,11 +49,11 @@ static bool others_have_all(struct iscsi *i)
 
 	EACH_CONNECTION(i, c)
 	{
-		if (!fence_holds(c) || !serial_before(c->tx.acked, i->fence.marks[c->place]))
+		if (!fence_holds(c) || !c->fence_marked ||
+		    !serial_before(c->tx.acked, c->fence_mark))
 			continue;
 		all = false;
-		if (!c->tx.ping_queued && !c->ping_open)
-			connection_ping(c);
+		ask(c);
 	}
 	return all;
 }
@@ -59,7 +70,11 @@ bool fence_passes(struct slot *s)
 	f->conn = s->conn;
 	f->slot = s;
 	EACH_CONNECTION(i, c)
-	f->marks[c->place] = c->tx.statsn;
+	{
+		c->fence_marked = true;
+		c->fence_asked = false;
+		c->fence_mark = c->tx.statsn;
+	}
 	f->passed = others_have_all(i);
 	return f->passed;
 }
@@ -72,15 +87,21 @@ void fence_numbered(const struct slot *s, uint32_t statsn)
 		return;
 	c->i->fence.slot = NULL;
 	c->i->fence.statsn = statsn;
-	connection_ping(c); /* its answer acknowledges */
+	c->fence_asked = false;
+	ask(c);
 }
 
-static void fence_end(struct iscsi *i)
+/* The next one's turn, but not that of a request which ends itself (or NULL). */
+static void fence_end(struct iscsi *i, const struct slot *but)
 {
 	i->fence = (struct fence){0};
 	EACH_SLOT(i, n)
-	if (i->slots[n].kind == SLOT_TMF && i->slots[n].state == SLOT_ACTIVE)
-		waiter_answer(&i->slots[n]);
+	{
+		struct slot *s = &i->slots[n];
+
+		if (s != but && s->kind == SLOT_TMF && s->state == SLOT_ACTIVE)
+			waiter_answer(s);
+	}
 }
 
 void fence_moved(struct iscsi *i)
@@ -91,11 +112,19 @@ void fence_moved(struct iscsi *i)
 		return;
 	if (f->conn->phase != PHASE_FULL ||
 	    (!f->slot && serial_before(f->statsn, f->conn->tx.acked)))
-		fence_end(i);
-	else if (f->slot && !f->passed && others_have_all(i)) {
+		fence_end(i, NULL);
+	else if (!f->slot)
+		ask(f->conn);
+	else if (!f->passed && others_have_all(i)) {
 		f->passed = true;
 		waiter_answer(f->slot);
 	}
+}
+
+void fence_answered(struct iscsi_connection *c)
+{
+	c->fence_asked = false;
+	fence_moved(c->i);
 }
 
 void fence_forget(const struct slot *s)
@@ -103,5 +132,5 @@ void fence_forget(const struct slot *s)
 	struct iscsi *i = s->conn->i;
 
 	if (i->fence.slot == s)
-		fence_end(i);
+		fence_end(i, s);
 }

@@ -14,8 +14,10 @@ void nop_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok)
 		return;
 	}
 	/* An answer to our ping, or nothing but a StatSN: that octets came was noted already. */
-	if (pdu->itt == TAG_NONE)
+	if (pdu->itt == TAG_NONE) {
+		fence_answered(c);
 		return;
+	}
 	m = tx_misc(c, OP_NOP_IN, pdu->itt);
 	if (!m)
 		return;

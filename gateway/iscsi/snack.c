@@ -1,8 +1,8 @@
 /* SNACK, RFC 7143 section 11.16: what was lost on the way is sent again, as it was. Runs
  * in the session process; every number here is the peer's. A flood costs its sender
  * no less than reads do: a task has one run of data at a time under way, and the next
- * one is not even read before it is out (or is joined to it, behind a fence); a status
- * is queued once; all of it goes into frames that the initiator must take first. */
+ * one is not even read before it is out; a status is queued once; all of it goes
+ * into frames that the initiator must take first. */
 #include "gateway/iscsi/core.h"
 
 enum snack_type { SNACK_DATA, SNACK_STATUS, SNACK_DATA_ACK, SNACK_R_DATA };
@@ -58,11 +58,10 @@ static bool data_again(struct iscsi_connection *c, struct slot *s, const struct 
 	if (s->acked_sn != s->base_sn || s->segment > c->peer_segment ||
 	    !run_of(pdu, s->base_sn, s->datasn, &run))
 		return false;
-	if (run.from == run.end)
-		return true;
-	s->again_sn = s->again.queued ? MIN(s->again_sn, run.from) : run.from;
-	s->again_end = s->again.queued ? MAX(s->again_end, run.end) : run.end;
-	tx_queue(c, &s->again);
+	s->again_sn = run.from;
+	s->again_end = run.end;
+	if (run.from != run.end)
+		tx_queue(c, &s->again);
 	return true;
 }
 
@@ -168,7 +167,6 @@ static bool fields_ok(const struct pdu *pdu)
 	return type == SNACK_DATA_ACK || tag == TAG_NONE;
 }
 
-/* Behind a fence nothing goes out before what is behind this SNACK has been read. */
 enum route snack_route(struct iscsi_connection *c, struct pdu *pdu)
 {
 	struct slot *s = NULL;
@@ -176,7 +174,7 @@ enum route snack_route(struct iscsi_connection *c, struct pdu *pdu)
 	c->rx.discard = true;
 	if (c->i->level > 0 && type_of(pdu) == SNACK_DATA)
 		s = task_of(c, pdu);
-	return s && s->again.queued && !fence_holds(c) ? ROUTE_WAIT : ROUTE_GO;
+	return s && s->again.queued ? ROUTE_WAIT : ROUTE_GO;
 }
 
 void snack_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok)

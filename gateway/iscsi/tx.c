@@ -105,11 +105,6 @@ void tx_queue_first(struct iscsi_connection *c, struct job *job)
 	c->tx.first = job;
 }
 
-static bool is_ping(struct job *job)
-{
-	return job->kind == JOB_MISC && CONTAINER_OF(job, struct misc, job)->effect == EFFECT_PING;
-}
-
 void tx_unqueue(struct iscsi_connection *c, struct job *job)
 {
 	struct job **at = &c->tx.first;
@@ -303,18 +298,23 @@ static bool frame_make(struct iscsi_connection *c, struct job *job, struct tx_fr
 	}
 }
 
-/* Behind a fence nothing goes out but the question for an acknowledgement. */
-static bool may_make(const struct iscsi_connection *c)
+/* The next that may go out: behind a fence, none that is a new response of a task; NULL: none. */
+static struct job *next_job(const struct iscsi_connection *c)
 {
-	return !fence_holds(c) || is_ping(c->tx.first);
+	struct job *job = c->tx.first;
+
+	if (job && fence_holds(c))
+		while (job && job->kind == JOB_ANSWER && !job->numbered)
+			job = job->next;
+	return job;
 }
 
 static void tx_fill(struct iscsi_connection *c)
 {
 	struct tx *tx = &c->tx;
+	struct job *job;
 
-	while (tx->first && tx->frame_count < TX_FRAMES && may_make(c)) {
-		struct job *job = tx->first;
+	while (tx->frame_count < TX_FRAMES && (job = next_job(c)) != NULL) {
 		unsigned at = (tx->frame_first + tx->frame_count) % TX_FRAMES;
 
 		tx->frame_count++;
@@ -403,5 +403,5 @@ void iscsi_sent(struct iscsi_connection *c, size_t len)
 
 bool iscsi_tx_waiting(const struct iscsi_connection *c)
 {
-	return !c->lost && (c->tx.frame_count > 0 || c->tx.first);
+	return !c->lost && (c->tx.frame_count > 0 || next_job(c));
 }

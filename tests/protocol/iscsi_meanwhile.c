@@ -244,6 +244,178 @@ static void expired_and_joined(void **state)
 	peer_close(&p);
 }
 
+/* --- a response that is fenced -------------------------------------------------------------- */
+
+#define FENCED SEVERAL "\0TaskReporting=ResponseFence"
+
+/* A reset on `p`, whose response waits for what `q` was sent and has not acknowledged. */
+static void fence(struct peer *p)
+{
+	uint8_t bhs[ISCSI_BHS_SIZE];
+
+	tmf_bhs(p, bhs, TMF_LUN_RESET, TAG_NONE, 0);
+	assert_true(peer_send(p, bhs, NULL, 0));
+	peer_expect_none(p);
+}
+
+static void answer_ping(struct peer *p, uint32_t expstatsn)
+{
+	uint8_t bhs[ISCSI_BHS_SIZE];
+	struct reply r;
+
+	peer_drain(p);
+	peer_expect(p, &r, OP_NOP_IN);
+	assert_int_not_equal(reply_u32(&r, BHS_TTT), TAG_NONE);
+	bhs_start(bhs, OP_NOP_OUT | OPCODE_IMMEDIATE, FLAG_FINAL, TAG_NONE);
+	bhs_u32(bhs, BHS_TTT, reply_u32(&r, BHS_TTT));
+	bhs_u32(bhs, BHS_CMDSN, p->cmdsn);
+	bhs_u32(bhs, BHS_EXPSTATSN, expstatsn);
+	assert_true(peer_send(p, bhs, NULL, 0));
+}
+
+static void expect_unfenced(struct peer *p)
+{
+	struct reply r;
+
+	peer_drain(p);
+	peer_expect(p, &r, OP_TMF_RESPONSE);
+	assert_int_equal(r.bhs[2], COMPLETE);
+}
+
+/* The status that the fence waits for was lost: it comes again when it is asked for. */
+static void fence_and_snack(void **state)
+{
+	uint8_t bhs[ISCSI_BHS_SIZE];
+	struct reply r, again;
+	struct peer p = {0}, q;
+
+	(void)state;
+	up(&p, KEYS(LEVEL_2 "\0TaskReporting=ResponseFence"));
+	join(&p, &q, 1);
+	command_bhs(&q, bhs, FLAG_FINAL, 0, 0);
+	assert_true(peer_send(&q, bhs, NULL, 0));
+	peer_expect(&q, &r, OP_SCSI_RESPONSE);
+	p.cmdsn = q.cmdsn;
+	fence(&p);
+	bhs_start(bhs, OP_SNACK, FLAG_FINAL | 1, TAG_NONE);
+	bhs_u32(bhs, BHS_SNACK_TAG, TAG_NONE);
+	bhs_u32(bhs, BHS_EXPSTATSN, 901);
+	bhs_u32(bhs, BHS_BEGRUN, 901);
+	bhs_u32(bhs, BHS_RUNLENGTH, 1);
+	assert_true(peer_send(&q, bhs, NULL, 0));
+	answer_ping(&q, 901); /* the ping went out first */
+	peer_expect(&q, &again, OP_SCSI_RESPONSE);
+	assert_memory_equal(again.bhs, r.bhs, 28);
+	answer_ping(&q, 902); /* so it is asked again */
+	expect_unfenced(&p);
+	leave(&q);
+	peer_close(&p);
+}
+
+/* Answers that are no task's go out, so that what acknowledges is read. */
+static void fence_and_nops(void **state)
+{
+	uint8_t bhs[ISCSI_BHS_SIZE];
+	struct peer p = {0}, q;
+	struct reply r;
+
+	(void)state;
+	up(&p, KEYS(FENCED));
+	join(&p, &q, 1);
+	fence(&p);
+	for (unsigned n = 0; n < 200; n++) {
+		nop_bhs(&q, bhs, true);
+		assert_true(peer_send(&q, bhs, NULL, 0));
+	}
+	answer_ping(&q, 901);
+	for (unsigned n = 0; n < 200; n++)
+		peer_expect(&q, &r, OP_NOP_IN);
+	expect_unfenced(&p);
+	leave(&q);
+	peer_close(&p);
+}
+
+/* Nothing but a response that must wait: nothing is to be sent. */
+static void fence_is_quiet(void **state)
+{
+	struct peer p = {0}, q;
+
+	(void)state;
+	up(&p, KEYS(FENCED));
+	join(&p, &q, 1);
+	(void)park(&q);
+	p.cmdsn = q.cmdsn;
+	tmf_bhs(&p, (uint8_t[ISCSI_BHS_SIZE]){0}, TMF_LUN_RESET, TAG_NONE, 0);
+	peer_respond(&p, p.parked[0], 0, 0, 0);
+	peer_drain(&q);
+	(void)park(&q);
+	q.out_at = q.out_len;
+	p.cmdsn = q.cmdsn - 1; /* the last command comes behind the reset */
+	fence(&p);
+	peer_drain(&q);
+	peer_respond(&p, p.parked[1], 0, 0, 0);
+	assert_true(p.i->fence.conn == p.c);
+	assert_false(iscsi_tx_waiting(q.c));
+	q.out_at = q.out_len;
+	leave(&q);
+	peer_close(&p);
+}
+
+/* A ping that was under way before knows nothing of what the fence waits for. */
+static void fence_and_old_ping(void **state)
+{
+	uint8_t bhs[ISCSI_BHS_SIZE];
+	struct peer p = {.limits = {0}}, q;
+	struct reply r;
+
+	(void)state;
+	up(&p, KEYS(FENCED));
+	join(&p, &q, 1);
+	connection_ping(q.c);
+	peer_drain(&q);
+	command_bhs(&q, bhs, FLAG_FINAL, 0, 0);
+	bhs_u32(bhs, BHS_EXPSTATSN, 901);
+	assert_true(peer_send(&q, bhs, NULL, 0));
+	connection_ping(q.c);
+	p.cmdsn = q.cmdsn;
+	fence(&p);
+	answer_ping(&q, 901);
+	peer_expect(&q, &r, OP_SCSI_RESPONSE);
+	answer_ping(&q, 901); /* still the old one */
+	answer_ping(&q, 902);
+	expect_unfenced(&p);
+	leave(&q);
+	peer_close(&p);
+}
+
+/* A connection that joins in the place of one that was lost owes nothing of what that had. */
+static void fence_and_join(void **state)
+{
+	uint8_t bhs[ISCSI_BHS_SIZE];
+	struct peer p = {0}, q, lost, late;
+
+	(void)state;
+	up(&p, KEYS(FENCED));
+	join(&p, &q, 1);
+	join(&p, &lost, 2);
+	for (unsigned n = 0; n < 50; n++) {
+		nop_bhs(&lost, bhs, true);
+		assert_true(peer_send(&lost, bhs, NULL, 0));
+	}
+	fence(&p);
+	lose(&lost);
+	join(&p, &late, 3);
+	peer_alive(&late);
+	answer_ping(&q, 901);
+	peer_drain(&p);
+	p.out_at += ISCSI_BHS_SIZE; /* the message that one was lost */
+	expect_unfenced(&p);
+	leave(&late);
+	leave(&lost);
+	leave(&q);
+	peer_close(&p);
+}
+
 int main(void)
 {
 	static struct tests t;
@@ -262,5 +434,12 @@ int main(void)
 	tests_add(&t, "11.14 a lost connection is logged out with all it keeps",
 		  lost_then_logged_out, NULL);
 	tests_add(&t, "7.5 expired connections give their places back", expired_and_joined, NULL);
+	tests_add(&t, "4.2.2.3.3 behind a fence a lost status comes again", fence_and_snack, NULL);
+	tests_add(&t, "4.2.2.3.3 behind a fence NOP-Outs are answered", fence_and_nops, NULL);
+	tests_add(&t, "4.2.2.3.3 behind a fence a response is not waiting to be sent",
+		  fence_is_quiet, NULL);
+	tests_add(&t, "4.2.2.3.3 a fence asks again after an old ping", fence_and_old_ping, NULL);
+	tests_add(&t, "4.2.2.3.3 a connection joins while a response is fenced", fence_and_join,
+		  NULL);
 	return tests_run(&t, "iscsi meanwhile");
 }

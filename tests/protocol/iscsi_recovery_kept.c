@@ -477,6 +477,10 @@ static void snacks_behind_a_fence(void **state)
 	send_snack(&p, SNACK_DATA, p.itt, (struct run){5, 1});
 	send_snack(&p, SNACK_DATA, p.itt, (struct run){3, 1});
 	peer_expect(&p, r, OP_NOP_IN); /* please acknowledge */
+	peer_expect(&p, r, OP_DATA_IN);
+	assert_int_equal(reply_u32(r, BHS_DATASN), 5);
+	peer_expect(&p, r, OP_DATA_IN);
+	assert_int_equal(reply_u32(r, BHS_DATASN), 3);
 	peer_expect_none(&p);
 	acknowledge(&p, statsn + 1);
 	peer_drain(&q);
