@@ -65,7 +65,8 @@ bool kept_give_up(struct iscsi_connection *c)
  * be answered. One at a time, and the next only when that has moved something. */
 void kept_solicit(struct iscsi *i)
 {
-	if (i->level == 0 || (i->withheld < KEPT_MANY && !i->waiting_first))
+	if (i->level == 0 || (i->withheld < KEPT_MANY && !i->waiting_first &&
+			      i->immediate_used < ISCSI_IMMEDIATE_MAX))
 		return;
 	EACH_CONNECTION(i, c)
 	{

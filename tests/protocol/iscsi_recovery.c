@@ -446,6 +446,32 @@ static void header_digest(void **state)
 	peer_close(&p);
 }
 
+/* Kept answers hold the places of immediate commands: who says nothing is asked. */
+static void immediates_kept(void **state)
+{
+	uint8_t bhs[ISCSI_BHS_SIZE];
+	struct peer p = {0};
+	uint32_t statsn = 0;
+	struct reply r;
+
+	(void)state;
+	level_up(&p, 1, KEYS(LEVEL_1));
+	for (unsigned n = 0; n < ISCSI_IMMEDIATE_MAX; n++) {
+		tmf_bhs(&p, bhs, TMF_ABORT_TASK, 4711, 0);
+		assert_true(peer_send(&p, bhs, NULL, 0));
+		peer_expect(&p, &r, OP_TMF_RESPONSE);
+		statsn = reply_u32(&r, BHS_STATSN);
+	}
+	peer_expect(&p, &r, OP_NOP_IN);
+	assert_int_not_equal(reply_u32(&r, BHS_TTT), TAG_NONE);
+	acknowledge(&p, statsn + 1);
+	command_bhs(&p, bhs, FLAG_FINAL, 0, 0);
+	bhs[0] |= OPCODE_IMMEDIATE;
+	assert_true(peer_send(&p, bhs, NULL, 0));
+	peer_expect(&p, &r, OP_SCSI_RESPONSE);
+	peer_close(&p);
+}
+
 int main(void)
 {
 	static struct tests t;
@@ -461,6 +487,8 @@ int main(void)
 	tests_add(&t, "11.3.4 a task tag is free when its status has come", tag_used_again, NULL);
 	tests_add(&t, "11.5 an answer that is kept is no task", kept_is_no_task, NULL);
 	tests_add(&t, "11.16 data and the response behind it", status_after_data, NULL);
+	tests_add(&t, "7.1.4.2 a NOP-In asks for what frees immediate commands", immediates_kept,
+		  NULL);
 	tests_add(&t, "11.14 a Logout leaves nothing kept", logs_out, NULL);
 	tests_add(&t, "7.8 a header digest error ends the connection", header_digest, NULL);
 	return tests_run(&t, "iscsi recovery");
