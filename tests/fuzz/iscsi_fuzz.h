@@ -224,6 +224,7 @@ static void fuzz_drain(struct fuzz *z)
 
 #define FUZZ_LEVEL_2 8
 #define FUZZ_LEVEL_1 16
+#define FUZZ_FENCE   4 /* with level 2 */
 
 /* The login, as a normal session (bit 1 of `how`: discovery); bit 2: with an odd segment. */
 static void fuzz_go_through_login(struct fuzz *z, uint32_t cmdsn, uint8_t how)
@@ -239,7 +240,10 @@ static void fuzz_go_through_login(struct fuzz *z, uint32_t cmdsn, uint8_t how)
 				  "HeaderDigest=CRC32C,None\0DataDigest=CRC32C,None\0"
 				  "InitialR2T=No\0ErrorRecoveryLevel=1",
 			  level_2[] = "ErrorRecoveryLevel=2\0MaxConnections=4\0InitialR2T=No\0"
-				      "DefaultTime2Retain=1";
+				      "DefaultTime2Retain=1",
+			  fenced[] = "ErrorRecoveryLevel=2\0MaxConnections=4\0InitialR2T=No\0"
+				     "DefaultTime2Retain=1\0TaskReporting=ResponseFence";
+	bool second = (how & FUZZ_LEVEL_2) != 0, fence = second && (how & FUZZ_FENCE);
 	const struct {
 		const char *text;
 		size_t len;
@@ -248,16 +252,18 @@ static void fuzz_go_through_login(struct fuzz *z, uint32_t cmdsn, uint8_t how)
 		{how & 2 ? discovery : names, how & 2 ? sizeof discovery : sizeof names, 0},
 		{offer, sizeof offer, 0},
 		{proof, sizeof proof, 0x81},
-		{how & FUZZ_LEVEL_2 ? level_2
-		 : how & 4	    ? odd
-				    : usual,
-		 how & FUZZ_LEVEL_2 ? sizeof level_2
-		 : how & 4	    ? sizeof odd
-				    : sizeof usual,
+		{fence	   ? fenced
+		 : second  ? level_2
+		 : how & 4 ? odd
+			   : usual,
+		 fence	   ? sizeof fenced
+		 : second  ? sizeof level_2
+		 : how & 4 ? sizeof odd
+			   : sizeof usual,
 		 0x87},
 	};
 
-	z->i->limits.error_recovery = how & FUZZ_LEVEL_2 ? 2 : (how & FUZZ_LEVEL_1) != 0;
+	z->i->limits.error_recovery = second ? 2 : (how & FUZZ_LEVEL_1) != 0;
 	keys_limit(&z->c->keys, &z->i->limits);
 	for (size_t n = 0; n < ARRAY_LEN(steps); n++) {
 		uint8_t pdu[ISCSI_BHS_SIZE + 256] = {0};
@@ -274,15 +280,18 @@ static void fuzz_go_through_login(struct fuzz *z, uint32_t cmdsn, uint8_t how)
 		abort();
 }
 
-/* One of those that have a transport; NULL: there is none. */
-static __attribute__((unused)) struct iscsi_connection *fuzz_connection(struct fuzz *z, unsigned n)
+/* Bit 2: the connection is lost; bits 4 to 7: which of those with a transport is the next. */
+static __attribute__((unused)) void fuzz_leave(struct fuzz *z, uint8_t how)
 {
 	struct iscsi_connection *found = NULL;
+	unsigned n = how >> 4;
 
+	if (how & 4)
+		iscsi_disconnected(z->c);
 	EACH_CONNECTION(z->i, c)
 	if (c->attached && (!found || n-- > 0))
 		found = c;
-	return found;
+	z->c = found;
 }
 
 #define FUZZ_SESSION_PART    (offsetof(struct iscsi, memory_size) - offsetof(struct iscsi, now_ms))
@@ -350,6 +359,21 @@ static void fuzz_snack(struct fuzz *z, uint8_t pdu[ISCSI_BHS_SIZE], const uint8_
 	put_be(pdu + BHS_BEGRUN, 8, d[13] & 1);
 }
 
+/* What names another task or a connection, with numbers that there are. */
+static void fuzz_names_others(uint8_t pdu[ISCSI_BHS_SIZE], const uint8_t *d)
+{
+	if ((d[0] & OPCODE_MASK) == OP_TMF && d[8] != 0xff) {
+		pdu[1] |= FLAG_FINAL;
+		put_be(pdu + BHS_RTT, 4, d[9] & 7);
+		put_be(pdu + BHS_REFCMDSN, 4, get_be(pdu + BHS_CMDSN, 4) - (d[11] & 3));
+		bhs_data_len(pdu, d[8] == 0xfe);
+	} else if ((d[0] & OPCODE_MASK) == OP_LOGOUT && d[8] != 0xff) {
+		pdu[1] |= FLAG_FINAL;
+		put_be(pdu + BHS_CID, 2, d[9] & 15);
+		bhs_data_len(pdu, d[8] == 0xfe);
+	}
+}
+
 /* A header of 16 octets of input, data behind it, and digests that fit (mostly). */
 static __attribute__((unused)) void fuzz_pdu(struct fuzz *z, const uint8_t *d, uint32_t *cmdsn)
 {
@@ -366,11 +390,27 @@ static __attribute__((unused)) void fuzz_pdu(struct fuzz *z, const uint8_t *d, u
 	put_be(pdu + BHS_DATASN, 4, d[14] & 3);
 	put_be(pdu + BHS_OFFSET, 4, get_be(d + 12, 2));
 	fuzz_snack(z, pdu, d);
+	fuzz_names_others(pdu, d);
+	len = (size_t)get_be(pdu + 5, 3);
 	at = fuzz_crc(z->c->rx.header_digest, pdu, ISCSI_BHS_SIZE);
 	memset(pdu + at, 0, len + 8);
 	at += fuzz_crc(z->c->rx.data_digest, pdu + at, len + pdu_padding(len));
 	pdu[at - 1] ^= d[5] == 0xfe && len > 0;
 	(void)fuzz_feed(z, pdu, at);
+}
+
+/* Every slot belongs to a connection that is there. */
+static void fuzz_check(const struct fuzz *z)
+{
+	EACH_SLOT(z->i, n)
+	{
+		bool there = false;
+
+		EACH_CONNECTION(z->i, c)
+		there |= z->i->slots[n].conn == c;
+		if (!there)
+			abort();
+	}
 }
 
 static __attribute__((unused)) void fuzz_turn(struct fuzz *z, uint8_t what)
@@ -387,4 +427,64 @@ static __attribute__((unused)) void fuzz_turn(struct fuzz *z, uint8_t what)
 		iscsi_tick(z->i, what * 1000u);
 	if (what & 16)
 		iscsi_room_changed(z->i);
+	fuzz_check(z);
+}
+
+/* Between PDUs, and still read. */
+static bool fuzz_in_step(const struct iscsi_connection *c)
+{
+	return c->phase != PHASE_FULL || (!c->closing && c->rx.state == RX_HEAD &&
+					  c->rx.head_len == 0 && c->rx.stage_at == c->rx.stage_end);
+}
+
+static bool fuzz_acknowledge_all(struct fuzz *z)
+{
+	bool in_step = true;
+
+	EACH_CONNECTION(z->i, c)
+	{
+		uint8_t pdu[ISCSI_BHS_SIZE + 4];
+		size_t len;
+
+		z->c = c;
+		if (c->attached)
+			fuzz_drain(z);
+		if (c->attached && c->phase >= PHASE_OVER) {
+			iscsi_disconnected(c); /* with it, others may go */
+			return false;
+		}
+		in_step &= fuzz_in_step(c);
+		if (c->phase != PHASE_FULL || !fuzz_in_step(c))
+			continue;
+		bhs_start(pdu, OP_NOP_OUT, FLAG_FINAL, TAG_NONE);
+		pdu[0] |= OPCODE_IMMEDIATE;
+		bhs_u32(pdu, BHS_TTT, TAG_NONE);
+		bhs_u32(pdu, BHS_EXPSTATSN, c->tx.statsn);
+		len = fuzz_crc(c->rx.header_digest, pdu, ISCSI_BHS_SIZE);
+		(void)fuzz_feed(z, pdu, len);
+	}
+	return in_step;
+}
+
+static bool fuzz_is_settled(const struct fuzz *z)
+{
+	EACH_CONNECTION(z->i, c)
+	if (c->phase == PHASE_FULL && (c->tx.first || c->tx.kept_first))
+		return false;
+	return !z->i->fence.conn && z->kept_count + z->cancelled_count + z->spread_count == 0;
+}
+
+/* An initiator that takes and acknowledges everything waits for nothing but what it is asked for.
+ */
+static __attribute__((unused)) void fuzz_settle(struct fuzz *z)
+{
+	for (unsigned n = 0; !fuzz_is_settled(z); n++) {
+		bool in_step = fuzz_acknowledge_all(z);
+
+		fuzz_turn(z, 2 | 4 | 32);
+		if (n == 2 * ISCSI_TASKS_MAX && !in_step)
+			return;
+		if (n > 2 * ISCSI_TASKS_MAX)
+			abort();
+	}
 }
