@@ -118,15 +118,22 @@ static void on_last_words_over(struct timer *timer)
 	CONTAINER_OF(timer, struct transport, last_words)->left = true;
 }
 
-static void transport_turn(struct transport *t)
+/* Whether it was closed. */
+static bool transport_flush(struct transport *t)
+{
+	transport_write(t);
+	if (!t->left && (!is_ending(t) || iscsi_tx_waiting(t->c)))
+		return false;
+	transport_close(t);
+	return true;
+}
+
+static void transport_arm(struct transport *t)
 {
 	struct session *s = t->s;
 	struct iovec iov[IOVECS_MAX];
 	uint32_t events = 0;
 
-	transport_write(t);
-	if (t->left || (is_ending(t) && !iscsi_tx_waiting(t->c)))
-		return transport_close(t);
 	if (is_ending(t) && t->last_words.at_ms == 0)
 		loop_timer_set(s->loop, &t->last_words, clock_ms() + LAST_WORDS_MS);
 	if (!is_ending(t) && iscsi_rx_space(t->c, iov, ARRAY_LEN(iov)) > 0)
@@ -139,11 +146,21 @@ static void transport_turn(struct transport *t)
 
 /* --- all of them --- */
 
+/* What one has sent, or its end, may give another something to send, or end it; so what each waits
+ * for is decided last. */
 void transports_turn(struct session *s)
 {
+	bool closed = true;
+
+	while (closed) {
+		closed = false;
+		for (unsigned k = 0; k < TRANSPORTS_MAX; k++)
+			if (s->transports[k].c && transport_flush(&s->transports[k]))
+				closed = true;
+	}
 	for (unsigned k = 0; k < TRANSPORTS_MAX; k++)
 		if (s->transports[k].c)
-			transport_turn(&s->transports[k]);
+			transport_arm(&s->transports[k]);
 }
 
 bool transports_open(const struct session *s)

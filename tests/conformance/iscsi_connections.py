@@ -85,6 +85,13 @@ check(AREA, "11.14 one connection logs another out", s.on(b).logout(1, cid=2) ==
 check(AREA, "11.14 and goes on", s.on(b).read(0, 16) == (0, data))
 check(AREA, "11.14 a connection logs itself out", s.on(b).logout(1, cid=1) == 0 and b.ended() and s.on(s.first).read(0, 16) == (0, data))
 d = s.join(4)
+l = s.join(5)
+time.sleep(2)  # nothing else of the session wakes it
+l.reset()
+at = time.monotonic()
+told = s.first.expect(0x32)
+check(AREA, "11.9 connections are told at once that another was cut", told.bhs[36:40] == b"\x02\0\0\5" and
+      time.monotonic() - at < 5, time.monotonic() - at)
 s.first.reset()
 check(AREA, "7.5 the session lives on when its first connection is cut", s.on(d).read(0, 16) == (0, data))
 e = s.join(4)
