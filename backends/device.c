@@ -10,7 +10,8 @@
 #include "backends/rotational.h"
 #include "gateway/base/fd.h"
 
-bool device_is_rotational(dev_t dev)
+/* The first character of a property of the device's queue; NUL: the kernel does not say. */
+static char queue_property(dev_t dev, const char *name)
 {
 	/* a partition has no queue of its own: the whole disk above it has */
 	static const char *const above[] = {"", "/.."};
@@ -19,13 +20,26 @@ bool device_is_rotational(dev_t dev)
 		OWNED_FD fd = -1;
 		char path[80], answer = 0;
 
-		(void)snprintf(path, sizeof path, "/sys/dev/block/%u:%u%s/queue/rotational",
-			       major(dev), minor(dev), above[i]);
+		(void)snprintf(path, sizeof path, "/sys/dev/block/%u:%u%s/queue/%s", major(dev),
+			       minor(dev), above[i], name);
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (fd >= 0 && read(fd, &answer, 1) == 1)
-			return answer == '1';
+			return answer;
 	}
-	return false;
+	return '\0';
+}
+
+bool device_is_rotational(dev_t dev)
+{
+	return queue_property(dev, "rotational") == '1';
+}
+
+/* Without it the kernel refuses to punch: then zeroes are written, and nothing is given back. */
+static bool device_can_punch(dev_t dev)
+{
+	char first = queue_property(dev, "write_zeroes_max_bytes");
+
+	return first >= '1' && first <= '9';
 }
 
 static int device_claim_fd(const struct disk_spec *spec, const struct place *p, char *why,
@@ -90,6 +104,7 @@ static int device_claim(const struct disk_spec *spec, struct disk *d, char *why,
 				(uintmax_t)d->size_bytes);
 	d->dev = p.st.st_rdev;
 	d->rotational = device_is_rotational(p.st.st_rdev);
+	d->thin = !spec->read_only && device_can_punch(p.st.st_rdev);
 	return 0;
 }
 

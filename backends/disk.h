@@ -23,6 +23,7 @@ struct disk {
 	uint64_t size_bytes; /* a multiple of 512 */
 	bool read_only;
 	bool rotational;
+	bool thin; /* room can be given back: what is discarded reads as zeroes */
 	char path[4096];
 	dev_t dev;
 	ino_t ino;

@@ -2,6 +2,7 @@
  * second gateway is refused, and never cut or grown. Runs in the monitor. Trusts the
  * policy, not whoever else can write to the file's folder. */
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include "backends/disk_kinds.h"
@@ -91,6 +92,13 @@ static int file_lock(const struct disk_spec *spec, int fd, char *why, size_t why
 			strerror(errno));
 }
 
+/* Beyond its end, where there is nothing to lose: does the file system know how? */
+static bool file_can_punch(const struct disk *d)
+{
+	return fallocate(d->claim_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			 (off_t)d->size_bytes, 4096) == 0;
+}
+
 static int file_claim(const struct disk_spec *spec, struct disk *d, char *why, size_t why_size)
 {
 	OWNED_PLACE p = {.fd = -1};
@@ -126,6 +134,7 @@ static int file_claim(const struct disk_spec *spec, struct disk *d, char *why, s
 	d->dev = p.st.st_dev;
 	d->ino = p.st.st_ino;
 	d->rotational = device_is_rotational(p.st.st_dev);
+	d->thin = !spec->read_only && file_can_punch(d);
 	return 0;
 }
 

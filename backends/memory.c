@@ -19,6 +19,7 @@ static int memory_claim(const struct disk_spec *spec, struct disk *d, char *why,
 		return disk_say(spec, -errno, why, why_size, "can't look at its memory: %s",
 				strerror(errno));
 	d->size_bytes = spec->size_bytes;
+	d->thin = true;
 	d->dev = st.st_dev;
 	d->ino = st.st_ino;
 	return 0;

@@ -237,6 +237,7 @@ static int grant_lun(struct connection *c, const struct policy_lun *lun,
 		.lun = lun->lun,
 		.flags = (writable ? SESSION_LUN_WRITABLE : 0) |
 			 (d->disk.rotational ? SESSION_LUN_ROTATIONAL : 0) |
+			 (writable && d->disk.thin ? SESSION_LUN_THIN : 0) |
 			 (d->disk.kind == DISK_MEMORY ? SESSION_LUN_MEMORY : 0),
 		.failed = (uint16_t)(d->failed ? -d->error : 0),
 		.block_size = 512,

@@ -2,6 +2,8 @@
 #include "gateway/scsi/commands.h"
 
 #define PHYSICAL_BLOCK 4096u
+#define LBPME	       0x8000
+#define LBPRZ	       0x4000
 
 static uint64_t last_lba(const struct scsi_task *task)
 {
@@ -17,7 +19,7 @@ bool capacity_10_reply(struct scsi_task *task, struct wr *w)
 }
 
 /* LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT: what is written in the page cache's unit needs no
- * reading first. No protection, no provisioning (LBPME=0). */
+ * reading first. No protection. */
 bool capacity_16_reply(struct scsi_task *task, struct wr *w)
 {
 	unsigned exponent = 0;
@@ -28,6 +30,7 @@ bool capacity_16_reply(struct scsi_task *task, struct wr *w)
 	wr_be(w, 4, task->unit->block_size);
 	wr_be(w, 1, 0);
 	wr_be(w, 1, exponent);
-	wr_zero(w, 18);
+	wr_be(w, 2, task->unit->thin ? LBPME | LBPRZ : 0);
+	wr_zero(w, 16);
 	return true;
 }

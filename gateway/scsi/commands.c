@@ -46,6 +46,7 @@
 #define BYTCHK_1 0x02 /* of WRITE AND VERIFY: compare or not */
 #define IMMED	0x02
 #define NDOB	0x01
+#define UNMAP	0x08
 #define SYNC_NV 0x04 /* obsolete */
 
 static const struct scsi_command table[] = {
@@ -74,7 +75,10 @@ static const struct scsi_command table[] = {
 	{0x35, NO_ACTION, CDB_10, USAGE_10(0x35, IMMED), IGNORE_10(SYNC_NV), SYNCHRONIZES},
 	{0x37, NO_ACTION, .cdb_len = 10, .touches = TOUCHES_CONTROL, .allocation = {7, 2},
 	 .usage = {0x37, 0, 0x1f, [7] = ONES_2, 0}, REPLY(defects_10_reply)},
-	{0x41, NO_ACTION, CDB_10, USAGE_10(0x41, PROTECT), IGNORE_10(0), WRITES_SAME},
+	{0x41, NO_ACTION, CDB_10, USAGE_10(0x41, PROTECT | UNMAP), IGNORE_10(0), WRITES_SAME},
+	{0x42, NO_ACTION, .cdb_len = 10, .touches = TOUCHES_DISCARD, .thin = true,
+	 .usage = {0x42, 0, [7] = ONES_2, 0}, .ignored = {{6, 0x3f}}, .begin = unmap_begin,
+	 .data_arrived = unmap_start},
 	{0x5a, NO_ACTION, .cdb_len = 10, .touches = TOUCHES_NOTHING, .allocation = {7, 2},
 	 .usage = {0x5a, 0x18, 0xff, 0xff, 0, 0, 0, ONES_2, 0}, REPLY(mode_sense_10_reply)},
 	{0x88, NO_ACTION, CDB_16, USAGE_16(0x88, PROTECT | DPO | FUA), IGNORE_16(FUA_NV), READS},
@@ -84,7 +88,7 @@ static const struct scsi_command table[] = {
 	{0x8f, NO_ACTION, CDB_16, USAGE_16(0x8f, PROTECT | DPO | BYTCHK), IGNORE_16(0), VERIFIES},
 	{0x90, NO_ACTION, CDB_16, USAGE_16(0x90, IMMED), IGNORE_16(0), PRE_FETCHES},
 	{0x91, NO_ACTION, CDB_16, USAGE_16(0x91, IMMED), IGNORE_16(SYNC_NV), SYNCHRONIZES},
-	{0x93, NO_ACTION, CDB_16, USAGE_16(0x93, PROTECT | NDOB), IGNORE_16(0), WRITES_SAME},
+	{0x93, NO_ACTION, CDB_16, USAGE_16(0x93, PROTECT | UNMAP | NDOB), IGNORE_16(0), WRITES_SAME},
 	{0x9e, 0x10, .cdb_len = 16, .touches = TOUCHES_NOTHING, .allocation = {10, 4},
 	 .usage = {0x9e, 0x1f, [10] = ONES_4, 0, 0}, REPLY(capacity_16_reply)},
 	{0xa0, NO_ACTION, .cdb_len = 12, .touches = TOUCHES_NOTHING, .any_lun = true,

@@ -20,6 +20,7 @@ struct scsi_command {
 	uint8_t cdb_len;
 	uint32_t touches;
 	bool any_lun;		      /* answered for a LUN that is not there, too */
+	bool thin;		      /* offered where room can be given back */
 	bool verifies;		      /* a write that is read back (WRITE AND VERIFY) */
 	struct cdb_field lba, blocks; /* blocks: of the medium */
 	struct cdb_field allocation;  /* octets of data-in that the initiator has room for */
@@ -80,6 +81,8 @@ enum scsi_step write_begin(struct scsi_task *task);
 enum scsi_step write_start(struct scsi_task *task);
 enum scsi_step write_same_begin(struct scsi_task *task);
 enum scsi_step write_same_start(struct scsi_task *task);
+enum scsi_step unmap_begin(struct scsi_task *task);
+enum scsi_step unmap_start(struct scsi_task *task);
 enum scsi_step pre_fetch_begin(struct scsi_task *task);
 enum scsi_step verify_begin(struct scsi_task *task);
 enum scsi_step verify_start(struct scsi_task *task);

@@ -86,6 +86,7 @@ static void task_reset(struct scsi_task *task)
 	task->lba = task->durable_mark = 0;
 	task->blocks = 0;
 	task->stage = 0;
+	task->next_range = 0;
 	task->met_status = SCSI_GOOD;
 	task->waits_for_audit = task->running = task->cancelled = false;
 	task->promises = task->waits_for_buffer = false;

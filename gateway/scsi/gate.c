@@ -11,6 +11,7 @@
 
 struct admission {
 	struct admission *next; /* in the free list */
+	bool reserved; /* a place that is kept: nothing is admitted, no record tells of it */
 	bool submitted;
 	bool entered; /* counted among what the session has in flight on the unit */
 };
@@ -98,10 +99,15 @@ static void admission_free(struct scsi_task *task)
 	g->free_count++;
 }
 
-/* For the record of one more command, beside the outcomes that may yet come. */
+/* For `count` records of one more command, beside the outcomes that may yet come. */
+static bool has_room_for(const struct scsi_nexus *n, uint32_t count)
+{
+	return audit_ring_free(n->ring) >= slots_spoken_for(n->gate) + count + 1;
+}
+
 static bool has_room(const struct scsi_nexus *n)
 {
-	return audit_ring_free(n->ring) >= slots_spoken_for(n->gate) + 2;
+	return has_room_for(n, 1);
 }
 
 void gate_put_busy_count(struct scsi_nexus *n)
@@ -204,6 +210,59 @@ bool gate_admit(struct scsi_task *task)
 	return true;
 }
 
+bool gate_reserve(struct scsi_task *task)
+{
+	struct scsi_nexus *n = task->nexus;
+	struct gate *g = n->gate;
+	struct admission *a = g->free;
+
+	if (denied(task))
+		return false;
+	if (!may_record(n) || a == NULL || !audit_ring_healthy(n->ring, n->now_ms))
+		return answer_busy(task);
+	g->free = a->next;
+	g->free_count--;
+	*a = (struct admission){.reserved = true};
+	task->admission = a;
+	return true;
+}
+
+static int put_ranges(struct scsi_task *task, const struct gate_range *ranges, unsigned count)
+{
+	struct scsi_nexus *n = task->nexus;
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < MAX(count, 1); i++) {
+		struct audit_record record = record_for(task, AUDIT_COMMAND, VERDICT_ADMITTED);
+
+		if (count > 0) {
+			record.lba = ranges[i].lba;
+			record.blocks = ranges[i].blocks;
+		}
+		r = audit_ring_put(n->ring, &record, n->now_ms);
+		if (r == 0) /* from the first record on it has an outcome */
+			task->admission->reserved = false;
+	}
+	return r;
+}
+
+/* Its own outcome's slot is spoken for already; what the records take is free beside that. */
+bool gate_admit_ranges(struct scsi_task *task, const struct gate_range *ranges, unsigned count)
+{
+	struct scsi_nexus *n = task->nexus;
+
+	assert(task->admission != NULL && task->admission->reserved);
+	if (denied(task))
+		return false;
+	if (!may_record(n) || !has_room_for(n, MAX(count, 1)) ||
+	    !audit_ring_healthy(n->ring, n->now_ms))
+		return answer_busy(task);
+	if (!arbiter_enter(n->arbiter, task->unit->number))
+		return answer_busy(task);
+	task->admission->entered = true;
+	return put_ranges(task, ranges, count) == 0 || answer_busy(task);
+}
+
 int gate_submit(struct scsi_task *task)
 {
 	int r;
@@ -233,7 +292,7 @@ void gate_end(struct scsi_task *task)
 {
 	if (task->admission == NULL)
 		return;
-	if (task->status == task->met_status)
+	if (task->status == task->met_status || task->admission->reserved)
 		admission_free(task);
 	else if (task->status == SCSI_BUSY && !task->admission->submitted)
 		put_outcome(task, VERDICT_NOT_EXECUTED);
@@ -245,6 +304,10 @@ void gate_abandon(struct scsi_task *task)
 {
 	if (task->admission == NULL)
 		return;
+	if (task->admission->reserved) {
+		admission_free(task);
+		return;
+	}
 	task->status = SCSI_TASK_ABORTED;
 	task->sense_len = 0;
 	put_outcome(task, task->admission->submitted ? VERDICT_FAILED : VERDICT_NOT_EXECUTED);

@@ -11,6 +11,16 @@ void gate_close(struct gate *gate);
 /* True: task->admission is there, its record is in the ring. False: the task is done, with DATA
  * PROTECT (denied) or BUSY (no audit now). */
 bool gate_admit(struct scsi_task *task) MUST_CHECK;
+/* For a command whose ranges are in its data: a place is kept until they have come. False: as of
+ * gate_admit(). */
+bool gate_reserve(struct scsi_task *task) MUST_CHECK;
+struct gate_range {
+	uint64_t lba;
+	uint32_t blocks;
+};
+/* Admits a task that has its place: the audit has a record of each range (of none: one record). */
+bool gate_admit_ranges(struct scsi_task *task, const struct gate_range *ranges,
+		       unsigned count) MUST_CHECK;
 /* The device refuses the command: the task has its sense. Records it, or answers BUSY. */
 void gate_refuse(struct scsi_task *task);
 /* Hands task->io to the unit's backend. -EAGAIN: not taken. */

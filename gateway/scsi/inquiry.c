@@ -1,5 +1,5 @@
 /* INQUIRY, SPC-4: what the unit is, and its vital product data. Runs in the session. Says
- * nothing that is not so: what is not built (UNMAP, third-party copy, protection) is
+ * nothing that is not so: what is not built (third-party copy, protection) is
  * not claimed. Names come from the grant, so they are trusted. */
 #include "gateway/scsi/commands.h"
 #include "gateway/scsi/sense.h"
@@ -17,6 +17,11 @@
 #define LIMITS_LENGTH	 60 /* B0h and B1h, after the header */
 #define PHYSICAL_BLOCK	 4096
 #define NON_ROTATING	 1
+#define UGAVALID	 0x80000000u
+#define LBPU		 0x80 /* UNMAP */
+#define LBPWS		 0x60 /* WRITE SAME (16) and (10) with UNMAP */
+#define LBPRZ		 0x04 /* zeroes are read where nothing is */
+#define PROVISIONED_THIN 0x02
 #define WSNZ		 0x01 /* WRITE SAME of 0 blocks is refused */
 #define PROTOCOL_ISCSI	 0x5
 #define TARGET_NAME_ROOM (ISCSI_NAME_SIZE + 16)
@@ -109,10 +114,11 @@ static void identification(const struct scsi_task *task, struct wr *w)
 	name_string(w, OF_DEVICE, n->target);
 }
 
-/* SBC-3: block limits. Everything about UNMAP and atomic writes stays 0: not there. */
+/* SBC-3: block limits. Everything about atomic writes stays 0: not there. */
 static void block_limits(const struct scsi_task *task, struct wr *w)
 {
 	uint32_t block = task->unit->block_size;
+	bool thin = task->unit->thin;
 
 	wr_be(w, 1, WSNZ);
 	wr_zero(w, 1);
@@ -120,7 +126,10 @@ static void block_limits(const struct scsi_task *task, struct wr *w)
 	wr_be(w, 4, SCSI_TRANSFER_MAX / block);
 	wr_zero(w, 4);
 	wr_be(w, 4, SCSI_TRANSFER_MAX / block); /* MAXIMUM PREFETCH LENGTH */
-	wr_zero(w, 16);
+	wr_be(w, 4, thin ? UNMAP_MAX_BLOCKS : 0);
+	wr_be(w, 4, thin ? UNMAP_MAX_RANGES : 0);
+	wr_be(w, 4, thin ? MAX(PHYSICAL_BLOCK / block, 1) : 0); /* OPTIMAL UNMAP GRANULARITY */
+	wr_be(w, 4, thin ? UGAVALID : 0);
 	wr_be(w, 8, WRITE_SAME_MAX_BLOCKS);
 	wr_zero(w, LIMITS_LENGTH - 40);
 }
@@ -131,11 +140,15 @@ static void characteristics(const struct scsi_task *task, struct wr *w)
 	wr_zero(w, LIMITS_LENGTH - 2);
 }
 
-/* No threshold, no UNMAP, provisioning type not reported. */
+/* No threshold, no anchor. */
 static void provisioning(const struct scsi_task *task, struct wr *w)
 {
-	(void)task;
-	wr_zero(w, 4);
+	bool thin = task->unit->thin;
+
+	wr_zero(w, 1);
+	wr_be(w, 1, thin ? LBPU | LBPWS | LBPRZ : 0);
+	wr_be(w, 1, thin ? PROVISIONED_THIN : 0);
+	wr_zero(w, 1);
 }
 
 static void supported(const struct scsi_task *task, struct wr *w);

@@ -3,8 +3,9 @@
  * has no list of defects that an initiator could use, and no medium to take out. */
 #include "gateway/scsi/commands.h"
 
-#define LISTS_AND_FORMAT 0x1f /* REQ_PLIST, REQ_GLIST, DEFECT LIST FORMAT: as they were asked for \
-			       */
+#define LISTS_AND_FORMAT                                                         \
+	0x1f /* REQ_PLIST, REQ_GLIST, DEFECT LIST FORMAT: as they were asked for \
+	      */
 
 bool defects_10_reply(struct scsi_task *task, struct wr *w)
 {

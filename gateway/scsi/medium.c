@@ -35,6 +35,8 @@ static void sense_of_error(struct scsi_task *task, enum io_op op, int error, boo
 	enum sense_key key = KEY_HARDWARE_ERROR;
 	enum sense_code code = SENSE_INTERNAL_TARGET_FAILURE;
 
+	if (op == IO_DISCARD || op == IO_ZERO)
+		op = IO_WRITE;
 	for (size_t i = 0; i < ARRAY_LEN(meanings); i++) {
 		if (meanings[i].error == error &&
 		    (meanings[i].op == op || meanings[i].op == IO_INVALID)) {

@@ -21,7 +21,12 @@ static void write_timeouts(struct wr *w)
 	wr_zero(w, TIMEOUTS_LENGTH);
 }
 
-static void write_all(struct wr *w, bool timeouts)
+static bool is_offered(const struct scsi_task *task, const struct scsi_command *c)
+{
+	return !c->thin || (task->unit != NULL && task->unit->thin);
+}
+
+static void write_all(const struct scsi_task *task, struct wr *w, bool timeouts)
 {
 	size_t count;
 	const struct scsi_command *table = commands(&count);
@@ -30,6 +35,8 @@ static void write_all(struct wr *w, bool timeouts)
 	for (size_t i = 0; i < count; i++) {
 		bool action = table[i].service_action >= 0;
 
+		if (!is_offered(task, &table[i]))
+			continue;
 		wr_be(w, 1, table[i].opcode);
 		wr_be(w, 1, 0);
 		wr_be(w, 2, action ? (uint64_t)table[i].service_action : 0);
@@ -62,14 +69,15 @@ static void write_one(struct wr *w, const struct scsi_command *c, bool timeouts)
 		write_timeouts(w);
 }
 
-static const struct scsi_command *find(uint8_t opcode, uint16_t action, bool *ret_has_actions)
+static const struct scsi_command *find(const struct scsi_task *task, uint16_t action,
+				       bool *ret_has_actions)
 {
 	size_t count;
 	const struct scsi_command *table = commands(&count), *found = NULL;
 
 	*ret_has_actions = false;
 	for (size_t i = 0; i < count; i++) {
-		if (table[i].opcode != opcode)
+		if (table[i].opcode != task->cdb[3] || !is_offered(task, &table[i]))
 			continue;
 		if (table[i].service_action >= 0)
 			*ret_has_actions = true;
@@ -91,10 +99,10 @@ bool report_opcodes_reply(struct scsi_task *task, struct wr *w)
 		return false;
 	}
 	if (option == REPORT_ALL) {
-		write_all(w, timeouts);
+		write_all(task, w, timeouts);
 		return true;
 	}
-	c = find(task->cdb[3], action, &has_actions);
+	c = find(task, action, &has_actions);
 	if ((option == REPORT_OPCODE && has_actions) ||
 	    (option == REPORT_ACTION && c != NULL && !has_actions)) {
 		sense_cdb_field(task, 2, 2);

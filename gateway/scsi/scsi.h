@@ -14,7 +14,9 @@
 #define SCSI_TRANSFER_MAX (4u << 20) /* octets a command; VPD B0h says so */
 
 /* VPD page B0h says these as well. */
-#define WRITE_SAME_MAX_BLOCKS 65536u
+#define WRITE_SAME_MAX_BLOCKS 32768u
+#define UNMAP_MAX_RANGES      256u
+#define UNMAP_MAX_BLOCKS      (1u << 20)
 
 enum scsi_status {
 	SCSI_GOOD = 0x00,
@@ -30,6 +32,7 @@ struct scsi_lun {
 	bool present;
 	uint16_t number;
 	bool writable, rotational, memory;
+	bool thin; /* may be written, and its disk can give room back */
 	uint32_t block_size;
 	uint32_t rule_line; /* of the policy, that makes it read-only; 0: the disk is */
 	uint64_t blocks;
@@ -104,7 +107,9 @@ struct scsi_task {
 	uint8_t stage;		/* of a command that takes several requests */
 	bool promises;		/* durable data: the answer waits for the audit */
 	bool waits_for_buffer;	/* of VERIFY */
-	uint8_t met_status;	/* of a success: GOOD, or CONDITION MET */
+	unsigned next_range;	/* of UNMAP's list */
+	void (*range_over)(struct scsi_task *task);
+	uint8_t met_status; /* of a success: GOOD, or CONDITION MET */
 };
 
 /* `admissions`: how many commands at once. Allocates the gate. */

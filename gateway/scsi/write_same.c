@@ -3,16 +3,28 @@
  * in their list of segments, so that a range of any length takes no memory and an abort
  * is heard between two pieces. */
 #include "gateway/scsi/gate.h"
-#include "gateway/scsi/medium.h"
 #include "gateway/scsi/sense.h"
+#include "gateway/scsi/zeroes.h"
 
-#define NDOB 0x01
-
-static const uint8_t zeroes[16u << 10];
+#define NDOB  0x01
+#define UNMAP 0x08
 
 static bool has_no_data(const struct scsi_task *task)
 {
 	return task->command->cdb_len == 16 && (task->cdb[1] & NDOB) != 0;
+}
+
+static bool unmaps(const struct scsi_task *task)
+{
+	return (task->cdb[1] & UNMAP) != 0;
+}
+
+static bool check_unmap(struct scsi_task *task)
+{
+	if (!unmaps(task) || task->unit->thin)
+		return true;
+	sense_cdb_field(task, 1, 3);
+	return false;
 }
 
 /* VPD page B0h says WSNZ=1: "to the end of the medium" is not offered. */
@@ -24,10 +36,11 @@ static bool check_length(struct scsi_task *task)
 	return false;
 }
 
-/* Of a block that comes in part nothing can be written, and nothing written would look done. */
+/* One block, no more and no less: of a part nothing can be written, and what is more than a block
+ * is a mistake that would not show. */
 static bool check_data(struct scsi_task *task)
 {
-	if (has_no_data(task) || (task->write && task->edtl >= task->unit->block_size))
+	if (has_no_data(task) || (task->write && task->edtl == task->unit->block_size))
 		return true;
 	sense_set(task, KEY_ILLEGAL_REQUEST, SENSE_INVALID_FIELD_IN_COMMAND_IU);
 	return false;
@@ -36,7 +49,7 @@ static bool check_data(struct scsi_task *task)
 enum scsi_step write_same_begin(struct scsi_task *task)
 {
 	if (!medium_is_ready(task) || !medium_check_range(task) || !check_length(task) ||
-	    !check_data(task))
+	    !check_unmap(task) || !check_data(task))
 		return task_refuse(task);
 	task->wanted = task->bytes = has_no_data(task) ? 0 : task->unit->block_size;
 	if (!gate_admit(task))
@@ -84,19 +97,6 @@ static void map_block(struct scsi_task *task, uint64_t left)
 	assert(io->length > 0);
 }
 
-static void map_zeroes(struct scsi_task *task, uint64_t left)
-{
-	struct io *io = &task->io;
-
-	for (io->length = 0; io->length < left && io->iov_count < IO_SEGMENTS_MAX;) {
-		size_t part = MIN(sizeof zeroes, left - io->length);
-
-		/* written from, never to */
-		io->iov[io->iov_count++] = (struct iovec){(void *)(uintptr_t)zeroes, part};
-		io->length += part;
-	}
-}
-
 static void written(struct io *io, int result);
 
 static enum scsi_step write_piece(struct scsi_task *task)
@@ -104,10 +104,7 @@ static enum scsi_step write_piece(struct scsi_task *task)
 	uint64_t left = medium_octets(task) - task->progress;
 
 	task->io.iov_count = 0;
-	if (writes_zeroes(task))
-		map_zeroes(task, left);
-	else
-		map_block(task, left);
+	map_block(task, left);
 	return medium_run(task, IO_WRITE, written);
 }
 
@@ -131,5 +128,8 @@ enum scsi_step write_same_start(struct scsi_task *task)
 		sense_set(task, KEY_ABORTED_COMMAND, SENSE_INVALID_FIELD_IN_COMMAND_IU);
 		return task_fail(task);
 	}
+	/* SBC-3: only what reads the same afterwards is unmapped, so nothing but zeroes is */
+	if (writes_zeroes(task))
+		return zeroes_begin(task, unmaps(task) ? IO_DISCARD : IO_ZERO, medium_finish);
 	return write_piece(task);
 }

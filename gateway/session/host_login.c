@@ -214,6 +214,7 @@ static void on_lun(struct session *s, struct message *m)
 		.writable = body.flags & SESSION_LUN_WRITABLE,
 		.rotational = body.flags & SESSION_LUN_ROTATIONAL,
 		.memory = body.flags & SESSION_LUN_MEMORY,
+		.thin = body.flags & SESSION_LUN_THIN,
 		.block_size = body.block_size,
 		.rule_line = body.rule_line,
 		.failed = body.failed,

@@ -93,6 +93,7 @@ struct session_join {
 #define SESSION_LUN_WRITABLE   (1u << 0)
 #define SESSION_LUN_ROTATIONAL (1u << 1)
 #define SESSION_LUN_MEMORY     (1u << 2)
+#define SESSION_LUN_THIN       (1u << 3)
 
 struct session_lun {
 	uint16_t lun;

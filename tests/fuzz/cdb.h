@@ -28,7 +28,7 @@ int backend_submit(struct backend *b, const struct admission *admission, struct 
 	return 0;
 }
 
-static inline void device_open(void)
+static inline void device_open(const uint8_t *data_out, size_t len)
 {
 	static struct arbiter_page shared = {.disks = {{.generation = 1}}};
 	static struct arbiter_own own;
@@ -40,10 +40,12 @@ static inline void device_open(void)
 			       .serial = "0f5c9e4c",
 			       .backend = &disk};
 
+	memset(buffer, 0, 8192); /* no parameter list is longer */
+	memcpy(buffer, data_out, MIN(len, 8192));
 	if (nexus.gate != NULL)
 		return;
 	nexus.luns[3] = lun;
-	lun.writable = true;
+	lun.writable = lun.thin = true;
 	lun.number = 0;
 	nexus.luns[0] = lun;
 	nexus.arbiter = &view;

@@ -49,7 +49,7 @@ static const struct {
 	  {12, 8, 0x2000}, /* pre-fetch */
 	  {20, 8, 0},
 	  {28, 8, 0},
-	  {36, 8, 65536}}}, /* WRITE SAME */
+	  {36, 8, 32768}}}, /* WRITE SAME */
 	{"VPD B1h: does not rotate",
 	 {{0x12, 1, 0xb1, 0, 255}, IN(255)},
 	 64,
@@ -357,6 +357,7 @@ static void opcodes_are_the_table(void **state)
 	const struct scsi_command *table = commands(&count);
 
 	rig_open(state);
+	rig->nexus.luns[0].thin = true;
 	assert_int_equal(rig_run(&c)->status, SCSI_GOOD);
 	assert_int_equal(rig->task.data_len, 4 + count * 20);
 	assert_int_equal(get_be(rig->buffer, 4), count * 20);

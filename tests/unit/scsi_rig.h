@@ -97,6 +97,11 @@ static inline void rig_move(const struct io *io)
 	uint8_t *at = rig->disk + io->offset;
 	size_t sum = 0;
 
+	if (io->op == IO_DISCARD || io->op == IO_ZERO) {
+		assert_true(io->offset + io->length <= (uint64_t)RIG_BLOCK * RIG_BLOCKS);
+		memset(at, 0, io->length);
+		return;
+	}
 	for (unsigned i = 0; i < io->iov_count; i++) {
 		assert_true(io->offset + io->length <= (uint64_t)RIG_BLOCK * RIG_BLOCKS);
 		if (io->op == IO_READ)

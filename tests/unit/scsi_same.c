@@ -48,6 +48,21 @@ static const struct {
 	 0,
 	 0,
 	 0},
+	{"UNMAP and zeroes give the room back",
+	 {{0x93, 0x08, [9] = 5, [13] = 3}, {0, 3}, OUT(512)},
+	 5,
+	 3,
+	 0,
+	 0,
+	 0},
+	{"UNMAP and anything but zeroes writes",
+	 {{0x41, 0x08, 0, 0, 0, 5, 0, 0, 3}, {0, 3}, OUT(512)},
+	 5,
+	 3,
+	 0x77,
+	 0x77,
+	 0},
+	{"UNMAP and NDOB", {{0x93, 0x09, [9] = 5, [13] = 3}, {0, 3}, NONE}, 5, 3, 0x77, 0, 0},
 	{"NDOB writes zeroes and takes no data",
 	 {{0x93, 0x01, [9] = 5, [13] = 3}, NONE},
 	 5,
@@ -101,6 +116,7 @@ static const struct {
 	 0,
 	 0,
 	 0x0e03},
+	{"more than a block is refused", {{0x41, 0, [8] = 1}, OUT(1024)}, 0, 0, 0, 0, 0x0e03},
 	{"without data it is refused", {{0x41, 0, [8] = 1}, NONE}, 0, 0, 0, 0, 0x0e03},
 	{"P1: a read-only LUN takes none",
 	 {{0x41, 0, [8] = 1}, {0, 1}, OUT(512)},
@@ -121,6 +137,8 @@ static void same(void **state)
 	rig_add_lun(1, false);
 	rig_add_lun(2, true);
 	rig->nexus.luns[2].blocks = 1u << 30;
+	rig_add_lun(3, true);
+	rig->nexus.luns[3].thin = true;
 	memset(rig->disk, 0xee, RIG_BLOCK * RIG_BLOCKS);
 	memset(rig->buffer, row->octet, RIG_BLOCK);
 	task = rig_run(&row->c);
@@ -135,6 +153,78 @@ static void same(void **state)
 	for (size_t i = 0; i < rig->submitted; i++)
 		assert_true(rig->log[i].records_before > 0); /* P2 */
 	assert_int_equal(rig->submitted > 0, row->blocks > 0);
+	rig_close();
+}
+
+static const struct {
+	const char *why;
+	struct rig_command c;
+	uint8_t octet;
+	int results[2];
+	enum io_op ops[2];
+	size_t requests;
+	uint32_t code;
+} ways[] = {
+	{"zeroes are zeroed by a call",
+	 {{0x41, 0, 0, 0, 0, 5, 0, 2, 7}, {0, 3}, OUT(512)},
+	 0,
+	 {0},
+	 {IO_ZERO},
+	 1,
+	 0},
+	{"zeroes with UNMAP are discarded",
+	 {{0x41, 8, 0, 0, 0, 5, 0, 2, 7}, {0, 3}, OUT(512)},
+	 0,
+	 {0},
+	 {IO_DISCARD},
+	 1,
+	 0},
+	{"where a disk can't zero, zeroes are written",
+	 {{0x41, 0, 0, 0, 0, 5, 0, 2, 7}, {0, 3}, OUT(512)},
+	 0,
+	 {-EOPNOTSUPP},
+	 {IO_ZERO, IO_WRITE},
+	 2,
+	 0},
+	{"where a disk can't discard so finely, zeroes are written",
+	 {{0x41, 8, 0, 0, 0, 5, 0, 2, 7}, {0, 3}, OUT(512)},
+	 0,
+	 {-EINVAL},
+	 {IO_DISCARD, IO_WRITE},
+	 2,
+	 0},
+	{"a discard that fails is a write error",
+	 {{0x41, 8, 0, 0, 0, 5, 0, 2, 7}, {0, 3}, OUT(512)},
+	 0,
+	 {-EIO},
+	 {IO_DISCARD},
+	 1,
+	 0x0c00},
+	{"zeroing without space is 27h/07h",
+	 {{0x41, 0, 0, 0, 0, 5, 0, 2, 7}, {0, 3}, OUT(512)},
+	 0,
+	 {-ENOSPC},
+	 {IO_ZERO},
+	 1,
+	 0x2707},
+};
+
+static void way(void **state)
+{
+	const __typeof__(ways[0]) *row = *state;
+	struct scsi_task *task;
+
+	rig_open(NULL);
+	rig_add_lun(3, true);
+	rig->nexus.luns[3].thin = true;
+	memset(rig->buffer, row->octet, RIG_BLOCK);
+	memcpy(rig->results, row->results, sizeof row->results);
+	task = rig_run(&row->c);
+	assert_int_equal(task->status, row->code == 0 ? SCSI_GOOD : SCSI_CHECK_CONDITION);
+	assert_int_equal(rig_code(task), row->code);
+	assert_int_equal(rig->submitted, row->requests);
+	for (size_t i = 0; i < row->requests; i++)
+		assert_int_equal(rig->log[i].op, row->ops[i]);
 	rig_close();
 }
 
@@ -249,6 +339,7 @@ int main(void)
 	static struct tests t;
 
 	TESTS_ADD_TABLE(&t, sames, same);
+	TESTS_ADD_TABLE(&t, ways, way);
 	TESTS_ADD_TABLE(&t, fetches, fetch);
 	TESTS_ADD_TABLE(&t, replies, reply);
 	tests_add(&t, "a piece that fails has its LBA in the sense data", piece_fails, NULL);
