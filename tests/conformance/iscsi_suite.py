@@ -25,7 +25,7 @@ REASONS = [
 # The function is answered, and rightly: the suite looks for the answer before it has sent the request.
 BY_MISTAKE = {"iSCSITMF.LUNResetSimpleAsync": ("LU RESET completed", "reconnect_succeeded,1", 1)}
 # What other sessions must see of a reset.
-NOT_YET = {"MultipathIO.Reset": "unit attentions for other sessions are not made yet"}
+NOT_YET = {"MultipathIO.CompareAndWriteAsync": "the command COMPAREANDWRITE is not offered yet"}
 
 
 def families():
