@@ -75,10 +75,10 @@ static size_t segments_length(const struct io *io)
 static void io_assert(const struct backend *b, const struct io *io)
 {
 	assert(io->done && io->iov_count <= IO_SEGMENTS_MAX);
-	assert(io->op >= IO_READ && io->op <= IO_ZERO);
+	assert(io->op >= IO_READ && io->op <= IO_EXTENT);
 	if (io->op == IO_FLUSH)
 		return;
-	assert(io->op == IO_READ || b->writable);
+	assert(io->op == IO_READ || io->op == IO_EXTENT || b->writable);
 	assert(io->length <= b->size_bytes && io->offset <= b->size_bytes - io->length);
 	if (io->op == IO_READ || io->op == IO_WRITE)
 		assert(segments_length(io) == io->length);

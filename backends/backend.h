@@ -18,6 +18,7 @@ enum io_op {
 	IO_FLUSH,
 	IO_DISCARD, /* reads as zeroes afterwards, and takes no room; no segments */
 	IO_ZERO,    /* the same, but keeps its room */
+	IO_EXTENT,  /* has the octet at `offset` room, and up to where is that so? no segments */
 };
 
 /* One request. The caller keeps it and its memory until done() was called, exactly once, from
@@ -32,6 +33,10 @@ struct io {
 	/* result: 0 or -errno; -ENODATA when the disk ended before the request did; -EOPNOTSUPP or
 	 * -EINVAL when this disk can't discard or zero that range: write zeroes instead */
 	void (*done)(struct io *io, int result);
+
+	/* what IO_EXTENT found; the end may lie behind the disk's */
+	bool extent_is_data;
+	uint64_t extent_end;
 
 	/* the engine's; iov[] is used up as the transfer goes on */
 	struct io *next;
@@ -55,7 +60,7 @@ struct engine;
  *   io_uring: io_uring_enter, io_uring_register with IORING_REGISTER_FILES_UPDATE (6), and
  *             restart_syscall, because completions interrupt poll() and its like;
  *   threads:  preadv2, pwritev2, fdatasync;
- *   both:     fallocate (PUNCH_HOLE or ZERO_RANGE, with KEEP_SIZE), futex, read, write;
+ *   both:     fallocate (PUNCH_HOLE or ZERO_RANGE, with KEEP_SIZE), lseek, futex, read, write;
  * engine_close() also munmap, madvise, rt_sigprocmask and exit, of its threads. The filter must
  * be put on all threads (TSYNC). */
 int engine_open(enum engine_kind kind, unsigned depth, int lifeline,

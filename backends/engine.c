@@ -96,7 +96,7 @@ bool io_advance(struct io *io, ssize_t returned)
 		return io_over(io, returned < 0 ? (int)returned : 0);
 	if ((returned == -EINTR || returned == -EAGAIN) && io->retries++ < IO_RETRIES_MAX)
 		return false;
-	if (returned < 0 || io->op == IO_DISCARD || io->op == IO_ZERO)
+	if (returned < 0 || io->op >= IO_DISCARD)
 		return io_over(io, (int)returned);
 	assert((size_t)returned <= io->length - io->progress);
 	io->progress += (size_t)returned;

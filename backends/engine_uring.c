@@ -68,7 +68,7 @@ static void uring_detach(struct backend *b)
 
 static bool is_for_pool(const struct io *io)
 {
-	return io->op == IO_DISCARD || io->op == IO_ZERO;
+	return io->op >= IO_DISCARD;
 }
 
 static void ring_start(struct uring *u, struct io *io)

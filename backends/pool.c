@@ -57,8 +57,25 @@ static ssize_t io_change(const struct io *io, int mode)
 			 (off_t)io->length);
 }
 
+/* The descriptor's own offset is nobody's: all other calls bring theirs. */
+static ssize_t io_extent(struct io *io)
+{
+	int fd = io->backend->fd;
+	off_t at = (off_t)io->offset, data = lseek(fd, at, SEEK_DATA);
+
+	io->extent_end = io->backend->size_bytes;
+	io->extent_is_data = data == at;
+	if (data < 0 && errno == EINVAL) /* a device: it does not tell, so it is all there */
+		io->extent_is_data = true;
+	else if (data < 0)
+		return errno == ENXIO ? 0 : -1; /* ENXIO: no data behind here */
+	else
+		io->extent_end = (uint64_t)(data > at ? data : lseek(fd, at, SEEK_HOLE));
+	return (int64_t)io->extent_end < 0 ? -1 : 0;
+}
+
 /* One system call of the request. */
-static ssize_t io_call(const struct io *io)
+static ssize_t io_call(struct io *io)
 {
 	const struct iovec *iov = io->iov + io->first;
 	int count = (int)(io->iov_count - io->first);
@@ -74,6 +91,8 @@ static ssize_t io_call(const struct io *io)
 		n = io_change(io, FALLOC_FL_PUNCH_HOLE);
 	else if (io->op == IO_ZERO)
 		n = io_change(io, FALLOC_FL_ZERO_RANGE);
+	else if (io->op == IO_EXTENT)
+		n = io_extent(io);
 	else
 		n = fdatasync(fd);
 	return n < 0 ? -errno : n;

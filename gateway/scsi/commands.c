@@ -91,6 +91,9 @@ static const struct scsi_command table[] = {
 	{0x93, NO_ACTION, CDB_16, USAGE_16(0x93, PROTECT | UNMAP | NDOB), IGNORE_16(0), WRITES_SAME},
 	{0x9e, 0x10, .cdb_len = 16, .touches = TOUCHES_NOTHING, .allocation = {10, 4},
 	 .usage = {0x9e, 0x1f, [10] = ONES_4, 0, 0}, REPLY(capacity_16_reply)},
+	{0x9e, 0x12, .cdb_len = 16, .touches = TOUCHES_READ, .thin = true, .lba = {2, 8},
+	 .allocation = {10, 4}, .usage = {0x9e, 0x1f, ONES_8, ONES_4, 0, 0},
+	 .begin = lba_status_begin, .buffer_ready = lba_status_start},
 	{0xa0, NO_ACTION, .cdb_len = 12, .touches = TOUCHES_NOTHING, .any_lun = true,
 	 .allocation = {6, 4}, .usage = {0xa0, 0, 0xff, [6] = ONES_4, 0, 0},
 	 REPLY(report_luns_reply)},
@@ -138,7 +141,8 @@ void command_decode(struct scsi_task *task)
 	if (c->lba.width == 0)
 		return;
 	task->lba = get_be(task->cdb + c->lba.at, c->lba.width);
-	task->blocks = (uint32_t)get_be(task->cdb + c->blocks.at, c->blocks.width);
+	if (c->blocks.width != 0)
+		task->blocks = (uint32_t)get_be(task->cdb + c->blocks.at, c->blocks.width);
 	if (c->cdb_len != 6)
 		return;
 	task->lba &= 0x1fffff; /* above it, SCSI-2 had the LUN */

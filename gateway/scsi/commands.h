@@ -83,6 +83,8 @@ enum scsi_step write_same_begin(struct scsi_task *task);
 enum scsi_step write_same_start(struct scsi_task *task);
 enum scsi_step unmap_begin(struct scsi_task *task);
 enum scsi_step unmap_start(struct scsi_task *task);
+enum scsi_step lba_status_begin(struct scsi_task *task);
+enum scsi_step lba_status_start(struct scsi_task *task);
 enum scsi_step pre_fetch_begin(struct scsi_task *task);
 enum scsi_step verify_begin(struct scsi_task *task);
 enum scsi_step verify_start(struct scsi_task *task);

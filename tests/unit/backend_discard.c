@@ -88,6 +88,32 @@ static void mixed(void **state)
 	rig_close(&rig);
 }
 
+static void extents(void **state)
+{
+	static uint8_t bytes[131072];
+	static const struct {
+		uint32_t at, end;
+		bool data;
+	} want[] = {{0, 65536, false},
+		    {65536, 196608, true},
+		    {131072, 196608, true},
+		    {196608, DISK_SIZE, false},
+		    {DISK_SIZE - 512, DISK_SIZE, false}};
+	struct rig rig = rig_open(*(enum engine_kind *)*state);
+	struct request write = request_make(IO_WRITE, 65536, bytes, sizeof bytes);
+
+	assert_int_equal(rig_run(&rig, &write), 0);
+	for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+		struct request find = request_make(IO_EXTENT, want[i].at, NULL, 0);
+
+		find.io.length = 512;
+		assert_int_equal(rig_run(&rig, &find), 0);
+		assert_int_equal(find.io.extent_is_data, want[i].data);
+		assert_int_equal(find.io.extent_end, want[i].end);
+	}
+	rig_close(&rig);
+}
+
 /* A memory disk: sealed against every change of its size. */
 static void sealed_memory(void **state)
 {
@@ -115,6 +141,8 @@ int main(void)
 	TESTS_ADD_TABLE(&t, cases, run_case);
 	tests_add(&t, "io_uring: discards and writes run at once", mixed, &kinds[0]);
 	tests_add(&t, "threads: discards and writes run at once", mixed, &kinds[1]);
+	tests_add(&t, "io_uring: holes and data are told apart", extents, &kinds[0]);
+	tests_add(&t, "threads: holes and data are told apart", extents, &kinds[1]);
 	tests_add(&t, "a memory disk discards, for all its seals", sealed_memory, NULL);
 	return tests_run(&t, "backend discard");
 }

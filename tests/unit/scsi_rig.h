@@ -114,6 +114,18 @@ static inline void rig_move(const struct io *io)
 	assert_int_equal(sum, io->length);
 }
 
+/* Room is where the disk is not zero, in octets; a block that is so in part counts as mapped. */
+static inline void rig_find(struct io *io)
+{
+	uint64_t end = io->offset;
+
+	io->extent_is_data = rig->disk[end] != 0;
+	while (end < (uint64_t)RIG_BLOCK * RIG_BLOCKS &&
+	       (rig->disk[end] != 0) == io->extent_is_data)
+		end++;
+	io->extent_end = end;
+}
+
 /* Ends the oldest request. */
 static inline void rig_reap_one(void)
 {
@@ -122,7 +134,9 @@ static inline void rig_reap_one(void)
 
 	assert_true(rig->queued > 0);
 	memmove(rig->queue, rig->queue + 1, --rig->queued * sizeof rig->queue[0]);
-	if (result == 0 && io->op != IO_FLUSH)
+	if (result == 0 && io->op == IO_EXTENT)
+		rig_find(io);
+	else if (result == 0 && io->op != IO_FLUSH)
 		rig_move(io);
 	io->done(io, result);
 }
