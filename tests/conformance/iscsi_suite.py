@@ -25,7 +25,7 @@ REASONS = [
 # The function is answered, and rightly: the suite looks for the answer before it has sent the request.
 # Where a physical block has several logical ones the suite asks from one LBA and wants an answer from another.
 BY_MISTAKE = {"iSCSITMF.LUNResetSimpleAsync": ("LU RESET completed", "reconnect_succeeded,1", 1),
-              "GetLBAStatus.UnmapSingle": ("single range of 1-255", "lba offset in first descriptor does not", 0)}
+              "GetLBAStatus.UnmapSingle": ("unmap_single.c:135", "lba offset in first descriptor does not", 0)}
 # What other sessions must see of a reset.
 NOT_YET = {"MultipathIO.CompareAndWriteAsync": "the command COMPAREANDWRITE is not offered yet"}
 
