@@ -79,6 +79,8 @@ static const struct scsi_command table[] = {
 	{0x42, NO_ACTION, .cdb_len = 10, .touches = TOUCHES_DISCARD, .thin = true,
 	 .usage = {0x42, 0, [7] = ONES_2, 0}, .ignored = {{6, 0x3f}}, .begin = unmap_begin,
 	 .data_arrived = unmap_start},
+	{0x4d, NO_ACTION, .cdb_len = 10, .touches = TOUCHES_NOTHING, .allocation = {7, 2},
+	 .usage = {0x4d, 0, 0xff, 0xff, 0, ONES_2, ONES_2, 0}, REPLY(log_sense_reply)},
 	{0x5a, NO_ACTION, .cdb_len = 10, .touches = TOUCHES_NOTHING, .allocation = {7, 2},
 	 .usage = {0x5a, 0x18, 0xff, 0xff, 0, 0, 0, ONES_2, 0}, REPLY(mode_sense_10_reply)},
 	{0x88, NO_ACTION, CDB_16, USAGE_16(0x88, PROTECT | DPO | FUA), IGNORE_16(FUA_NV), READS},

@@ -72,6 +72,7 @@ bool report_opcodes_reply(struct scsi_task *task, struct wr *w);
 bool test_unit_ready_reply(struct scsi_task *task, struct wr *w);
 bool defects_10_reply(struct scsi_task *task, struct wr *w);
 bool defects_12_reply(struct scsi_task *task, struct wr *w);
+bool log_sense_reply(struct scsi_task *task, struct wr *w);
 bool prevent_allow_reply(struct scsi_task *task, struct wr *w);
 
 /* Those that move data or flush. */
