@@ -230,8 +230,8 @@ static void expired_and_joined(void **state)
 
 	(void)state;
 	up(&p, KEYS(LEVEL_2));
-	for (uint16_t n = 20; n < 20 + CONNECTION_PLACES - 1; n++) {
-		join(&p, &q, n);
+	for (unsigned n = 20; n < 20 + CONNECTION_PLACES - 1; n++) {
+		join(&p, &q, (uint16_t)n);
 		(void)park(&q);
 		p.cmdsn = q.cmdsn;
 		lose(&q);
