@@ -58,6 +58,7 @@ struct iscsi_connection *connection_new(struct iscsi *i)
 		c->place = n;
 		connection_reset(c);
 		i->connections[n] = c;
+		i->places_used = MAX(i->places_used, n + 1);
 		return c;
 	}
 	return NULL;
@@ -95,9 +96,9 @@ struct iscsi_connection *connection_after(const struct iscsi *i, const struct is
 {
 	unsigned n = c ? c->place + 1 : 0;
 
-	while (n < ARRAY_LEN(i->connections) && !i->connections[n])
+	while (n < i->places_used && !i->connections[n])
 		n++;
-	return n < ARRAY_LEN(i->connections) ? i->connections[n] : NULL;
+	return n < i->places_used ? i->connections[n] : NULL;
 }
 
 /* The first reason stays. What is queued is still sent, but nothing more is read. */

@@ -167,6 +167,7 @@ struct tx {
 	unsigned misc_used, misc_next;
 	uint8_t *arena; /* a ring: octets arena_from to arena_to of all that ever were in it */
 	uint64_t arena_from, arena_to;
+	unsigned arena_users;
 	struct tx_frame frames[TX_FRAMES]; /* a ring */
 	unsigned frame_first, frame_count;
 	size_t sent; /* octets of the first frame */
@@ -328,6 +329,7 @@ struct iscsi {
 	void *host;
 	uint16_t portal_group;
 	struct iscsi_connection *connections[CONNECTION_PLACES]; /* NULL: a free place */
+	unsigned places_used; /* at most: behind them all are free */
 
 	/* What session_reset() clears: from here on. */
 	uint64_t now_ms;

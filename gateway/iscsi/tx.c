@@ -13,9 +13,29 @@ static uint64_t arena_next(const struct tx *tx, size_t len)
 	return at + len <= TX_ARENA_SIZE ? tx->arena_to : tx->arena_to + (TX_ARENA_SIZE - at);
 }
 
-static bool arena_has(const struct tx *tx, size_t len)
+/* It is free up to the oldest octets that are still needed. */
+static void arena_scan(struct tx *tx)
 {
+	uint64_t from = tx->arena_to;
+
+	for (unsigned n = 0; n < TX_MISC; n++)
+		if (tx->misc[n].used && tx->misc[n].data_len > 0)
+			from = MIN(from, tx->misc[n].data_at);
+	tx->arena_from = from;
+}
+
+static bool arena_has(struct tx *tx, size_t len)
+{
+	if (arena_next(tx, len) + len - tx->arena_from <= TX_ARENA_SIZE)
+		return true;
+	arena_scan(tx);
 	return arena_next(tx, len) + len - tx->arena_from <= TX_ARENA_SIZE;
+}
+
+static void arena_give_back(struct tx *tx, const struct misc *m)
+{
+	if (m->data_len > 0 && --tx->arena_users == 0)
+		tx->arena_from = tx->arena_to = 0;
 }
 
 bool tx_has_room(struct iscsi_connection *c)
@@ -55,27 +75,15 @@ bool tx_misc_data(struct iscsi_connection *c, struct misc *m, const void *bytes,
 	m->data_len = len;
 	memcpy(m->data, bytes, len);
 	c->tx.arena_to = m->data_at + len;
+	c->tx.arena_users++;
 	return true;
-}
-
-/* The arena is free up to the oldest octets that are still needed. */
-static void arena_free(struct tx *tx)
-{
-	uint64_t from = tx->arena_to;
-
-	for (unsigned n = 0; n < TX_MISC; n++)
-		if (tx->misc[n].used && tx->misc[n].data_len > 0)
-			from = MIN(from, tx->misc[n].data_at);
-	tx->arena_from = from;
-	if (from == tx->arena_to)
-		tx->arena_from = tx->arena_to = 0;
 }
 
 static void misc_free(struct iscsi_connection *c, struct misc *m)
 {
 	m->used = false;
 	c->tx.misc_used--;
-	arena_free(&c->tx);
+	arena_give_back(&c->tx, m);
 	if (m->effect == EFFECT_PROOF_SENT)
 		c->proof_sent = true;
 	else if (m->effect == EFFECT_PING)
