@@ -39,7 +39,7 @@ static void fuzz_ready(void *host, struct iscsi_task *t)
 static void fuzz_command(void *host, struct iscsi_task *t)
 {
 	struct fuzz *z = host;
-	size_t bytes = (size_t)get_be(t->cdb + 2, 3);
+	size_t bytes = (size_t)get_be(t->cdb + 2, 3) & (t->cdb[2] == 0xff ? 0xffffff : 0x7fff);
 	int r = 0;
 
 	if (t->cdb[0] % 4 == 0) {
@@ -210,7 +210,7 @@ static size_t fuzz_feed(struct fuzz *z, const uint8_t *bytes, size_t len)
 
 static void fuzz_drain(struct fuzz *z)
 {
-	struct iovec iov[16];
+	struct iovec iov[64];
 	size_t count;
 
 	while ((count = iscsi_tx(z->c, iov, ARRAY_LEN(iov))) > 0) {

@@ -2,7 +2,7 @@
  * numbers, so that tags and numbers meet), raw octets, and the host's turns. */
 #include "tests/fuzz/iscsi_fuzz.h"
 
-#define TURNS_MAX 32 /* longer conversations find nothing that shorter ones don't, more slowly */
+#define TURNS_MAX 16 /* longer conversations find nothing that shorter ones don't, more slowly */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs each fuzz target for SECONDS, two at a time: run.sh SECONDS TARGET...
-# With FUZZ_RUNS, each instead so often; with FUZZ_RATE it fails when it is slower than that a second.
+# With FUZZ_RUNS, each instead so often, one after another, by a process for each core; with FUZZ_RATE it
+# fails when it is slower than that a second.
 # What a run learns stays in build-fuzz/corpus/NAME; tests/fuzz/seeds/NAME, where it is there, begins.
 # One line a target, `ok fuzz: …` or `FAIL fuzz: …` with the input that fails, then a sum.
 set -u
@@ -16,18 +17,32 @@ one() { # SECONDS TARGET
 	mkdir -p "$corpus" "$folder/found"
 	set -- "$1" "$2" "$corpus"
 	[ -d "$here/seeds/$name" ] && set -- "$@" "$here/seeds/$name"
-	limit=-max_total_time=$1 target=$2
-	[ "${FUZZ_RUNS:-}" ] && limit="-runs=$FUZZ_RUNS -entropic=0"
+	limit=-max_total_time=$1 target=$2 workers=1
+	if [ "${FUZZ_RUNS:-}" ]; then
+		workers=$(nproc)
+		limit="-runs=$((FUZZ_RUNS / workers)) -entropic=0"
+	fi
 	shift 2
-	start=$(date +%s)
-	if "$target" $limit -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
-		-artifact_prefix="$folder/found/$name-" "$@" >"$log" 2>&1; then
-		runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+	rm -f "$log".*
+	start=$(date +%s) pids='' n=0 failed=0
+	while [ $n -lt "$workers" ]; do
+		n=$((n + 1))
+		"$target" $limit -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
+			-artifact_prefix="$folder/found/$name-" "$@" >"$log.$n" 2>&1 &
+		pids="$pids $!"
+	done
+	for pid in $pids; do
+		wait "$pid" || failed=1
+	done
+	cat "$log".* >"$log"
+	rm -f "$log".*
+	if [ $failed = 0 ]; then
+		runs=$(awk '/^stat::number_of_executed_units:/ { n += $2 } END { print n + 0 }' "$log")
 		seconds=$(($(date +%s) - start))
-		rate=$((${runs:-0} / (seconds > 0 ? seconds : 1)))
+		rate=$((runs / (seconds > 0 ? seconds : 1)))
 		verdict=ok
 		[ "$rate" -lt "${FUZZ_RATE:-0}" ] && verdict=FAIL
-		echo "$verdict fuzz: $name ${runs:-0} executions, $rate/s${FUZZ_RATE:+ (wanted: $FUZZ_RATE/s)}"
+		echo "$verdict fuzz: $name $runs executions, $rate/s${FUZZ_RATE:+ (wanted: $FUZZ_RATE/s)}"
 		[ $verdict = ok ]
 		return
 	fi
@@ -48,7 +63,7 @@ fi
 lines=$(mktemp) || exit 3
 trap 'rm -f "$lines"' EXIT
 export FUZZ_ONE=1
-printf '%s\n' "$@" | xargs -P2 -n1 sh "$here/run.sh" "$seconds" | tee "$lines"
+printf '%s\n' "$@" | xargs -P"$([ "${FUZZ_RUNS:-}" ] && echo 1 || echo 2)" -n1 sh "$here/run.sh" "$seconds" | tee "$lines"
 passed=$(grep -c '^ok ' "$lines")
 echo "$passed passed, $(($# - passed)) failed"
 [ "$passed" -eq "$#" ]
