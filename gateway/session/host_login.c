@@ -273,6 +273,7 @@ static void on_grant(struct session *s, struct message *m)
 	s->granted = true;
 	s->connections = 1;
 	iscsi_login_granted(s->leading, &grant);
+	s->nexus.protocol_level = iscsi_protocol_level(s->iscsi);
 }
 
 static void on_adopt(struct session *s, struct message *m)

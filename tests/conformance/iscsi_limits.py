@@ -69,6 +69,19 @@ check(AREA, "13 a target's keys bound every negotiated value, and its queue dept
     ["Irrelevant", "4096", "1", "Yes", "No", "3", "1"], 5), got)  # 13.14; 13.19
 check(AREA, "13 writes and reads keep to bursts of 4096 octets", got[2], got)
 
+
+
+def version(more):
+    """Standard INQUIRY's version descriptor of iSCSI: 0960h and the level."""
+    with Initiator(gw.port) as i:
+        i.login(more=more)
+        status, data = i.run(bytes([0x12, 0, 0, 0, 96, 0]), read=96)
+        return status, int.from_bytes(data[60:62], "big")
+
+
+got = [version(more) for more in ({}, {"iSCSIProtocolLevel": "1"}, {"iSCSIProtocolLevel": "2"})]
+check(AREA, "RFC 7144 4.2 INQUIRY tells the protocol level of the session", got == [(0, 0x961), (0, 0x961), (0, 0x962)], got)
+
 # --- digests ------------------------------------------------------------------------------------------------------------
 CRC, NONE = dict(HeaderDigest="CRC32C", DataDigest="CRC32C"), dict(HeaderDigest="None", DataDigest="None")
 
