@@ -544,7 +544,6 @@ void waiter_answer(struct slot *s); /* when nothing is left that it waits for */
 /* Of a task that is not there, whose CmdSN the request names. */
 enum tmf_verdict tmf_missing(struct iscsi *i, const struct pdu *pdu);
 void reject_run(struct iscsi_connection *c, const struct pdu *pdu, uint32_t next_sn);
-void tmf_task_over(struct iscsi *i, const struct slot *s);
 void logout_answered(struct slot *s);
 void logout_dropped(const struct slot *s);
 void logout_frame(struct slot *s, uint8_t bhs[ISCSI_BHS_SIZE]);

@@ -117,7 +117,7 @@ void waiter_add(struct slot *s, const struct slot *task)
 		set_add(s->waits, task);
 }
 
-void tmf_task_over(struct iscsi *i, const struct slot *over)
+static void task_over(struct iscsi *i, const struct slot *over)
 {
 	EACH_SLOT(i, n)
 	{
@@ -300,7 +300,7 @@ void iscsi_task_end(struct iscsi *i, struct iscsi_task *task)
 
 	assert(s->state == SLOT_CANCELLING);
 	s->in_host = false;
-	tmf_task_over(i, s);
+	task_over(i, s);
 	if (s->fault != FAULT_NONE && !i->lost)
 		command_fail(i, s);
 	else

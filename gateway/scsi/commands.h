@@ -61,7 +61,6 @@ void task_finish(struct scsi_task *task, enum scsi_step (*end)(struct scsi_task 
 
 /* The replies. */
 bool inquiry_reply(struct scsi_task *task, struct wr *w);
-bool vpd_reply(struct scsi_task *task, struct wr *w);
 bool request_sense_reply(struct scsi_task *task, struct wr *w);
 bool capacity_10_reply(struct scsi_task *task, struct wr *w);
 bool capacity_16_reply(struct scsi_task *task, struct wr *w);
