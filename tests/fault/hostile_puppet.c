@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include "auth/auth.h"
 #include "gateway/session/messages.h"
+#include "tests/fault/hostile_put.h"
 
 static const size_t sizes[] = {
 	[SESSION_CLAIM] = sizeof(struct session_claim),
@@ -22,23 +23,6 @@ static const size_t sizes[] = {
 };
 
 static struct auth_proof proof = {.has_challenge = 1, .challenge_len = 16};
-
-static void put(int fd, uint32_t type, const void *body, size_t size, int passed)
-{
-	union {
-		struct cmsghdr h;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = {.h = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
-	struct iovec iov[2] = {{&type, sizeof type}, {(void *)(uintptr_t)body, size}};
-	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
-
-	if (passed >= 0) {
-		memcpy(CMSG_DATA(&control.h), &passed, sizeof passed);
-		msg.msg_control = &control;
-		msg.msg_controllen = sizeof control;
-	}
-	(void)!sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
 
 static void tell_peer(const char *word, uint32_t number)
 {

@@ -7,26 +7,10 @@
 #include <sys/socket.h>
 #include "auth/auth.h"
 #include "gateway/session/messages.h"
+#include "tests/fault/hostile_put.h"
 
 #define NAME_I "iqn.1994-05.com.redhat:client"
 #define NAME_T "iqn.2026-11.net.example.gw:vault"
-
-static void put(int fd, uint32_t type, const void *body, size_t size, int passed)
-{
-	union {
-		struct cmsghdr h;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = {.h = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
-	struct iovec iov[2] = {{&type, sizeof type}, {(void *)(uintptr_t)body, size}};
-	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
-
-	if (passed >= 0) {
-		memcpy(CMSG_DATA(&control.h), &passed, sizeof passed);
-		msg.msg_control = &control;
-		msg.msg_controllen = sizeof control;
-	}
-	(void)!sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
 
 #define TELL(type, body) put(SESSION_FD_MONITOR, (type), (body), sizeof *(body), -1)
 #define ASK(type, body)	 put(SESSION_FD_AUTH, (type), (body), sizeof *(body), -1)
