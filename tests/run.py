@@ -19,14 +19,14 @@ def jobs(args):
         for source in sorted((ROOT / "tests" / kind).glob("*.c")):
             area = source.stem.split("_")[0]
             if not args.kernel:
-                yield area, [str(ROOT / args.build / "tests" / kind / source.stem)], 60
+                yield area, [str(ROOT / args.build / "tests" / kind / source.stem)], 300
     if args.sanitized:
         return
     kernel = ("kernel",) if args.kernel or args.soak else ()
     for kind in kernel if args.kernel else FOLDERS + kernel:
         for source in sorted((ROOT / "tests" / kind).glob("*.py")):
             area = source.stem.split("_")[0]
-            yield area, [sys.executable, "-B", str(source)], 1800 if args.soak else 300 if args.kernel else 180
+            yield area, [sys.executable, "-B", str(source)], 3600 if args.soak else 1200 if args.kernel else 900
 
 
 def translate(area, output):

@@ -11,7 +11,7 @@
 #include "gateway/base/process.h"
 #include "tests/unit/test.h"
 
-#define WAIT_MS	 5000
+#define WAIT_MS	 30000
 #define SESSIONS 3
 
 static pid_t pid;

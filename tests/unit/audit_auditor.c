@@ -53,13 +53,13 @@ static void flush_covers_all_rings(void **state)
 
 static void wait_durable(struct rig_ring *ring, uint64_t mark)
 {
-	uint64_t until = clock_ms() + 10000;
+	uint64_t until = clock_ms() + 30000;
 
 	while (!audit_ring_is_durable(&ring->ring, mark)) {
 		struct pollfd fd = {.fd = ring->ring.wake_fd, .events = POLLIN};
 
 		assert_true(clock_ms() < until);
-		assert_int_equal(poll(&fd, 1, 10000), 1); /* one octet says so */
+		assert_int_equal(poll(&fd, 1, 30000), 1); /* one octet says so */
 		assert_int_equal(audit_ring_woken(&ring->ring), 0);
 	}
 }
@@ -270,7 +270,7 @@ static void idle_session_wakes_it(void **state)
 	rig_start(&r);
 	ring = rig_ring_add(&r, 1);
 	for (uint64_t i = 1; i <= 5; i++) {
-		uint64_t until = clock_ms() + 5000;
+		uint64_t until = clock_ms() + 30000;
 
 		while (atomic_load(&ring->page->naps) % 2 == 0)
 			assert_true(clock_ms() < until && usleep(200) == 0);

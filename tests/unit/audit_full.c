@@ -16,7 +16,7 @@ static void limit_files(const struct rig *r, rlim_t size)
 
 static void wait_state(struct rig_ring *ring, enum audit_state state)
 {
-	uint64_t until = clock_ms() + 10000;
+	uint64_t until = clock_ms() + 30000;
 
 	while (atomic_load(&ring->page->state) != state)
 		assert_true(clock_ms() < until && usleep(500) == 0);
@@ -91,7 +91,7 @@ static void small_disk(void **state)
 	fill = openat(r.folder_fd, "filler", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	while (write(fill, filler, sizeof filler) > 0)
 		continue;
-	until = clock_ms() + 10000;
+	until = clock_ms() + 30000;
 	while (atomic_load(&r.rings[0].page->state) == AUDIT_WRITING && clock_ms() < until) {
 		struct audit_record record = {.kind = AUDIT_COMMAND, .cdb_len = 32};
 
@@ -136,7 +136,7 @@ static void never_began(void **state)
 /* No room for what the monitor sent last, and no file that takes it: still it ends. */
 static void monitor_dies(void **state)
 {
-	uint64_t until = clock_ms() + 10000;
+	uint64_t until = clock_ms() + 30000;
 	struct rig r;
 	int status;
 

@@ -106,7 +106,7 @@ static void unanswered_ask_is_answered(void **state)
 	while (!audit_ring_is_durable(&ring->ring, mark)) {
 		struct pollfd fd = {.fd = ring->ring.wake_fd, .events = POLLIN};
 
-		assert_int_equal(poll(&fd, 1, 10000), 1);
+		assert_int_equal(poll(&fd, 1, 30000), 1);
 		assert_int_equal(audit_ring_woken(&ring->ring), 0);
 	}
 	assert_int_equal(rig_stop(&r), 0);

@@ -127,7 +127,7 @@ static inline void rig_start(struct rig *r)
 /* The next message of this type within 10 s; others are noted and passed over. */
 static inline void rig_expect(struct rig *r, uint32_t type, struct message *m)
 {
-	uint64_t until = clock_ms() + 10000;
+	uint64_t until = clock_ms() + 30000;
 
 	while (clock_ms() < until) {
 		struct pollfd fd = {.fd = r->channel.fd, .events = POLLIN};
@@ -215,7 +215,7 @@ static inline void rig_put(struct rig_ring *ring, uint64_t lba)
 				      .verdict = VERDICT_ADMITTED,
 				      .cdb_len = 10,
 				      .cdb = {0x2a}};
-	uint64_t until = clock_ms() + 10000;
+	uint64_t until = clock_ms() + 30000;
 
 	while (audit_ring_put(&ring->ring, &record, clock_ms()) < 0) {
 		struct pollfd fd = {.fd = ring->ring.wake_fd, .events = POLLIN};

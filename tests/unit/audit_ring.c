@@ -210,7 +210,7 @@ static void taker_nap(struct taker *t)
 	atomic_fetch_add(&p->page->naps, 1);
 	if (atomic_load(&p->memory->head) == t->taken) {
 		t->naps++;
-		if (poll(&fd, 1, 10000) != 1)
+		if (poll(&fd, 1, 30000) != 1)
 			t->wrong++; /* a wake-up was lost */
 		(void)octet_came(p);
 	}

@@ -226,7 +226,7 @@ static void lifeline_closes(struct rig *rig)
 	engine_close(gone.engine);
 	rig->disk = NULL;
 	rig->engine = NULL;
-	assert_int_equal(poll(&p, 1, 5000), 1);
+	assert_int_equal(poll(&p, 1, 30000), 1);
 	assert_true(p.revents & POLLHUP);
 }
 

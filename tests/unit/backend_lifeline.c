@@ -169,13 +169,13 @@ static void run_case(void **state)
 	if (s.session == 0)
 		session(&s, row->kind, ends[1]);
 	close(ends[1]);
-	assert_false(serve_until_closed(&s, 5000));
+	assert_false(serve_until_closed(&s, 30000));
 	assert_true(s.held != 0);
 
 	assert_int_equal(kill(s.session, SIGKILL), 0);
 	assert_false(serve_until_closed(&s, 200));
 	answer(&s, s.held, 0, &written, sizeof written);
-	assert_true(serve_until_closed(&s, 5000));
+	assert_true(serve_until_closed(&s, 30000));
 
 	assert_int_equal(umount2(s.folder, MNT_DETACH), 0);
 	close(s.fuse);

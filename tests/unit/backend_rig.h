@@ -113,7 +113,7 @@ static inline void rig_wait(struct rig *rig)
 		struct pollfd p = {.fd = engine_poll_fd(rig->engine), .events = POLLIN};
 
 		engine_flush(rig->engine);
-		assert_int_equal(poll(&p, 1, 5000), 1);
+		assert_int_equal(poll(&p, 1, 30000), 1);
 		(void)engine_reap(rig->engine);
 	}
 }

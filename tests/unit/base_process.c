@@ -197,7 +197,7 @@ static void child_over(pid_t pid, int pidfd, int want_status)
 	struct pollfd p = {.fd = pidfd, .events = POLLIN};
 	int status = 0;
 
-	assert_int_equal(poll(&p, 1, 5000), 1);
+	assert_int_equal(poll(&p, 1, 30000), 1);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, want_status);
 	close(pidfd);
@@ -326,7 +326,7 @@ static void test_parent_dies(void **state)
 	assert_int_equal(answer_read(pair[0]), 'y');
 	assert_int_equal(kill(middle, SIGKILL), 0);
 	p.fd = pair[0];
-	assert_int_equal(poll(&p, 1, 5000), 1); /* the grandchild's end closes with it */
+	assert_int_equal(poll(&p, 1, 30000), 1); /* the grandchild's end closes with it */
 	assert_int_equal(read(pair[0], &c, 1), 0);
 	assert_int_equal(waitpid(middle, &status, 0), middle);
 	close(pair[0]);

@@ -16,7 +16,7 @@
 #include "tests/unit/test.h"
 
 #define STRONG	(CHAP_ALGORITHM_BIT(CHAP_SHA256) | CHAP_ALGORITHM_BIT(CHAP_SHA3_256))
-#define WAIT_MS 5000
+#define WAIT_MS 30000
 
 static const uint8_t key[STORE_KEY_SIZE] = {4, 2};
 static pid_t pid;

@@ -264,7 +264,7 @@ static void shown(const struct terminal *t, const char *word)
 		struct pollfd p = {t->master, POLLIN, 0};
 		ssize_t n;
 
-		assert_int_equal(poll(&p, 1, 5000), 1);
+		assert_int_equal(poll(&p, 1, 30000), 1);
 		n = read(t->master, out + len, sizeof out - 1 - len);
 		assert_true(n > 0);
 		len += (size_t)n;
