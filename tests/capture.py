@@ -112,7 +112,7 @@ class Capture:
             self.flush()
         self.process.terminate()
         try:
-            self.process.wait(20)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -134,7 +134,7 @@ class Capture:
     def show(self, condition, *more):
         """The lines tshark prints of the frames that fulfil the condition."""
         known = [word for port in self.ports for word in ("-d", f"tcp.port=={port},iscsi")]
-        done = run("tshark", "-n", "-r", self.file, *known, "-Y", condition, *more, timeout=170)
+        done = run("tshark", "-n", "-r", self.file, *known, "-Y", condition, *more, timeout=600)
         return done.stdout.splitlines() if done.returncode == 0 else [done.stderr]
 
     def table(self, condition, *fields):

@@ -41,7 +41,7 @@ def free_port():
         return s.getsockname()[1]
 
 
-def wait_for(condition, seconds=10.0):
+def wait_for(condition, seconds=30.0):
     """Polls until condition() is true; its value, or False after `seconds`."""
     end = time.monotonic() + seconds
     while True:
@@ -51,7 +51,7 @@ def wait_for(condition, seconds=10.0):
         time.sleep(0.01)
 
 
-def run(*command, env=None, stdin=None, timeout=60):
+def run(*command, env=None, stdin=None, timeout=300):
     return subprocess.run([str(c) for c in command], env={**os.environ, **(env or {})}, input=stdin, text=True,
                           capture_output=True, timeout=timeout, errors="replace")
 
@@ -105,7 +105,7 @@ class Gateway:
         done = run(SALLYPORT, "secret", "set", name, "--state", self.state, stdin=value)
         assert done.returncode == 0, done.stderr
 
-    def command(self, *words, timeout=60):
+    def command(self, *words, timeout=300):
         return run(SALLYPORT, *words, "--state", self.state, timeout=timeout)
 
     def spawn(self, wrapper=()):
@@ -116,7 +116,7 @@ class Gateway:
 
     def start(self, wrapper=()):
         self.spawn(wrapper)
-        if not wait_for(lambda: self.is_serving() or self.process.poll() is not None, 20) or self.process.poll() is not None:
+        if not wait_for(lambda: self.is_serving() or self.process.poll() is not None, 60) or self.process.poll() is not None:
             print(self.log())
             raise SystemExit("FAIL harness: the gateway did not start")
         return self
@@ -146,7 +146,7 @@ class Gateway:
         if self.process.poll() is None:
             self.process.send_signal(how)
         try:
-            code = self.process.wait(15)
+            code = self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             code = self.process.wait()
@@ -156,7 +156,7 @@ class Gateway:
     def close(self):
         self.stop()
         # the auditor of a killed gateway ends by itself: its lock says when
-        run("flock", "-w", "10", self.state / "lock", "true") if (self.state / "lock").exists() else None
+        run("flock", "-w", "60", self.state / "lock", "true") if (self.state / "lock").exists() else None
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def log(self):

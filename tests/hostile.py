@@ -64,7 +64,7 @@ class Bystander(threading.Thread):
 
 
 def login(**more):
-    return Initiator(gw.port, timeout=5).login(more=more)
+    return Initiator(gw.port).login(more=more)
 
 
 bystander = Bystander()
@@ -149,7 +149,7 @@ def asked(i):
 def farewell():
     """What must be true when everything is over."""
     bystander.over.set()
-    bystander.join(5)
+    bystander.join(60)
     check(AREA, f"the other session wrote and read all the time ({bystander.rounds} rounds)", bystander.error is None and bystander.rounds > 100, bystander.error)
     check(AREA, "no session was ended by a signal, and the gateway is well", "was ended by signal" not in gw.log() and wait_for(gw.is_well), gw.log())
     check(AREA, "nothing is left of all these sessions", wait_for(lambda: len(gw.sessions()) <= 1), gw.sessions())

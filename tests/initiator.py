@@ -87,7 +87,7 @@ def chap(kind, number, secret, challenge):
 
 
 class Initiator:
-    def __init__(self, port, host="127.0.0.1", name=CLIENT, isid=None, timeout=10, source=None):
+    def __init__(self, port, host="127.0.0.1", name=CLIENT, isid=None, timeout=30, source=None):
         self.name, self.isid = name, isid or b"\x80" + os.urandom(5)
         self.itt, self.cmdsn, self.expstatsn, self.tsih = 1, 1, 0, 0
         self.maxcmdsn, self.cid = 1, 0

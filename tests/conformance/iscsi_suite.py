@@ -43,7 +43,7 @@ def suite(scope, family):
     """Each test's name, and what was printed between its name and the next."""
     urls = [gw.url()] * (2 if family == "MultipathIO" else 1)
     done = run("iscsi-test-cu", "-i", CLIENT, "-I", CLIENT, "--dataloss", "-v", "-t", f"{scope}.{family}", *urls, env=gw.mutual(),
-               timeout=120)
+               timeout=600)
     return dict(TEST.findall(done.stdout + done.stderr)), done.stdout + done.stderr
 
 

@@ -9,7 +9,7 @@ who = ("-i", CLIENT)
 env = gw.mutual()
 
 
-def tool(*command, env=env, timeout=60):
+def tool(*command, env=env, timeout=300):
     done = run(*command, env=env, timeout=timeout)
     return done.returncode, done.stdout + done.stderr
 
@@ -54,13 +54,13 @@ else:
     qemu = {**env, "LD_PRELOAD": str(library)}
     opts = (f"driver=iscsi,transport=tcp,portal=127.0.0.1:{gw.port},target={TARGET},lun=0,user=alice,"
             f"password={SECRET},initiator-name={CLIENT}")
-    code, out = tool("qemu-img", "convert", "-n", "-f", "raw", "in.raw", "--target-image-opts", opts, env=qemu, timeout=150)
+    code, out = tool("qemu-img", "convert", "-n", "-f", "raw", "in.raw", "--target-image-opts", opts, env=qemu, timeout=600)
     check(AREA, "qemu-img convert writes a 1 GiB image through mutual CHAP", code == 0, out)
-    code, out = tool("qemu-img", "convert", "--image-opts", opts, "-O", "raw", "out.raw", env=qemu, timeout=150)
+    code, out = tool("qemu-img", "convert", "--image-opts", opts, "-O", "raw", "out.raw", env=qemu, timeout=600)
     check(AREA, "qemu-img convert reads it back", code == 0, out)
     check(AREA, "what qemu-img read is what it wrote, to the last octet", run("cmp", "in.raw", "out.raw").returncode == 0)
     check(AREA, "the disk's file holds the image itself", run("cmp", "in.raw", gw.folder / "vault.img").returncode == 0)
-    code, out = tool("qemu-img", "info", "--image-opts", opts, env={}, timeout=60)
+    code, out = tool("qemu-img", "info", "--image-opts", opts, env={})
     check(AREA, "P1: one-way CHAP is refused where the policy wants mutual CHAP", code != 0, out)
 
 # --- who may not gets nothing, and is in the audit log ----------------------------------------------------------

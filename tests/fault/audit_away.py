@@ -70,7 +70,7 @@ else:
     check(AREA, "the gap is in the log", wait_for(lambda: any(e.get("event") == "gap" for e in gw.audit())), gw.audit()[-5:])
 
 # --- an auditor that stands still -----------------------------------------------------------------------------------
-SECONDS = 60 if SOAK else 5
+SECONDS = 60 if SOAK else 6
 
 
 def load(number, results, stop):
@@ -81,6 +81,7 @@ def load(number, results, stop):
             k = 0
             while not stop.is_set():
                 k += 1
+                rounds[number] = k
                 lba, data = number * 64 + k % 64, os.urandom(512)
                 status = i.write(lba, data, fua=k % 7 == 0)[0]
                 statuses.add(status)
@@ -104,16 +105,16 @@ def load(number, results, stop):
         results[number] = error
 
 
-results, stop = {}, threading.Event()
+results, rounds, stop = {}, [0, 0, 0], threading.Event()
 threads = [threading.Thread(target=load, args=(n, results, stop)) for n in range(3)]
 for t in threads:
     t.start()
-time.sleep(0.3)
+wait_for(lambda: min(rounds) > 3)
 auditor = gw.helper_pid("auditor")
 os.kill(auditor, signal.SIGSTOP)
-time.sleep(1.5)
+time.sleep(3)
 before = disk.read_bytes()
-time.sleep(SECONDS - 1.5)
+time.sleep(SECONDS - 3)
 check(AREA, "P4: with the auditor stopped, no octet of the disk changes after its patience is over", disk.read_bytes() == before)
 os.kill(auditor, signal.SIGCONT)
 time.sleep(0.3)

@@ -43,7 +43,7 @@ class Short(Initiator):
 def login_cut(how, places):
     def attempt():
         for place in places:
-            i = Short(gw.port, timeout=5)
+            i = Short(gw.port)
             i.left = place
             try:
                 i.login()

@@ -16,7 +16,7 @@ def flooded(i, stream, collect):
     writer.start()
     while not collect(i.receive()):
         grown = grown or own(i) - before
-    writer.join(5)
+    writer.join(60)
     return not writer.is_alive() and max(grown, own(i) - before) < 8 << 20 and lives(i)
 
 
@@ -154,7 +154,7 @@ def stuffed(i, one):
     except TimeoutError:
         return own(i) - before
     finally:
-        i.socket.settimeout(5)
+        i.socket.settimeout(30)
 
 
 FLOODS = {
@@ -188,7 +188,7 @@ def never_read_crowd():
     for one in workers:
         one.start()
     for one in workers:
-        one.join(15)
+        one.join(120)
     fine = bystander.moves() and processes.footprint(gw) - at_first < 16 * 5 << 20
     for i in crowd:
         i.reset()

@@ -168,7 +168,7 @@ def dropped(cmdsn_of):
                 pass
             return False
         except TimeoutError:
-            i.socket.settimeout(5)
+            i.socket.settimeout(30)
             return lives(i)
     return with_old_data(attempt)
 

@@ -8,7 +8,7 @@ import random, select, time
 from hostile import *
 
 SEED, VARIANTS, WORKERS = 7143, 400, 6
-BUDGET = 14.0  # seconds for all of them
+LEAST, BUDGET = 100, 14.0  # so many are played in any case; more, while there are seconds left
 
 
 class Taped(Initiator):
@@ -52,7 +52,7 @@ def speak(i):
 
 
 def recorded(**more):
-    with Taped(gw.port, timeout=5) as i:
+    with Taped(gw.port) as i:
         i.login(more=more)
         steps, i.tape, i.read_so_far = i.tape, [], 0
         speak(i)
@@ -75,13 +75,13 @@ def turned(tape, chance):
     return [(before, bytes(octets[at:at + len(data)])) for at, (before, data) in zip(starts, tape)]
 
 
-def play(i, tape):
-    """Sends each piece when as much was read as then, or nothing comes any more; 'ended' or 'went through'."""
+def play(i, tape, patience=0.05):
+    """Sends each piece when as much was read as then, or nothing comes for so long; 'ended' or 'went through'."""
     got, patient = 0, True
     i.socket.setblocking(False)
     for before, data in tape + [(1 << 30, b"")]:
         while got < before and patient:
-            ready = select.select([i.socket], [], [], 0.05)[0]
+            ready = select.select([i.socket], [], [], patience)[0]
             octets = i.socket.recv(65536) if ready else b""
             if ready and not octets:
                 return "ended"
@@ -98,7 +98,7 @@ def variant(number):
     chance = random.Random(SEED * 100000 + number)
     steps, words = tapes[number % len(tapes)]
     try:
-        with Initiator(gw.port, timeout=5) as i:
+        with Initiator(gw.port) as i:
             if chance.random() < 0.25:
                 return play(i, turned(steps, chance))
             i.login(more=DIGESTS if number % len(tapes) else {})
@@ -109,7 +109,7 @@ def variant(number):
 
 def stale_login():
     """Octet for octet what was a good login: its proof fits no other challenge."""
-    with Initiator(gw.port, timeout=5) as i:
+    with Initiator(gw.port) as i:
         for _, data in tapes[0][0]:
             i.raw(data)
             try:
@@ -122,21 +122,21 @@ def stale_login():
 def straight():
     """The tape as it is, behind a login: everything is answered, to the Logout."""
     with login() as i:
-        return play(i, tapes[0][1]) == "ended" and b"s" * 32768 == login().read(2056, 64)[1]
+        return play(i, tapes[0][1], patience=30) == "ended" and b"s" * 32768 == login().read(2056, 64)[1]
 
 
 def batch(numbers_of):
-    results, start = [], time.monotonic()
+    results = []
 
     def work(mine):
         for number in mine:
-            if time.monotonic() - begun < BUDGET:
+            if number < LEAST or time.monotonic() - begun < BUDGET:
                 results.append(variant(number))
     crowd = [threading.Thread(target=work, args=(numbers_of[k::WORKERS],), daemon=True) for k in range(WORKERS)]
     for one in crowd:
         one.start()
     for one in crowd:
-        one.join(30)
+        one.join(300)
     played.extend(results)
     return True
 
@@ -148,5 +148,5 @@ case("a recorded conversation is answered again, behind a login that is right", 
 begun = time.monotonic()
 for first in range(0, VARIANTS, 50):
     case(f"recordings {first} to {first + 49} with bits turned over (seed {SEED}) hurt nobody", batch, range(first, first + 50))
-check(AREA, f"{len(played)} recordings were played, of which {played.count('ended')} ended early", len(played) >= 100 and played.count("ended") > 20)
+check(AREA, f"{len(played)} recordings were played, of which {played.count('ended')} ended early", len(played) >= LEAST and played.count("ended") > 20)
 farewell()

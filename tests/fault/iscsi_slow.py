@@ -19,7 +19,7 @@ class Drip(Initiator):
 
 def dripping(**keys):
     def attempt():
-        with Drip(gw.port, timeout=10).login(more=keys) as i:
+        with Drip(gw.port).login(more=keys) as i:
             data = os.urandom(2048)
             fine = i.write(LBA, data)[0] == GOOD
             tag = i.command(write16(LBA + 4, 2), write=data[:1024], immediate_data=False)
@@ -96,7 +96,7 @@ class Sipper(Initiator):
 
 def sipping():
     """Four MiB are asked for at once, and read in sips."""
-    with Sipper(gw.port, timeout=10) as i:
+    with Sipper(gw.port) as i:
         i.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
         i.login()
         tags = [i.command(read16(0, 512), read=262144) for _ in range(16)]

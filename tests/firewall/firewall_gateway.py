@@ -38,7 +38,7 @@ def rules(host):
 def enter(net, gw, to=hosts.GATEWAY4, **how):
     """A session of the client, made in its namespace."""
     with net.client.inside():
-        i = Initiator(gw.port, host=to, timeout=5)
+        i = Initiator(gw.port, host=to)
     i.login(**how)
     return i
 

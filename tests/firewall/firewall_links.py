@@ -44,7 +44,7 @@ def enter(host, gw, **how):
     """A session, made in the host's namespace, by its link to the gateway."""
     with host.inside():
         source = (f"fe80::9:{host.number}", 0, 0, socket.if_nametoindex("up0"))
-        i = Initiator(gw.port, host=f"{LOCAL}%up0", source=source, timeout=3)
+        i = Initiator(gw.port, host=f"{LOCAL}%up0", source=source)
     i.login(**how)
     return i
 
@@ -100,7 +100,7 @@ def test_closed(net, gw):
 
 def reaches(host, gw, scope):
     s = host.socket(socket.AF_INET6)
-    s.settimeout(1)
+    s.settimeout(3)
     try:
         s.connect((LOCAL, gw.port, 0, scope))
         return True
@@ -123,7 +123,7 @@ def test_missing(net):
     gw = Gateway(policy=POLICY.replace("%h2", "%h99"), firewall="false")
     try:
         gw.spawn(("ip", "netns", "exec", net.gateway.name))
-        check(gw.process.wait(10) != 0 and "can't listen on" in gw.log() and "No such device" in gw.log(),
+        check(gw.process.wait(60) != 0 and "can't listen on" in gw.log() and "No such device" in gw.log(),
               "P4: without the interface that a portal names, the gateway does not start, and says why", gw.log())
     finally:
         gw.close()

@@ -56,12 +56,12 @@ def test_again(net, firewall, script):
     live = net.client.connect(WAN)
     fine, why = firewall.load(script)
     check(fine and rules() == before, "P5: loaded twice, it is the same", why, before, rules())
-    live.settimeout(2)
+    live.settimeout(30)
     check(live.send(b"x") == 1 and arrives(live), "P7: a live connection goes on over a load")
     live.close()
 
 
-def arrives(s, within=2):
+def arrives(s, within=30):
     """The other side's kernel has acknowledged all that was sent."""
     until = time.monotonic() + within
     while struct.unpack("i", fcntl.ioctl(s, 0x5411, b"\0" * 4))[0] > 0:  # SIOCOUTQ
@@ -83,7 +83,10 @@ def test_rate(net, firewall, script):
               f"{len(made)} in {spent:.1f} s, burst {burst}")
         check(net.client.reaches(WAN, source=other), f"P6: another {sentence} does not pay for it")
         close_all(made)
-    check(not net.client.reaches(WAN, source="fd99:1:0:5:9:9:9:9", wait=0.2), "P6: nor does a new address of the same /64 help")
+    made = open_many(net.client, burst, source="fd99:1:0:5:9:9:9:9")
+    spent = time.monotonic() - start
+    check(len(made) < 2 + 4 * spent, "P6: nor does a new address of the same /64 help", f"{len(made)} in {spent:.1f} s")
+    close_all(made)
 
 
 def test_count(net, firewall, listener, script):
@@ -96,7 +99,7 @@ def test_count(net, firewall, listener, script):
     check(net.client.reaches(WAN, source="10.99.1.66"), "P6: another source has its own")
     over = made[0].getsockname()
     made.pop(0).close()
-    listener.settimeout(5)
+    listener.settimeout(30)
     server, address = listener.accept()
     while address != over:
         server.close()

@@ -55,7 +55,7 @@ def bans(host, family):
     return {e["elem"]["val"]: e["elem"]["expires"] for e in elements}
 
 
-def becomes(condition, within=8):
+def becomes(condition, within=30):
     """Waits for what the kernel does in its own time."""
     until = time.monotonic() + within
     while time.monotonic() < until:
@@ -67,7 +67,7 @@ def becomes(condition, within=8):
 
 def answers(listener, client):
     """Whether a connection that was made is served: an octet there and back."""
-    listener.settimeout(5)
+    listener.settimeout(30)
     server, address = listener.accept()
     while address[:2] != client.getsockname()[:2]:  # those of other checks, closed since
         server.close()
@@ -128,12 +128,12 @@ def test_ban_times(net, firewall):
     firewall.ban("192.0.2.1", 5)
     firewall.ban("192.0.2.1", 5000)
     left = bans(net.gateway, "v4").get("192.0.2.1", 0)
-    check(4990 <= left <= 5000, "a ban again starts its time again", left)
+    check(4000 <= left <= 5000, "a ban again starts its time again", left)
     firewall.ban("2001:db8::", 7)
     firewall.ban("2001:db8::", 7000)
     left = bans(net.gateway, "v6").get("2001:db8::", 0)
-    check(6990 <= left <= 7000, "an IPv6 ban again starts its time again", left)
-    check(firewall.ban(net.client.ip4, 1)[0] and not net.client.reaches(PORT), "a short ban works")
+    check(6000 <= left <= 7000, "an IPv6 ban again starts its time again", left)
+    check(firewall.ban(net.client.ip4, 3)[0] and not net.client.reaches(PORT), "a short ban works")
     check(becomes(lambda: net.client.reaches(PORT)), "a ban runs out by itself")
     check(firewall.ban(net.client.ip4, 1)[0], "a source whose ban ran out can be banned again", firewall.said())
     check(becomes(lambda: net.client.reaches(PORT)), "and that ban runs out, too")
@@ -163,7 +163,7 @@ def test_flood(firewall):
             sent += 1
     except BlockingIOError:
         pass
-    firewall.channel.settimeout(20)
+    firewall.channel.settimeout(60)
     good = sum(firewall.answer(peer.BANNED)[0] for _ in range(sent))
     check(good == sent and firewall.ban("198.18.0.0")[0], "many bans at once are all answered", f"{good} of {sent}")
 
@@ -190,20 +190,20 @@ def test_lifetime(net, listeners, foreign):
             firewall.process.send_signal(number)
         check(firewall.ban("192.0.2.78")[0], "signals for the whole service don't end the firewall process")
         firewall.channel.close()
-        check(firewall.process.wait(5) == 0, "it ends when the monitor is gone", firewall.said())
+        check(firewall.process.wait(30) == 0, "it ends when the monitor is gone", firewall.said())
     check(set(TABLES) <= table_names(net.gateway) and not net.stranger.reaches(PORT),
           "P4: then both tables stay, closed")
     with peer.Firewall(net.gateway) as firewall:
         firewall.answer(peer.READY)
         firewall.channel.send(struct.pack("=I", 31))
-        check(firewall.process.wait(5) != 0 and set(TABLES) <= table_names(net.gateway),
+        check(firewall.process.wait(30) != 0 and set(TABLES) <= table_names(net.gateway),
               "P4: a message out of its table ends it; both tables stay")
     with peer.Firewall(net.gateway) as firewall:
         check(firewall.answer(peer.READY)[0] and firewall.load(script(net.client.ip4))[0],
               "the next one takes the tables over", firewall.said())
         check("192.0.2.77" in bans(net.gateway, "v4"), "bans of before the crash are kept")
         fine, why = firewall.unload()
-        check(fine and firewall.process.wait(5) == 0, "a clean stop is answered", why)
+        check(fine and firewall.process.wait(30) == 0, "a clean stop is answered", why)
     check(not set(TABLES) & table_names(net.gateway), "a clean stop removes both tables")
     check(foreign_rules(net.gateway) == foreign, "P3: nobody else's table was touched")
     with peer.Firewall(net.gateway) as firewall:

@@ -119,7 +119,7 @@ def unsent(s):
     import struct
     import termios
     import time
-    for _ in range(40):
+    for _ in range(600):
         left = struct.unpack("i", fcntl.ioctl(s, termios.TIOCOUTQ, b"\0\0\0\0"))[0]
         if left == 0:
             break

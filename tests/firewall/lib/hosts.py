@@ -114,7 +114,7 @@ def connected(s, wait=DROPPED_AFTER):
     """Whether the connection that was begun comes up in time; closes it when not."""
     if select.select([], [s], [], wait)[1] and s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
         s.setblocking(True)
-        s.settimeout(5)
+        s.settimeout(30)
         return True
     s.close()
     return False

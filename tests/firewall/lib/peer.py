@@ -32,7 +32,7 @@ class Firewall:
     def __init__(self, host, *wrapper, program=PROGRAM):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.channel, self.log = ours, tempfile.TemporaryFile()
-        ours.settimeout(20)
+        ours.settimeout(60)
         command = [sys.executable, "-S", "-c", STARTER, str(theirs.fileno()), *wrapper, str(program), "internal",
                    "firewall"]
         with host.inside():
@@ -46,7 +46,7 @@ class Firewall:
     def __exit__(self, *_):
         self.channel.close()
         try:
-            self.process.wait(5)
+            self.process.wait(30)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
