@@ -106,7 +106,7 @@ static const struct command_name names[] = {
 	{0x84, 0x00, "RECEIVE COPY STATUS(LID1)", "receive-copy-status-lid1", TOUCHES_CONTROL},
 	{0x84, 0x01, "RECEIVE COPY DATA(LID1)", "receive-copy-data-lid1", TOUCHES_CONTROL},
 	{0x84, 0x03, "RECEIVE COPY OPERATING PARAMETERS",
-	 "receive-copy-operating-parameters", TOUCHES_NOTHING},
+	 "receive-copy-operating-parameters", TOUCHES_CONTROL},
 	{0x84, 0x04, "RECEIVE COPY FAILURE DETAILS(LID1)",
 	 "receive-copy-failure-details-lid1", TOUCHES_CONTROL},
 	{0x84, 0x05, "RECEIVE COPY STATUS(LID4)", "receive-copy-status-lid4", TOUCHES_CONTROL},
@@ -216,6 +216,31 @@ static bool is_family(const char *family, const char *policy_name)
 	}
 	policy_name += len + 1;
 	return *policy_name != '\0' && policy_name[strspn(policy_name, "0123456789")] == '\0';
+}
+
+bool command_name_fits(const struct command_name *row, const char *policy_name)
+{
+	return strcmp(policy_name, row->policy_name) == 0 ||
+	       is_family(policy_name, row->policy_name);
+}
+
+/* The table is sorted by opcode, then service action. */
+const struct command_name *command_name_at(uint8_t opcode, int action)
+{
+	size_t low = 0, high = ARRAY_LEN(names);
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const struct command_name *row = &names[middle];
+
+		if (row->opcode == opcode && row->service_action == action)
+			return row;
+		if (row->opcode < opcode || (row->opcode == opcode && row->service_action < action))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
 }
 
 const struct command_name *command_name_by_policy(const char *policy_name)

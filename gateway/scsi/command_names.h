@@ -24,6 +24,10 @@ struct command_name {
 
 /* The row for a CDB of at least 1 octet, or NULL for one that is not in the table. */
 const struct command_name *command_name_find(const uint8_t *cdb, size_t len);
+/* The row of an opcode with this service action (-1: it has none), or NULL. */
+const struct command_name *command_name_at(uint8_t opcode, int action);
+/* Is it the row's policy_name, or a family that the row is of? */
+bool command_name_fits(const struct command_name *row, const char *policy_name);
 /* By policy_name ("unmap") or its family ("read": the first of them), or NULL. */
 const struct command_name *command_name_by_policy(const char *policy_name);
 const struct command_name *command_names(size_t *ret_count);

@@ -5,6 +5,7 @@
  * now, commands are answered BUSY and counted. */
 #include "gateway/scsi/gate.h"
 #include "gateway/scsi/commands.h"
+#include "gateway/scsi/rules.h"
 #include "gateway/scsi/sense.h"
 
 #define NO_LUN 0xffff
@@ -169,6 +170,12 @@ void gate_refuse(struct scsi_task *task)
 /* What the policy says of this command. True: denied, and the task has its sense. */
 static bool denied(struct scsi_task *task)
 {
+	uint32_t line;
+
+	if (rules_refuse(task, &line)) {
+		put_final(task, VERDICT_DENIED, line);
+		return true;
+	}
 	if (!task->unit || task->unit->writable ||
 	    !(task->command->touches & (TOUCHES_WRITE | TOUCHES_DISCARD)))
 		return false;
@@ -246,13 +253,27 @@ static int put_ranges(struct scsi_task *task, const struct gate_range *ranges, u
 	return r;
 }
 
+static bool range_denied(struct scsi_task *task, const struct gate_range *ranges, unsigned count)
+{
+	uint32_t line;
+
+	for (unsigned i = 0; i < count; i++) {
+		if (rules_refuse_range(task, task->unit, ranges[i].lba, ranges[i].blocks, true,
+				       &line)) {
+			put_final(task, VERDICT_DENIED, line);
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Its own outcome's slot is spoken for already; what the records take is free beside that. */
 bool gate_admit_ranges(struct scsi_task *task, const struct gate_range *ranges, unsigned count)
 {
 	struct scsi_nexus *n = task->nexus;
 
 	assert(task->admission != NULL && task->admission->reserved);
-	if (denied(task))
+	if (denied(task) || range_denied(task, ranges, count))
 		return false;
 	if (!may_record(n) || !has_room_for(n, MAX(count, 1)) ||
 	    !audit_ring_healthy(n->ring, n->now_ms))

@@ -1,7 +1,7 @@
 /* INQUIRY, SPC-4: what the unit is, and its vital product data. Runs in the session. Says
  * nothing that is not so: what is not built (third-party copy, protection) is
  * not claimed. Names come from the grant, so they are trusted. */
-#include "gateway/scsi/commands.h"
+#include "gateway/scsi/rules.h"
 #include "gateway/scsi/sense.h"
 #include <stdio.h>
 
@@ -19,7 +19,8 @@
 #define NON_ROTATING	 1
 #define UGAVALID	 0x80000000u
 #define LBPU		 0x80 /* UNMAP */
-#define LBPWS		 0x60 /* WRITE SAME (16) and (10) with UNMAP */
+#define LBPWS		 0x40 /* WRITE SAME(16) with UNMAP */
+#define LBPWS10		 0x20
 #define LBPRZ		 0x04 /* zeroes are read where nothing is */
 #define PROVISIONED_THIN 0x02
 #define WSNZ		 0x01 /* WRITE SAME of 0 blocks is refused */
@@ -102,8 +103,8 @@ static void identification(const struct scsi_task *task, struct wr *w)
 	size_t serial_len = strlen(task->unit->serial);
 	char port[TARGET_NAME_ROOM];
 
-	designator(w, CODE_BINARY, OF_UNIT, NAA, sizeof task->unit->naa);
-	wr_bytes(w, task->unit->naa, sizeof task->unit->naa);
+	designator(w, CODE_BINARY, OF_UNIT, NAA, task->unit->naa_len);
+	wr_bytes(w, task->unit->naa, task->unit->naa_len);
 	designator(w, CODE_ASCII, OF_UNIT, T10_VENDOR, 8 + serial_len);
 	wr_bytes(w, VENDOR, 8);
 	wr_bytes(w, task->unit->serial, serial_len);
@@ -118,7 +119,7 @@ static void identification(const struct scsi_task *task, struct wr *w)
 static void block_limits(const struct scsi_task *task, struct wr *w)
 {
 	uint32_t block = task->unit->block_size;
-	bool thin = task->unit->thin;
+	bool thin = task->unit->thin && rules_offers_unmap(task->nexus);
 
 	wr_be(w, 1, WSNZ);
 	wr_zero(w, 1);
@@ -140,13 +141,22 @@ static void characteristics(const struct scsi_task *task, struct wr *w)
 	wr_zero(w, LIMITS_LENGTH - 2);
 }
 
+/* How room is given back, as far as this nexus may. */
+static unsigned ways_to_unmap(const struct scsi_nexus *n)
+{
+	if (!rules_offers_unmap(n))
+		return 0;
+	return LBPU | (rules_offers_code(n, 0x93, -1) ? LBPWS : 0) |
+	       (rules_offers_code(n, 0x41, -1) ? LBPWS10 : 0);
+}
+
 /* No threshold, no anchor. */
 static void provisioning(const struct scsi_task *task, struct wr *w)
 {
 	bool thin = task->unit->thin;
 
 	wr_zero(w, 1);
-	wr_be(w, 1, thin ? LBPU | LBPWS | LBPRZ : 0);
+	wr_be(w, 1, thin ? ways_to_unmap(task->nexus) | LBPRZ : 0);
 	wr_be(w, 1, thin ? PROVISIONED_THIN : 0);
 	wr_zero(w, 1);
 }

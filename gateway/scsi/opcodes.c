@@ -1,7 +1,7 @@
 /* REPORT SUPPORTED OPERATION CODES, SPC-4: the command table as the initiator may read it.
- * What the gate denies to this nexus stays listed: the command is there. Runs in
- * the session. The opcode and action asked for are compared, never used as an index. */
-#include "gateway/scsi/commands.h"
+ * What the policy denies to this nexus is not listed. Runs in the session. The opcode and
+ * action asked for are compared, never used as an index. */
+#include "gateway/scsi/rules.h"
 #include "gateway/scsi/sense.h"
 
 enum { REPORT_ALL = 0, REPORT_OPCODE = 1, REPORT_ACTION = 2, REPORT_EITHER = 3 };
@@ -23,7 +23,8 @@ static void write_timeouts(struct wr *w)
 
 static bool is_offered(const struct scsi_task *task, const struct scsi_command *c)
 {
-	return !c->thin || (task->unit != NULL && task->unit->thin);
+	return rules_offers(task->nexus, c) &&
+	       (!c->thin || (task->unit != NULL && task->unit->thin));
 }
 
 static void write_all(const struct scsi_task *task, struct wr *w, bool timeouts)

@@ -9,6 +9,7 @@
 #include "gateway/audit/ring.h"
 #include "gateway/base/base.h"
 #include "gateway/base/iscsi_name.h"
+#include "gateway/scsi/command_set.h"
 
 #define SCSI_SENSE_SIZE	  32
 #define SCSI_TRANSFER_MAX (4u << 20) /* octets a command; VPD B0h says so */
@@ -33,15 +34,37 @@ struct scsi_lun {
 	uint16_t number;
 	bool writable, rotational, memory;
 	bool thin; /* may be written, and its disk can give room back */
-	uint32_t block_size;
+	bool removable;
+	bool write_through; /* the policy says so: WCE=0, every write is durable when it is answered
+			     */
+	uint32_t block_size, physical_block_size;
 	uint32_t rule_line; /* of the policy, that makes it read-only; 0: the disk is */
 	uint64_t blocks;
-	uint8_t naa[8];
-	char serial[37]; /* the disk's UUID */
+	uint8_t naa[16];
+	uint8_t naa_len;	     /* 8 or 16 */
+	char serial[37];	     /* the disk's UUID, or what the policy says */
+	char vendor[9], product[17]; /* "": the gateway's own */
 	struct backend *backend;
 	int failed; /* errno that ended it for good (deleted, shrank, sync failed); 0: well */
 	uint16_t attention;  /* enum sense_code of the unit attention that waits; 0: none */
 	uint64_t checked_ms; /* when backend_check() ran last: at most once a second */
+};
+
+/* Blocks that the policy protects from this initiator, both ends included. */
+struct protected_range {
+	uint64_t first, last;
+	int lun;    /* -1: of every LUN */
+	bool reads; /* they are refused as well */
+	uint32_t rule_line;
+};
+
+/* What the policy says of this initiator's commands: rules.h decides by it. */
+#define PROTECTED_RANGES_MAX 16
+struct scsi_rules {
+	struct command_set denied, allowed; /* allowed: of those that are off */
+	uint32_t denied_line, allowed_line; /* of the policy */
+	struct protected_range ranges[PROTECTED_RANGES_MAX];
+	unsigned range_count;
 };
 
 /* One I_T nexus: what the grant said. */
@@ -51,6 +74,7 @@ struct scsi_nexus {
 	uint16_t portal_group, relative_port;
 	uint8_t protocol_level; /* iSCSIProtocolLevel, which INQUIRY tells */
 	bool audit_writes_only;
+	struct scsi_rules rules;
 	struct audit_ring *ring;
 	struct arbiter_view *arbiter; /* holds every LUN that is present */
 	struct gate *gate;

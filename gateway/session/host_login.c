@@ -220,7 +220,8 @@ static void on_lun(struct session *s, struct message *m)
 		.failed = body.failed,
 		.blocks = body.size_bytes / body.block_size,
 	};
-	memcpy(lun->naa, body.naa, sizeof lun->naa);
+	memcpy(lun->naa, body.naa, sizeof body.naa);
+	lun->naa_len = sizeof body.naa;
 	(void)string_copy(lun->serial, sizeof lun->serial, body.serial);
 	if (backend_open(s->engine, m->fds[0], body.size_bytes, lun->writable, &lun->backend) < 0)
 		return session_end(s, SESSION_END_FAILED, "a disk can't be opened");

@@ -172,6 +172,7 @@ static inline void rig_add_lun(uint16_t number, bool writable)
 		.blocks = RIG_BLOCKS,
 		.rule_line = writable ? 0 : 42,
 		.naa = {0x31, 2, 3, 4, 5, 6, 7, (uint8_t)number},
+		.naa_len = 8,
 		.serial = "0f5c9e4c-3f4d-4a53-9d31-5d3d6f0c7a11",
 		.backend = &rig->backend,
 	};

@@ -1,0 +1,124 @@
+/* `deny:`, `allow:` and `protect:` of the policy, for one nexus. Runs in the session, asked by
+ * the gate for each command and by those who tell the initiator what there is. The rules are
+ * the monitor's and trusted; of the CDB only what was decoded counts. */
+#include "gateway/scsi/rules.h"
+#include "gateway/scsi/sense.h"
+
+#define UNMAP	     0x42
+#define NO_ACTION    (-1)
+#define UNMAP_BIT    0x08 /* of WRITE SAME, octet 1 */
+#define UNMAP_BIT_AT 3
+
+/* A command that has no name can't be in a rule: none is in the command table. */
+bool rules_offers_code(const struct scsi_nexus *n, uint8_t opcode, int service_action)
+{
+	const struct command_name *row = command_name_at(opcode, service_action);
+
+	if (row == NULL)
+		return true;
+	return !command_set_has(&n->rules.denied, row) &&
+	       (!command_is_off(row) || command_set_has(&n->rules.allowed, row));
+}
+
+bool rules_offers(const struct scsi_nexus *n, const struct scsi_command *c)
+{
+	return rules_offers_code(n, c->opcode, c->service_action);
+}
+
+bool rules_offers_unmap(const struct scsi_nexus *n)
+{
+	return rules_offers_code(n, UNMAP, NO_ACTION);
+}
+
+/* The line that denies it; for what is off, the line where it could be allowed. */
+static uint32_t denial_line(const struct scsi_nexus *n, const struct command_name *row)
+{
+	return command_set_has(&n->rules.denied, row) ? n->rules.denied_line
+						      : n->rules.allowed_line;
+}
+
+/* Is anything left of the opcode? Then what is wrong is its service action. */
+static bool offers_any(const struct scsi_nexus *n, uint8_t opcode)
+{
+	size_t count;
+	const struct scsi_command *table = commands(&count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (table[i].opcode == opcode && rules_offers(n, &table[i]))
+			return true;
+	}
+	return false;
+}
+
+static bool refuse_command(struct scsi_task *task, uint32_t *ret_line)
+{
+	const struct scsi_command *c = task->command;
+
+	if (rules_offers(task->nexus, c))
+		return false;
+	*ret_line = denial_line(task->nexus, command_name_at(c->opcode, c->service_action));
+	if (offers_any(task->nexus, c->opcode))
+		sense_cdb_field(task, 1, 4);
+	else
+		sense_set(task, KEY_ILLEGAL_REQUEST, SENSE_INVALID_OPCODE);
+	return true;
+}
+
+/* WRITE SAME may give room back where UNMAP may. */
+static bool refuse_unmap_bit(struct scsi_task *task, uint32_t *ret_line)
+{
+	const struct scsi_command *c = task->command;
+
+	if ((c->touches & TOUCHES_DISCARD) == 0 || c->lba.width == 0 ||
+	    (task->cdb[1] & UNMAP_BIT) == 0 || rules_offers_unmap(task->nexus))
+		return false;
+	*ret_line = task->nexus->rules.denied_line;
+	sense_cdb_field(task, 1, UNMAP_BIT_AT);
+	return true;
+}
+
+bool rules_refuse_range(struct scsi_task *task, const struct scsi_lun *unit, uint64_t lba,
+			uint64_t blocks, bool write, uint32_t *ret_line)
+{
+	const struct scsi_rules *rules = &task->nexus->rules;
+
+	for (unsigned i = 0; i < rules->range_count && blocks != 0; i++) {
+		const struct protected_range *r = &rules->ranges[i];
+
+		if ((!write && !r->reads) || (r->lun >= 0 && r->lun != unit->number))
+			continue;
+		if (lba > r->last || (lba < r->first && blocks <= r->first - lba))
+			continue;
+		*ret_line = r->rule_line;
+		sense_set(task, KEY_DATA_PROTECT, SENSE_WRITE_PROTECTED);
+		return true;
+	}
+	return false;
+}
+
+/* FORMAT UNIT, SANITIZE. Commands whose list has the ranges do not control anything. */
+static bool is_whole_medium(const struct scsi_command *c)
+{
+	return (c->touches & TOUCHES_WRITE) != 0 && (c->touches & TOUCHES_CONTROL) != 0 &&
+	       c->lba.width == 0;
+}
+
+static bool refuse_blocks(struct scsi_task *task, uint32_t *ret_line)
+{
+	const struct scsi_command *c = task->command;
+	bool write = (c->touches & (TOUCHES_WRITE | TOUCHES_DISCARD)) != 0;
+
+	if (is_whole_medium(c))
+		return rules_refuse_range(task, task->unit, 0, task->unit->blocks, true, ret_line);
+	if (c->lba.width == 0 || (!write && (c->touches & TOUCHES_READ) == 0))
+		return false;
+	return rules_refuse_range(task, task->unit, task->lba, task->blocks, write, ret_line);
+}
+
+bool rules_refuse(struct scsi_task *task, uint32_t *ret_line)
+{
+	if (refuse_command(task, ret_line) || refuse_unmap_bit(task, ret_line))
+		return true;
+	return task->unit != NULL && task->nexus->rules.range_count != 0 &&
+	       refuse_blocks(task, ret_line);
+}

@@ -1,0 +1,19 @@
+/* The policy's rules for one nexus: commands that it may not use, blocks that it may not
+ * touch. What is denied is missing from what the unit says of itself, too. */
+#pragma once
+
+#include "gateway/scsi/commands.h"
+
+/* May this nexus use the command at all? Else it is to be named nowhere. */
+bool rules_offers(const struct scsi_nexus *n, const struct scsi_command *c);
+/* The same for an opcode, with its service action or -1. */
+bool rules_offers_code(const struct scsi_nexus *n, uint8_t opcode, int service_action);
+/* The UNMAP bit of WRITE SAME goes with UNMAP. */
+bool rules_offers_unmap(const struct scsi_nexus *n);
+
+/* True: the task has its sense, and *ret_line the policy's line. Looks at the command, at the
+ * blocks that the CDB names, and at every block if the command is for the whole medium. */
+bool rules_refuse(struct scsi_task *task, uint32_t *ret_line) MUST_CHECK;
+/* The same for blocks that a parameter list names, of any LUN of this nexus. */
+bool rules_refuse_range(struct scsi_task *task, const struct scsi_lun *unit, uint64_t lba,
+			uint64_t blocks, bool write, uint32_t *ret_line) MUST_CHECK;
