@@ -1,13 +1,20 @@
 /* READ CAPACITY(10) and (16), SBC-3. Runs in the session. */
 #include "gateway/scsi/commands.h"
 
-#define PHYSICAL_BLOCK 4096u
-#define LBPME	       0x8000
-#define LBPRZ	       0x4000
+#define PAGE  4096u
+#define LBPME 0x8000
+#define LBPRZ 0x4000
 
 static uint64_t last_lba(const struct scsi_task *task)
 {
 	return task->unit->blocks == 0 ? 0 : task->unit->blocks - 1;
+}
+
+uint32_t unit_physical_block(const struct scsi_lun *unit)
+{
+	uint32_t octets = unit->physical_block_size == 0 ? PAGE : unit->physical_block_size;
+
+	return MAX(octets, unit->block_size);
 }
 
 /* FFFFFFFFh tells the initiator to ask with READ CAPACITY(16). */
@@ -18,13 +25,12 @@ bool capacity_10_reply(struct scsi_task *task, struct wr *w)
 	return true;
 }
 
-/* LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT: what is written in the page cache's unit needs no
- * reading first. No protection. */
+/* No protection. LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT: the size is a power of 2. */
 bool capacity_16_reply(struct scsi_task *task, struct wr *w)
 {
 	unsigned exponent = 0;
 
-	while (task->unit->block_size << exponent < PHYSICAL_BLOCK)
+	while (task->unit->block_size << exponent < unit_physical_block(task->unit))
 		exponent++;
 	wr_be(w, 8, last_lba(task));
 	wr_be(w, 4, task->unit->block_size);

@@ -40,11 +40,19 @@ const struct scsi_command *commands(size_t *ret_count);
 const struct scsi_command *command_find(const uint8_t *cdb);
 /* The opcode is in the table, with other service actions perhaps. */
 bool command_has_opcode(uint8_t opcode);
+/* Offered to this nexus on this unit: REPORT SUPPORTED OPERATION CODES and the vital product data
+ * tell of no other command. */
+bool command_is_offered(const struct scsi_task *task, const struct scsi_command *command);
+/* The same for a command by its opcode; one without service actions has any `action`. */
+bool command_offers(const struct scsi_task *task, uint8_t opcode, uint16_t action);
 /* Sets task->lba and task->blocks. */
 void command_decode(struct scsi_task *task);
 /* Bits that this device does not evaluate are zero. False: the task has its sense. */
 bool command_check_reserved(struct scsi_task *task);
 size_t command_allocation(const struct scsi_task *task);
+
+/* Octets that are written without being read first: as the policy says, else the page cache's. */
+uint32_t unit_physical_block(const struct scsi_lun *unit);
 
 /* device.c: a command whose data-in is made in memory. */
 #define REPLY_MAX 4096

@@ -1,6 +1,6 @@
-/* REPORT SUPPORTED OPERATION CODES, SPC-4: the command table as the initiator may read it.
- * What the policy denies to this nexus is not listed. Runs in the session. The opcode and
- * action asked for are compared, never used as an index. */
+/* REPORT SUPPORTED OPERATION CODES, SPC-4: the command table as the initiator may read it,
+ * and what of it this nexus is offered. Runs in the session. The opcode and action asked for are
+ * compared, never used as an index. */
 #include "gateway/scsi/rules.h"
 #include "gateway/scsi/sense.h"
 
@@ -14,17 +14,64 @@ enum { SUPPORT_NOT = 1, SUPPORT_STANDARD = 3 };
 #define TIMEOUTS_LENGTH	  10
 #define REPORTING_OPTIONS 0x07
 
-/* Timeouts of 0: none are named. */
-static void write_timeouts(struct wr *w)
+/* In seconds: after which it is worth while to ask how far a command is, and after which it is
+ * lost. A helper process that is away, or a session that has to be ended, take some of it. */
+static const struct timeouts {
+	uint8_t opcode;
+	uint32_t nominal, recommended;
+} long_ones[] = {
+	{0x04, 60, 86400}, /* FORMAT UNIT */
+	{0x35, 5, 300},	   /* SYNCHRONIZE CACHE (10) */
+	{0x41, 5, 300},	   /* WRITE SAME (10) */
+	{0x42, 5, 300},	   /* UNMAP */
+	{0x48, 60, 86400}, /* SANITIZE */
+	{0x83, 60, 600},   /* EXTENDED COPY, POPULATE TOKEN, WRITE USING TOKEN */
+	{0x91, 5, 300},	   /* SYNCHRONIZE CACHE (16) */
+	{0x93, 5, 300},	   /* WRITE SAME (16) */
+};
+#define NOMINAL_S	     1
+#define RECOMMENDED_MEDIUM_S 60
+#define RECOMMENDED_S	     30
+
+static struct timeouts timeouts_of(const struct scsi_command *c)
 {
-	wr_be(w, 2, TIMEOUTS_LENGTH);
-	wr_zero(w, TIMEOUTS_LENGTH);
+	bool medium = (c->touches & (TOUCHES_READ | TOUCHES_WRITE | TOUCHES_DISCARD)) != 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(long_ones); i++) {
+		if (long_ones[i].opcode == c->opcode)
+			return long_ones[i];
+	}
+	return (struct timeouts){c->opcode, NOMINAL_S,
+				 medium ? RECOMMENDED_MEDIUM_S : RECOMMENDED_S};
 }
 
-static bool is_offered(const struct scsi_task *task, const struct scsi_command *c)
+static void write_timeouts(struct wr *w, const struct scsi_command *c)
 {
-	return rules_offers(task->nexus, c) &&
-	       (!c->thin || (task->unit != NULL && task->unit->thin));
+	struct timeouts t = timeouts_of(c);
+
+	wr_be(w, 2, TIMEOUTS_LENGTH);
+	wr_zero(w, 2);
+	wr_be(w, 4, t.nominal);
+	wr_be(w, 4, t.recommended);
+}
+
+bool command_is_offered(const struct scsi_task *task, const struct scsi_command *command)
+{
+	return rules_offers(task->nexus, command) &&
+	       (!command->thin || (task->unit != NULL && task->unit->thin));
+}
+
+bool command_offers(const struct scsi_task *task, uint8_t opcode, uint16_t action)
+{
+	size_t count;
+	const struct scsi_command *table = commands(&count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (table[i].opcode == opcode &&
+		    (table[i].service_action < 0 || table[i].service_action == action))
+			return command_is_offered(task, &table[i]);
+	}
+	return false;
 }
 
 static void write_all(const struct scsi_task *task, struct wr *w, bool timeouts)
@@ -36,7 +83,7 @@ static void write_all(const struct scsi_task *task, struct wr *w, bool timeouts)
 	for (size_t i = 0; i < count; i++) {
 		bool action = table[i].service_action >= 0;
 
-		if (!is_offered(task, &table[i]))
+		if (!command_is_offered(task, &table[i]))
 			continue;
 		wr_be(w, 1, table[i].opcode);
 		wr_be(w, 1, 0);
@@ -45,7 +92,7 @@ static void write_all(const struct scsi_task *task, struct wr *w, bool timeouts)
 		wr_be(w, 1, (timeouts ? CTDP_OF_LIST : 0) | (action ? SERVACTV : 0));
 		wr_be(w, 2, table[i].cdb_len);
 		if (timeouts)
-			write_timeouts(w);
+			write_timeouts(w, &table[i]);
 	}
 	put_be(w->start, 4, wr_len(w) - 4);
 }
@@ -67,7 +114,7 @@ static void write_one(struct wr *w, const struct scsi_command *c, bool timeouts)
 	wr_be(w, 2, c->cdb_len);
 	wr_bytes(w, usage, c->cdb_len);
 	if (timeouts)
-		write_timeouts(w);
+		write_timeouts(w, c);
 }
 
 static const struct scsi_command *find(const struct scsi_task *task, uint16_t action,
@@ -78,7 +125,7 @@ static const struct scsi_command *find(const struct scsi_task *task, uint16_t ac
 
 	*ret_has_actions = false;
 	for (size_t i = 0; i < count; i++) {
-		if (table[i].opcode != task->cdb[3] || !is_offered(task, &table[i]))
+		if (table[i].opcode != task->cdb[3] || !command_is_offered(task, &table[i]))
 			continue;
 		if (table[i].service_action >= 0)
 			*ret_has_actions = true;

@@ -15,9 +15,11 @@
 #define SCSI_TRANSFER_MAX (4u << 20) /* octets a command; VPD B0h says so */
 
 /* VPD page B0h says these as well. */
-#define WRITE_SAME_MAX_BLOCKS 32768u
-#define UNMAP_MAX_RANGES      256u
-#define UNMAP_MAX_BLOCKS      (1u << 20)
+#define WRITE_SAME_MAX_BLOCKS	     32768u
+#define UNMAP_MAX_RANGES	     256u
+#define UNMAP_MAX_BLOCKS	     (1u << 20)
+#define COMPARE_AND_WRITE_MAX_BLOCKS 255u
+#define WRITE_ATOMIC_MAX_BLOCKS	     2048u
 
 enum scsi_status {
 	SCSI_GOOD = 0x00,

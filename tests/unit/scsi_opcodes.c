@@ -1,0 +1,98 @@
+/* REPORT SUPPORTED OPERATION CODES tells the command table, one command or all of them, and
+ * how long each may take. */
+#include "tests/unit/scsi_reply.h"
+
+static const struct reply_row replies[] = {
+	{"REPORT SUPPORTED OPERATION CODES: one that is there",
+	 {{0xa3, 0x0c, 1, 0x28, [9] = 255}, IN(255)},
+	 14,
+	 {{0, 4, 0x0003000a}, {4, 8, 0x28f8ffffffff00ff}, {12, 2, 0xff00}}},
+	{"REPORT SUPPORTED OPERATION CODES: with its timeouts",
+	 {{0xa3, 0x0c, 0x81, 0x28, [9] = 255}, IN(255)},
+	 26,
+	 {{0, 4, 0x0083000a}, {14, 8, 0x000a000000000001}, {22, 4, 60}}},
+	{"REPORT SUPPORTED OPERATION CODES: a command that asks the medium nothing",
+	 {{0xa3, 0x0c, 0x81, 0x12, [9] = 255}, IN(255)},
+	 22,
+	 {{0, 4, 0x00830006}, {10, 8, 0x000a000000000001}, {18, 4, 30}}},
+	{"REPORT SUPPORTED OPERATION CODES: a flush may take its time",
+	 {{0xa3, 0x0c, 0x81, 0x35, [9] = 255}, IN(255)},
+	 26,
+	 {{0, 4, 0x0083000a}, {14, 8, 0x000a000000000005}, {22, 4, 300}}},
+	{"REPORT SUPPORTED OPERATION CODES: one that is not there",
+	 {{0xa3, 0x0c, 1, 0x42, [9] = 255}, IN(255)},
+	 4,
+	 {{0, 4, 0x00010000}}},
+	{"REPORT SUPPORTED OPERATION CODES: a service action",
+	 {{0xa3, 0x0c, 2, 0x9e, 0, 0x10, [9] = 255}, IN(255)},
+	 20,
+	 {{0, 4, 0x00030010}, {4, 2, 0x9e10}}},
+	{"REPORT SUPPORTED OPERATION CODES: a service action that is not there",
+	 {{0xa3, 0x0c, 2, 0x9e, 0, 0x11, [9] = 255}, IN(255)},
+	 4,
+	 {{0, 4, 0x00010000}}},
+	{"REPORT SUPPORTED OPERATION CODES: either form, without action",
+	 {{0xa3, 0x0c, 3, 0x28, 0, 0, [9] = 255}, IN(255)},
+	 14,
+	 {{0, 2, 0x0003}}},
+	{"REPORT SUPPORTED OPERATION CODES: either form, an action that can't be",
+	 {{0xa3, 0x0c, 3, 0x28, 0, 1, [9] = 255}, IN(255)},
+	 4,
+	 {{0, 2, 0x0001}}},
+	{"REPORT SUPPORTED OPERATION CODES: an action above 255 is not cut",
+	 {{0xa3, 0x0c, 2, 0x9e, 1, 0x10, [9] = 255}, IN(255)},
+	 4,
+	 {{0, 2, 0x0001}}},
+};
+
+static const struct field_row fields[] = {
+	{"REPORT SUPPORTED OPERATION CODES: option 4",
+	 {{0xa3, 0x0c, 4, [9] = 255}, IN(255)},
+	 0x2400,
+	 2,
+	 2},
+	{"REPORT SUPPORTED OPERATION CODES: 001b of an opcode with actions",
+	 {{0xa3, 0x0c, 1, 0x9e, [9] = 255}, IN(255)},
+	 0x2400,
+	 2,
+	 2},
+	{"REPORT SUPPORTED OPERATION CODES: 010b of an opcode without",
+	 {{0xa3, 0x0c, 2, 0x28, [9] = 255}, IN(255)},
+	 0x2400,
+	 2,
+	 2},
+};
+
+static void opcodes_are_the_table(void **state)
+{
+	static const struct rig_command c = {{0xa3, 0x0c, 0x80, [8] = 255, 255}, IN(65535)};
+	size_t count;
+	const struct scsi_command *table = commands(&count);
+
+	rig_open(state);
+	rig->nexus.luns[0].thin = true;
+	assert_int_equal(rig_run(&c)->status, SCSI_GOOD);
+	assert_int_equal(rig->task.data_len, 4 + count * 20);
+	assert_int_equal(get_be(rig->buffer, 4), count * 20);
+	for (size_t i = 0; i < count; i++) {
+		const uint8_t *d = rig->buffer + 4 + i * 20;
+
+		assert_int_equal(d[0], table[i].opcode);
+		assert_int_equal(d[5], 2 | (table[i].service_action >= 0));
+		assert_int_equal(get_be(d + 6, 2), table[i].cdb_len);
+		assert_int_equal(get_be(d + 8, 4), 0x000a0000);
+		assert_true(get_be(d + 12, 4) >= 1 && get_be(d + 16, 4) >= get_be(d + 12, 4));
+	}
+	rig_close();
+}
+
+int main(void)
+{
+	static struct tests t;
+
+	TESTS_ADD_TABLE(&t, replies, reply_check);
+	TESTS_ADD_TABLE(&t, fields, field_check);
+	tests_add(&t, "REPORT SUPPORTED OPERATION CODES lists the command table",
+		  opcodes_are_the_table, NULL);
+	return tests_run(&t, "scsi opcodes");
+}
