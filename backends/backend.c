@@ -21,6 +21,12 @@ static unsigned slot_find(const struct engine *e)
 	return 0;
 }
 
+/* st_blocks counts 512 octets, whatever the file system does; a device has none. */
+static uint64_t used_bytes(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) ? (uint64_t)st->st_blocks * 512 : BACKEND_USED_UNKNOWN;
+}
+
 int backend_open(struct engine *e, int fd, uint64_t size_bytes, bool writable,
 		 struct backend **ret_backend)
 {
@@ -40,6 +46,7 @@ int backend_open(struct engine *e, int fd, uint64_t size_bytes, bool writable,
 		.slot = slot_find(e),
 		.size_bytes = size_bytes,
 		.writable = writable,
+		.used_bytes = used_bytes(&st),
 		.named = S_ISREG(st.st_mode) && st.st_nlink > 0,
 	};
 	if (b->slot == 0)
@@ -113,6 +120,7 @@ int backend_check(struct backend *b)
 
 	if (r < 0)
 		return r;
+	b->used_bytes = used_bytes(&st);
 	if (b->named && st.st_nlink == 0)
 		return -ESTALE;
 	/* A device has no size here; one that shrank answers requests with errors of its own. */

@@ -81,7 +81,9 @@ struct backend {
 	bool writable;
 	bool named; /* a regular file with a name that may be deleted; a memfd has none */
 	unsigned in_flight;
+	uint64_t used_bytes; /* room that it took at the last backend_check() */
 };
+#define BACKEND_USED_UNKNOWN UINT64_MAX /* a device; nobody has looked yet */
 
 #define BACKENDS_MAX 256 /* LUNs of one session */
 

@@ -1,9 +1,10 @@
 /* READ CAPACITY(10) and (16), SBC-3. Runs in the session. */
 #include "gateway/scsi/commands.h"
 
-#define PAGE  4096u
-#define LBPME 0x8000
-#define LBPRZ 0x4000
+#define PAGE	      4096u
+#define THRESHOLD_SET (1u << 20)
+#define LBPME	      0x8000
+#define LBPRZ	      0x4000
 
 static uint64_t last_lba(const struct scsi_task *task)
 {
@@ -15,6 +16,16 @@ uint32_t unit_physical_block(const struct scsi_lun *unit)
 	uint32_t octets = unit->physical_block_size == 0 ? PAGE : unit->physical_block_size;
 
 	return MAX(octets, unit->block_size);
+}
+
+/* Sets of 1 MiB. */
+unsigned unit_threshold_exponent(const struct scsi_lun *unit)
+{
+	unsigned exponent = 0;
+
+	while ((uint64_t)unit->block_size << exponent < THRESHOLD_SET)
+		exponent++;
+	return exponent;
 }
 
 /* FFFFFFFFh tells the initiator to ask with READ CAPACITY(16). */

@@ -53,11 +53,16 @@ size_t command_allocation(const struct scsi_task *task);
 
 /* Octets that are written without being read first: as the policy says, else the page cache's. */
 uint32_t unit_physical_block(const struct scsi_lun *unit);
+/* Room is counted in sets of 2^n blocks. */
+unsigned unit_threshold_exponent(const struct scsi_lun *unit);
 
 /* device.c: a command whose data-in is made in memory. */
 #define REPLY_MAX 4096
 enum scsi_step reply_begin(struct scsi_task *task);
 enum scsi_step reply_fill(struct scsi_task *task);
+
+/* device.c: copies out of the data-out, which may be in pieces. */
+void task_gather(const struct scsi_task *task, size_t at, uint8_t *ret, size_t len);
 
 /* device.c: ends of a task. Return SCSI_DONE. */
 enum scsi_step task_good(struct scsi_task *task);
@@ -79,6 +84,10 @@ bool report_opcodes_reply(struct scsi_task *task, struct wr *w);
 bool test_unit_ready_reply(struct scsi_task *task, struct wr *w);
 bool defects_10_reply(struct scsi_task *task, struct wr *w);
 bool defects_12_reply(struct scsi_task *task, struct wr *w);
+bool report_functions_reply(struct scsi_task *task, struct wr *w);
+bool report_port_groups_reply(struct scsi_task *task, struct wr *w);
+bool report_information_reply(struct scsi_task *task, struct wr *w);
+bool receive_diagnostic_reply(struct scsi_task *task, struct wr *w);
 bool log_sense_reply(struct scsi_task *task, struct wr *w);
 bool prevent_allow_reply(struct scsi_task *task, struct wr *w);
 
@@ -97,4 +106,6 @@ enum scsi_step pre_fetch_begin(struct scsi_task *task);
 enum scsi_step verify_begin(struct scsi_task *task);
 enum scsi_step verify_start(struct scsi_task *task);
 enum scsi_step synchronize_begin(struct scsi_task *task);
+enum scsi_step send_diagnostic_begin(struct scsi_task *task);
+enum scsi_step send_diagnostic_start(struct scsi_task *task);
 enum scsi_step start_stop_begin(struct scsi_task *task);

@@ -223,6 +223,25 @@ static size_t scatter(const struct scsi_task *task, const uint8_t *bytes, size_t
 	return copied;
 }
 
+void task_gather(const struct scsi_task *task, size_t at, uint8_t *ret, size_t len)
+{
+	for (unsigned i = 0; i < task->iov_count && len > 0; i++) {
+		const struct iovec *v = &task->iov[i];
+		size_t part;
+
+		if (at >= v->iov_len) {
+			at -= v->iov_len;
+			continue;
+		}
+		part = MIN(len, v->iov_len - at);
+		memcpy(ret, (const uint8_t *)v->iov_base + at, part);
+		ret += part;
+		len -= part;
+		at = 0;
+	}
+	assert(len == 0);
+}
+
 /* The data-in of a small command is made twice: now, for its length and its errors, and when there
  * is room for it. So nothing has to be kept between. */
 enum scsi_step reply_begin(struct scsi_task *task)

@@ -6,7 +6,6 @@
 #include "gateway/scsi/sense.h"
 
 enum { METHOD_PERIPHERAL = 0, METHOD_FLAT = 1 };
-enum { SELECT_ADDRESSABLE = 0, SELECT_WELL_KNOWN = 1, SELECT_ALL = 2 };
 
 #define DESC 0x01
 
@@ -23,24 +22,44 @@ int scsi_lun_decode(const uint8_t lun[8])
 	return lun[1];
 }
 
-bool report_luns_reply(struct scsi_task *task, struct wr *w)
-{
-	const struct scsi_nexus *n = task->nexus;
-	uint8_t select = task->cdb[2];
+/* SELECT REPORT, SPC-5. There are no well known, no administrative and no subsidiary logical units;
+ * 12h, the subsidiaries of an administrative one, is refused by any other. */
+static const struct {
+	uint8_t select;
+	bool units; /* the list has them */
+	bool lun_0; /* asked of LUN 0 alone */
+} selects[] = {
+	{0x00, true, false},  /* with a plain address */
+	{0x01, false, false}, /* well known */
+	{0x02, true, false},  /* all */
+	{0x10, false, true},  /* administrative */
+	{0x11, true, true},   /* and those that belong to none of these */
+};
 
-	if (select > SELECT_ALL) {
-		sense_cdb_field(task, 2, 7);
-		return false;
-	}
-	wr_zero(w, 8);
-	for (size_t i = 0; select != SELECT_WELL_KNOWN && i < ARRAY_LEN(n->luns); i++) {
+static void write_units(const struct scsi_nexus *n, struct wr *w)
+{
+	for (size_t i = 0; i < ARRAY_LEN(n->luns); i++) {
 		if (!n->luns[i].present)
 			continue;
 		wr_be(w, 2, i); /* peripheral device addressing: LUNs are below 256 */
 		wr_zero(w, 6);
 	}
-	put_be(w->start, 4, wr_len(w) - 8);
-	return true;
+}
+
+bool report_luns_reply(struct scsi_task *task, struct wr *w)
+{
+	for (size_t i = 0; i < ARRAY_LEN(selects); i++) {
+		if (selects[i].select != task->cdb[2] ||
+		    (selects[i].lun_0 && scsi_lun_decode(task->lun) != 0))
+			continue;
+		wr_zero(w, 8);
+		if (selects[i].units)
+			write_units(task->nexus, w);
+		put_be(w->start, 4, wr_len(w) - 8);
+		return true;
+	}
+	sense_cdb_field(task, 2, 7);
+	return false;
 }
 
 bool test_unit_ready_reply(struct scsi_task *task, struct wr *w)

@@ -31,6 +31,13 @@ enum scsi_status {
 	SCSI_TASK_ABORTED = 0x40,
 };
 
+/* What LOG SENSE keeps of a self-test: its code and result in an octet; 0: there was none. */
+#define SELF_TESTS_MAX 20
+struct scsi_self_test {
+	uint8_t what;
+	uint16_t hours; /* after the host's start */
+};
+
 struct scsi_lun {
 	bool present;
 	uint16_t number;
@@ -50,6 +57,7 @@ struct scsi_lun {
 	int failed; /* errno that ended it for good (deleted, shrank, sync failed); 0: well */
 	uint16_t attention;  /* enum sense_code of the unit attention that waits; 0: none */
 	uint64_t checked_ms; /* when backend_check() ran last: at most once a second */
+	struct scsi_self_test self_tests[SELF_TESTS_MAX]; /* newest first */
 };
 
 /* Blocks that the policy protects from this initiator, both ends included. */

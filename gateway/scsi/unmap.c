@@ -9,32 +9,12 @@
 #define LIST_HEADER 8u
 #define DESCRIPTOR  16u
 
-/* Copies out of the data-out, which may be in pieces. */
-static void gather(const struct scsi_task *task, size_t at, uint8_t *ret, size_t len)
-{
-	for (unsigned i = 0; i < task->iov_count && len > 0; i++) {
-		const struct iovec *v = &task->iov[i];
-		size_t part;
-
-		if (at >= v->iov_len) {
-			at -= v->iov_len;
-			continue;
-		}
-		part = MIN(len, v->iov_len - at);
-		memcpy(ret, (const uint8_t *)v->iov_base + at, part);
-		ret += part;
-		len -= part;
-		at = 0;
-	}
-	assert(len == 0);
-}
-
 /* Descriptors that are there as a whole: the CDB's length may cut the list, SBC-3. */
 static unsigned range_count(const struct scsi_task *task)
 {
 	uint8_t header[LIST_HEADER];
 
-	gather(task, 0, header, sizeof header);
+	task_gather(task, 0, header, sizeof header);
 	return (unsigned)(MIN(get_be(header + 2, 2), task->bytes - LIST_HEADER) / DESCRIPTOR);
 }
 
@@ -42,7 +22,7 @@ static struct gate_range range_at(const struct scsi_task *task, unsigned i)
 {
 	uint8_t descriptor[DESCRIPTOR];
 
-	gather(task, LIST_HEADER + (size_t)i * DESCRIPTOR, descriptor, sizeof descriptor);
+	task_gather(task, LIST_HEADER + (size_t)i * DESCRIPTOR, descriptor, sizeof descriptor);
 	return (struct gate_range){
 		.lba = get_be(descriptor, 8),
 		.blocks = (uint32_t)get_be(descriptor + 8, 4),

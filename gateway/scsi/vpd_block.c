@@ -77,12 +77,12 @@ static unsigned ways_to_unmap(const struct scsi_task *task)
 	       (command_offers(task, OP_WRITE_SAME_10, 0) ? LBPWS10 : 0);
 }
 
-/* No threshold, no anchor. */
+/* No anchor. */
 void vpd_provisioning(const struct scsi_task *task, struct wr *w)
 {
 	bool thin = task->unit->thin;
 
-	wr_be(w, 1, 0);
+	wr_be(w, 1, thin ? unit_threshold_exponent(task->unit) : 0);
 	wr_be(w, 1, thin ? ways_to_unmap(task) | LBPRZ : 0);
 	wr_be(w, 1, thin ? PROVISIONED_THIN : 0);
 	wr_be(w, 1, 0);

@@ -303,7 +303,7 @@ static void says_so(void **state)
 	assert_int_equal(get_be(rig->buffer + 28, 4), 8);
 	assert_int_equal(get_be(rig->buffer + 32, 4), 0x80000000);
 	assert_int_equal(rig_run(&provisioning)->status, SCSI_GOOD);
-	assert_int_equal(get_be(rig->buffer + 4, 4), 0x00e40200);
+	assert_int_equal(get_be(rig->buffer + 4, 4), 0x0be40200);
 	rig_close();
 }
 

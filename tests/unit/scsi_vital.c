@@ -2,10 +2,10 @@
 #include "tests/unit/scsi_reply.h"
 
 static const struct reply_row replies[] = {
-	{"INQUIRY: a disk, SPC-4, tagged queuing, nothing that can be taken out",
+	{"INQUIRY: a disk, SPC-4, implicit ALUA, tagged queuing, nothing that can be taken out",
 	 {{0x12, 0, 0, 0, 255}, IN(255)},
 	 96,
-	 {{0, 4, 0x00000612}, {4, 1, 91}, {6, 2, 0x0002}}},
+	 {{0, 4, 0x00000612}, {4, 4, 0x5b100002}}},
 	{"INQUIRY: vendor, product and revision",
 	 {{0x12, 0, 0, 0, 255}, IN(255)},
 	 96,
@@ -87,10 +87,10 @@ static const struct reply_row thin[] = {
 	 {{0x12, 1, 0xb0, 0, 255}, IN(255)},
 	 64,
 	 {{20, 8, 0x0010000000000100}, {28, 8, 0x0000000880000000}}},
-	{"VPD B2h of a thin disk: UNMAP, both WRITE SAMEs, zeroes where nothing is",
+	{"VPD B2h of a thin disk: sets of 1 MiB, UNMAP, both WRITE SAMEs, zeroes",
 	 {{0x12, 1, 0xb2, 0, 255}, IN(255)},
 	 8,
-	 {{0, 4, 0x00b20004}, {5, 3, 0xe40200}}},
+	 {{0, 4, 0x00b20004}, {4, 4, 0x0be40200}}},
 };
 
 static const struct field_row fields[] = {
@@ -211,7 +211,7 @@ static void denied(void **state)
 	assert_int_equal(get_be(rig->buffer + 28, 8), 0);
 	assert_int_equal(get_be(rig->buffer + 44, 8), 0);
 	(void)run_page(0xb2);
-	assert_int_equal(get_be(rig->buffer + 4, 4), 0x00040200);
+	assert_int_equal(get_be(rig->buffer + 4, 4), 0x0b040200);
 	(void)rig_run(&c);
 	assert_int_equal(rig->buffer[5] & 0x08, 0);
 	rig_close();
