@@ -44,8 +44,8 @@ def boot(*devices):
     """What the machine said on its console until it switched itself off."""
     console = pathlib.Path("console")
     console.unlink(missing_ok=True)
-    done = run("timeout", "-k", "5", "140", "setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-accel", "tcg", "-m", "256",
-               "-nodefaults", "-nographic", "-no-reboot", "-serial", f"file:{console}", *devices, timeout=160)
+    done = run("timeout", "-k", "5", "500", "setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-accel", "tcg", "-m", "256",
+               "-nodefaults", "-nographic", "-no-reboot", "-serial", f"file:{console}", *devices, timeout=520)
     said = console.read_text(errors="replace") if console.exists() else ""
     return re.findall(r"BOOT: (.*?)\r?\n", said), said[-3000:] + done.stderr + f"\nended with {done.returncode}\n" + gw.log()[-1500:]
 

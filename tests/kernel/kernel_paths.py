@@ -30,7 +30,7 @@ gw = Gateway(policy=POLICY, port2=free_port()).start()
 one, two = Relay(gw.port), Relay(gw.values["port2"])
 guest = Guest(files)
 quick = {"node.session.timeo.replacement_timeout": 2, "node.conn[0].timeo.noop_out_interval": 1,
-         "node.conn[0].timeo.noop_out_timeout": 1}
+         "node.conn[0].timeo.noop_out_timeout": 15}
 for relay, disk in ((one, "sda"), (two, "sdb")):
     guest.node(relay.port, quick)
     code, out = guest.login(relay.port, disk=disk)
@@ -71,13 +71,13 @@ with Capture(gw.port, gw.values["port2"]) as wire:
         check(AREA, f"the load uses both paths before {number} is cut", used)
         relay.cut()
         check(AREA, f"I/O goes on over the other path while {number} is cut", other.flows(octets=1 << 20))
-        code, out = guest.end(SECONDS + 90)
+        code, out = guest.end(SECONDS + 300)
         check(AREA, f"fio's writes verify though {number} was cut", code == 0, out[-400:] + guest.run("dmesg | tail -20")[1])
         states = paths()
         check(AREA, f"dm-multipath saw {number} fail", states.get(number) == "F", states)
         logins = gw.log().count("login: ")
         relay.mend()
-        check(AREA, f"the session behind {number} comes back", wait_for(lambda: gw.log().count("login: ") > logins, 60), gw.log())
+        check(AREA, f"the session behind {number} comes back", wait_for(lambda: gw.log().count("login: ") > logins, 300), gw.log())
         up = ("for i in $(seq 200); do grep -q running /sys/block/{0}/device/state && break; usleep 50000; done; "
               "dmsetup message both 0 'reinstate_path {1}'").format("sda" if number == "8:0" else "sdb", number)
         code, out = guest.run(up)

@@ -41,8 +41,8 @@ def load(what, happens, times):
         logins = gw.log().count("login: ")
         relay.flows()
         happens()
-        back += bool(wait_for(lambda: gw.log().count("login: ") > logins, 60))
-    code, out = guest.end(SECONDS + 120)
+        back += bool(wait_for(lambda: gw.log().count("login: ") > logins, 300))
+    code, out = guest.end(SECONDS + 300)
     kernel = guest.run("dmesg -c")[1]
     lost = re.search(r"I/O error|Buffer I/O|offlined|blk_update_request", kernel)
     check(AREA, f"fio's writes go on and verify when {what}", code == 0 and not lost, out[-400:] + kernel + gw.log()[-1500:])

@@ -12,13 +12,13 @@ AREA = "kernel"
 
 HERE = pathlib.Path(__file__).resolve().parent
 GATEWAY = "10.0.2.2"
-BOOT_SECONDS = 120
+BOOT_SECONDS = 300
 LOGIN = {"node.session.auth.authmethod": "CHAP", "node.session.auth.chap_algs": "SHA3-256",
          "node.session.auth.username": "alice", "node.session.auth.password": SECRET,
          "node.session.auth.username_in": "gw-for-alice", "node.session.auth.password_in": MUTUAL,
          "node.session.initial_login_retry_max": "3", "node.session.timeo.replacement_timeout": "600",
          "node.conn[0].timeo.login_timeout": "30", "node.conn[0].timeo.noop_out_interval": "2",
-         "node.conn[0].timeo.noop_out_timeout": "3"}
+         "node.conn[0].timeo.noop_out_timeout": "30"}
 
 
 def image_or_skip(what):
@@ -76,14 +76,14 @@ class Guest:
         line = f"{{ {command}\n}} </dev/null 2>&1; echo \"<<$?>>\"\n"
         self.process.stdin.write(line.encode())
 
-    def end(self, seconds=60):
+    def end(self, seconds=300):
         found = self.wait(r"<<(\d+)>>\n", seconds)
         if found is None:
             out, self.seen = self.seen, ""
             return -1, out + f"\nno answer within {seconds} s\n" + self.log()
         return int(found[1][1]), found[0]
 
-    def run(self, command, seconds=60):
+    def run(self, command, seconds=300):
         """(exit status, output)"""
         self.begin(command)
         return self.end(seconds)

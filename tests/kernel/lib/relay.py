@@ -14,7 +14,7 @@ class Relay:
         while True:
             near, _ = self.listener.accept()
             try:
-                far = None if self.is_cut else socket.create_connection(("127.0.0.1", self.to), 5)
+                far = None if self.is_cut else socket.create_connection(("127.0.0.1", self.to), 30)
             except OSError:
                 far = None
             if far is None:
@@ -53,7 +53,7 @@ class Relay:
     def mend(self):
         self.is_cut = False
 
-    def flows(self, octets=1 << 18, seconds=30):
+    def flows(self, octets=1 << 18, seconds=120):
         """Waits until so much more went through."""
         before = self.octets
         return wait_for(lambda: self.octets > before + octets, seconds)
