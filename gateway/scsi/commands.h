@@ -21,6 +21,7 @@ struct scsi_command {
 	uint32_t touches;
 	bool any_lun;		      /* answered for a LUN that is not there, too */
 	bool thin;		      /* offered where room can be given back */
+	bool head_of_queue;	      /* whatever attribute it comes with */
 	bool verifies;		      /* a write that is read back (WRITE AND VERIFY) */
 	struct cdb_field lba, blocks; /* blocks: of the medium */
 	struct cdb_field allocation;  /* octets of data-in that the initiator has room for */

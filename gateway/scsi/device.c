@@ -32,7 +32,9 @@ void scsi_nexus_close(struct scsi_nexus *n)
 
 uint32_t scsi_room(const struct scsi_nexus *n)
 {
-	return gate_room(n);
+	uint32_t room = gate_room(n);
+
+	return room > n->turns.waiting ? room - n->turns.waiting : 0;
 }
 
 static enum scsi_step task_end(struct scsi_task *task)
@@ -42,6 +44,7 @@ static enum scsi_step task_end(struct scsi_task *task)
 		task->wanted = 0;
 	}
 	gate_end(task);
+	task_set_leave(task);
 	return SCSI_DONE;
 }
 
@@ -92,6 +95,7 @@ static void task_reset(struct scsi_task *task)
 	task->promises = task->waits_for_buffer = false;
 	task->admission = NULL;
 	task->next = NULL;
+	task->place = PLACE_NONE;
 	task->io.fua = false;
 	memset(task->sense, 0, sizeof task->sense);
 	task->unit = NULL;
@@ -134,6 +138,18 @@ static enum scsi_step tell_attention(struct scsi_task *task)
 	return step;
 }
 
+/* SAM-5 section 8: without an ACA condition such a task enters no task set. */
+static enum scsi_step refuse_aca(struct scsi_task *task)
+{
+	sense_set(task, KEY_ILLEGAL_REQUEST, SENSE_INVALID_MESSAGE_ERROR);
+	return task_refuse(task);
+}
+
+struct scsi_task *scsi_next(struct scsi_nexus *n)
+{
+	return task_set_next(n);
+}
+
 enum scsi_step scsi_begin(struct scsi_task *task)
 {
 	assert(task->cdb_len >= CDB_MAX);
@@ -142,6 +158,16 @@ enum scsi_step scsi_begin(struct scsi_task *task)
 		sense_set(task, KEY_ILLEGAL_REQUEST, SENSE_LOGICAL_UNIT_NOT_SUPPORTED);
 		return task_refuse(task);
 	}
+	if (task->attribute >= SCSI_ACA)
+		return refuse_aca(task);
+	if (task->unit != NULL && !task_set_enter(task))
+		return SCSI_RUNNING;
+	return scsi_start(task);
+}
+
+/* Everything else is decided in the task's turn: the tasks before it may have changed it. */
+enum scsi_step scsi_start(struct scsi_task *task)
+{
 	if (tells_attention(task))
 		return tell_attention(task);
 	if (task->command == NULL)
@@ -179,6 +205,7 @@ bool scsi_cancel(struct scsi_task *task)
 	if (task->waits_for_buffer)
 		verifier_leave(task);
 	gate_abandon(task);
+	task_set_leave(task);
 	return true;
 }
 

@@ -10,6 +10,7 @@
 #include "gateway/base/base.h"
 #include "gateway/base/iscsi_name.h"
 #include "gateway/scsi/command_set.h"
+#include "gateway/scsi/task_set.h"
 
 #define SCSI_SENSE_SIZE	  32
 #define SCSI_TRANSFER_MAX (4u << 20) /* octets a command; VPD B0h says so */
@@ -38,6 +39,15 @@ struct scsi_self_test {
 	uint16_t hours; /* after the host's start */
 };
 
+/* Task attributes, as RFC 7143 section 11.3.1 numbers them. */
+enum scsi_attribute {
+	SCSI_UNTAGGED, /* as SIMPLE */
+	SCSI_SIMPLE,
+	SCSI_ORDERED,
+	SCSI_HEAD_OF_QUEUE,
+	SCSI_ACA, /* refused: there are no ACA conditions */
+};
+
 struct scsi_lun {
 	bool present;
 	uint16_t number;
@@ -58,6 +68,7 @@ struct scsi_lun {
 	uint16_t attention;  /* enum sense_code of the unit attention that waits; 0: none */
 	uint64_t checked_ms; /* when backend_check() ran last: at most once a second */
 	struct scsi_self_test self_tests[SELF_TESTS_MAX]; /* newest first */
+	struct task_set tasks;
 };
 
 /* Blocks that the policy protects from this initiator, both ends included. */
@@ -89,6 +100,7 @@ struct scsi_nexus {
 	struct arbiter_view *arbiter; /* holds every LUN that is present */
 	struct gate *gate;
 	struct verifier *verifier;
+	struct task_turns turns;
 	uint64_t now_ms;  /* set by the host at each turn of its loop */
 	uint64_t wall_ns; /* the same, since 1970: for the audit's records */
 	/* told once for each LUN that failed */
@@ -100,7 +112,8 @@ enum scsi_step {
 	SCSI_STEP_INVALID,
 	SCSI_WANT_DATA,	  /* `bytes` of data-out, then scsi_data_arrived() */
 	SCSI_WANT_BUFFER, /* room for `bytes` of data-in, then scsi_buffer_ready() */
-	SCSI_RUNNING,	  /* a backend or the audit has it: task->done() will be called */
+	SCSI_RUNNING,	  /* a backend or the audit has it: task->done() will be called; or it
+			     waits for others: scsi_next() gives it back */
 	SCSI_DONE,	  /* status, sense and data_len are set */
 };
 
@@ -111,7 +124,7 @@ struct scsi_task {
 	const uint8_t *cdb; /* cdb_len octets, at least 16; stays until done */
 	size_t cdb_len;
 	uint32_t tag, edtl;
-	uint8_t attribute;
+	uint8_t attribute; /* enum scsi_attribute */
 	bool read, write;  /* the R and W bits of the transport: which data may move */
 	struct iovec *iov; /* set before scsi_data_arrived() and scsi_buffer_ready() */
 	unsigned iov_count;
@@ -136,14 +149,16 @@ struct scsi_task {
 	uint32_t blocks;
 	uint64_t durable_mark;
 	bool waits_for_audit, running, cancelled;
-	struct scsi_task *next; /* in the list of those that wait for the audit */
+	struct scsi_task *next; /* in the list of those that wait: for the audit, for a turn, … */
 	size_t progress;	/* octets of the medium that are done */
 	uint8_t stage;		/* of a command that takes several requests */
 	bool promises;		/* durable data: the answer waits for the audit */
 	bool waits_for_buffer;	/* of VERIFY */
 	unsigned next_range;	/* of UNMAP's list */
 	void (*range_over)(struct scsi_task *task);
-	uint8_t met_status; /* of a success: GOOD, or CONDITION MET */
+	uint8_t met_status;    /* of a success: GOOD, or CONDITION MET */
+	enum task_place place; /* in the unit's task set */
+	bool barrier;	       /* ORDERED or HEAD OF QUEUE: others wait for its end */
 };
 
 /* `admissions`: how many commands at once. Allocates the gate. */
@@ -151,6 +166,11 @@ int scsi_nexus_open(struct scsi_nexus *n, unsigned admissions) MUST_CHECK;
 void scsi_nexus_close(struct scsi_nexus *n);
 
 enum scsi_step scsi_begin(struct scsi_task *task);
+/* The next task whose turn has come since scsi_begin() said SCSI_RUNNING: scsi_start() goes on with
+ * it, at once. NULL: none. To be asked when the host has done what it was at: not from within the
+ * end of a task, behind which others may be about to be cancelled. */
+struct scsi_task *scsi_next(struct scsi_nexus *n);
+enum scsi_step scsi_start(struct scsi_task *task);
 enum scsi_step scsi_data_arrived(struct scsi_task *task);
 enum scsi_step scsi_buffer_ready(struct scsi_task *task);
 /* True: forgotten ("not executed" is in the audit if it was admitted). False: it runs; done() will
@@ -160,7 +180,8 @@ bool scsi_cancel(struct scsi_task *task);
 void scsi_audit_moved(struct scsi_nexus *n);
 /* Somebody, perhaps we, reset the unit: the next command that may tell so does. */
 void scsi_unit_reset(struct scsi_nexus *n, unsigned lun);
-/* Free places in the window: bounded by ring slots (two a command) and admissions. */
+/* Free places in the window: bounded by ring slots (two a command) and admissions, of which tasks
+ * that wait for their turn will want theirs. */
 uint32_t scsi_room(const struct scsi_nexus *n);
 /* SAM-5 section 4.7: the LUN's number, or -1 if it is no single-level LUN below 256. */
 int scsi_lun_decode(const uint8_t lun[8]);

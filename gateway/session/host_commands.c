@@ -4,6 +4,11 @@
 #include "gateway/scsi/sense.h"
 #include "gateway/session/session.h"
 
+_Static_assert((int)SCSI_UNTAGGED == TASK_UNTAGGED && (int)SCSI_SIMPLE == TASK_SIMPLE &&
+		       (int)SCSI_ORDERED == TASK_ORDERED &&
+		       (int)SCSI_HEAD_OF_QUEUE == TASK_HEAD_OF_QUEUE && (int)SCSI_ACA == TASK_ACA,
+	       "the device numbers attributes as the transport does");
+
 static void respond(struct command *cmd)
 {
 	struct session *s = cmd->s;
@@ -93,6 +98,20 @@ void host_command(void *host, struct iscsi_task *task)
 	host_arbiter_look(s);
 	s->command_count++;
 	go_on(cmd, scsi_begin(&cmd->scsi));
+}
+
+/* Apart from what ends tasks: those that a reset is about to end never start. */
+bool host_start_waiting(struct session *s)
+{
+	struct scsi_task *scsi;
+	bool any = false;
+
+	while ((scsi = scsi_next(&s->nexus)) != NULL) {
+		host_arbiter_look(s);
+		go_on(CONTAINER_OF(scsi, struct command, scsi), scsi_start(scsi));
+		any = true;
+	}
+	return any;
 }
 
 void host_data_arrived(void *host, struct iscsi_task *task)

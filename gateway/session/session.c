@@ -162,7 +162,9 @@ static void on_turn(void *arg)
 	host_arbiter_turn(s);
 	if (!s->ending)
 		iscsi_room_changed(s->iscsi);
-	transports_turn(s);
+	do { /* what was sent may have ended tasks, and what starts may be answered at once */
+		transports_turn(s);
+	} while (host_start_waiting(s));
 	set_tick(s);
 	if (s->audit_timer.at_ms == 0 && iscsi_tasks_running(s->iscsi) > 0)
 		loop_timer_set(s->loop, &s->audit_timer, loop_now_ms(s->loop) + AUDIT_PATIENCE_MS);

@@ -103,6 +103,8 @@ void host_data_arrived(void *host, struct iscsi_task *task);
 void host_buffer_ready(void *host, struct iscsi_task *task);
 bool host_cancel(void *host, struct iscsi_task *task);
 void host_finished(void *host, struct iscsi_task *task);
+/* Those whose turn has come, SAM-5 section 8; false: there were none. */
+bool host_start_waiting(struct session *s);
 bool host_lun_exists(void *host, const uint8_t lun[8]);
 bool host_attention(void *host, const uint8_t lun[8], uint8_t ret_sense[3]);
 uint32_t host_room(void *host);

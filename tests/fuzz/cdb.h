@@ -55,6 +55,30 @@ static inline void device_open(const uint8_t *data_out, size_t len)
 	assert(scsi_nexus_open(&nexus, 4) == 0);
 }
 
+/* A WRITE that waits for its data, with one of the first four attributes; or nothing. */
+static inline void device_occupy(struct scsi_task *task, uint8_t how)
+{
+	static const uint8_t write_10[16] = {0x2a, 0, 0, 0, 0, 1, 0, 0, 1};
+
+	task->cdb = write_10;
+	task->cdb_len = 16;
+	task->edtl = 512;
+	task->write = true;
+	task->attribute = how & 3;
+	if (how & 4)
+		(void)scsi_begin(task);
+}
+
+static inline void device_give_buffer(struct scsi_task *task)
+{
+	static struct iovec iov;
+
+	iov = (struct iovec){buffer, task->bytes};
+	task->buffer_len = task->bytes;
+	task->iov = &iov;
+	task->iov_count = 1;
+}
+
 static inline void device_settle(int result)
 {
 	while (running != NULL) {
