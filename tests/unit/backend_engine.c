@@ -167,7 +167,13 @@ static void read_only_descriptor(struct rig *rig)
 
 static void check_tells(struct rig *rig)
 {
+	struct request w = request_make(IO_WRITE, 8192, bytes, 4096);
+	struct request f = request_make(IO_FLUSH, 0, NULL, 0);
+
+	assert_int_equal(rig_run(rig, &w), 0);
+	assert_int_equal(rig_run(rig, &f), 0);
 	assert_int_equal(backend_check(rig->disk), 0);
+	assert_true(rig->disk->used_bytes >= 4096 && rig->disk->used_bytes <= DISK_SIZE);
 	assert_int_equal(ftruncate(rig->fd, DISK_SIZE * 2), 0);
 	assert_int_equal(backend_check(rig->disk), 0);
 	assert_int_equal(ftruncate(rig->fd, DISK_SIZE - 1), 0);
@@ -253,7 +259,7 @@ static const struct {
 	BOTH("nothing reaches the disk before the flush of the turn", not_before_flush),
 	BOTH("closing a disk waits for its requests, and ends each once", close_waits),
 	BOTH("P3: a descriptor that was granted read-only can't be written", read_only_descriptor),
-	BOTH("a disk that shrank or was deleted is noticed by its check", check_tells),
+	BOTH("a disk that shrank or was deleted is noticed by its check, and its room", check_tells),
 	BOTH("a memory disk reads, writes, flushes, and is not taken for deleted", memory_disk),
 	BOTH("256 disks fit, one more is refused, and a freed place is used again", all_slots),
 	BOTH("the lifeline closes with the engine, and not before", lifeline_closes),
