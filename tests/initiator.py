@@ -7,6 +7,7 @@ HASHES = {5: "md5", 6: "sha1", 7: "sha256", 8: "sha3_256"}
 NOP_OUT, COMMAND, TASK, LOGIN, TEXT, DATA_OUT, LOGOUT = 0, 1, 2, 3, 4, 5, 6
 NOP_IN, RESPONSE, TASK_RESPONSE, LOGIN_RESPONSE, TEXT_RESPONSE, DATA_IN, LOGOUT_RESPONSE = 32, 33, 34, 35, 36, 37, 38
 R2T, ASYNC, REJECT = 49, 50, 63
+UNTAGGED, SIMPLE, ORDERED, HEAD_OF_QUEUE, ACA = range(5)  # task attributes, RFC 7143 section 11.3.1
 
 
 class Gone(Exception):
@@ -245,10 +246,10 @@ class Initiator:
         return self.operate(target, more)
 
     # --- full feature -----------------------------------------------------------------------------------------
-    def command(self, cdb, lun=0, read=0, write=b"", immediate_data=True, immediate=False, cmdsn=None):
+    def command(self, cdb, lun=0, read=0, write=b"", immediate_data=True, immediate=False, cmdsn=None, attribute=SIMPLE):
         """Sends one command; its task tag. With a `cmdsn` of its own it does not count."""
         self.itt += 1
-        flags = 0x80 | (0x40 if read else 0) | (0x20 if write else 0) | 1
+        flags = 0x80 | (0x40 if read else 0) | (0x20 if write else 0) | attribute
         data = write if immediate_data and len(write) <= 65536 else b""
         fields = struct.pack(">III", read or len(write), self.cmdsn if cmdsn is None else cmdsn, self.expstatsn)
         if cmdsn is None and not immediate:

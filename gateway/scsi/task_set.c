@@ -80,11 +80,12 @@ static void release(struct task_set *set, struct task_list *released)
 
 void task_set_leave(struct scsi_task *task)
 {
-	struct task_turns *turns = &task->nexus->turns;
+	struct task_turns *turns;
 	struct task_set *set;
 
 	if (task->place == PLACE_NONE)
 		return;
+	turns = &task->nexus->turns;
 	set = &task->unit->tasks;
 	if (task->place == PLACE_DORMANT)
 		list_remove(&set->dormant, task);
