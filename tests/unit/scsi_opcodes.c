@@ -86,6 +86,31 @@ static void opcodes_are_the_table(void **state)
 	rig_close();
 }
 
+/* With everything on: what is listed is there, what is not listed is not. */
+static void listed_or_unknown(void **state)
+{
+	static const struct rig_command all = {{0xa3, 0x0c, 0, [8] = 255, 255}, IN(65535)};
+	bool listed[256] = {0};
+
+	rig_open(state);
+	rig->nexus.luns[0].thin = true;
+	assert_true(command_set_add(&rig->nexus.rules.allowed, "sanitize"));
+	(void)rig_run(&all);
+	for (size_t at = 4; at < rig->task.data_len; at += 8)
+		listed[rig->buffer[at]] = true;
+	for (unsigned opcode = 0; opcode < 256; opcode++) {
+		struct rig_command c = {{(uint8_t)opcode, 0xff, [15] = 0xff}, IN(512)};
+		bool unknown;
+
+		rig->submitted = rig->ended = 0;
+		(void)rig_run(&c);
+		unknown = rig->task.status == SCSI_CHECK_CONDITION &&
+			  rig_code(&rig->task) == 0x2000;
+		assert_int_equal(unknown, !listed[opcode]);
+	}
+	rig_close();
+}
+
 int main(void)
 {
 	static struct tests t;
@@ -94,5 +119,7 @@ int main(void)
 	TESTS_ADD_TABLE(&t, fields, field_check);
 	tests_add(&t, "REPORT SUPPORTED OPERATION CODES lists the command table",
 		  opcodes_are_the_table, NULL);
+	tests_add(&t, "every opcode that is not listed is unknown, and no other", listed_or_unknown,
+		  NULL);
 	return tests_run(&t, "scsi opcodes");
 }

@@ -163,6 +163,43 @@ static void longest_names_fit(void **state)
 	rig_close();
 }
 
+static const struct {
+	const char *why;
+	struct rig_command c;
+	uint16_t code; /* 0: GOOD */
+} without_lun_0[] = {
+	{"LUN 0 that is not granted answers INQUIRY", {{0x12, 0, 0, 0, 96}, IN(96)}, 0},
+	{"LUN 0 that is not granted answers REPORT LUNS", {{0xa0, [9] = 255}, IN(255)}, 0},
+	{"LUN 0 that is not granted lists administrative units, of which there are none",
+	 {{0xa0, 0, 0x10, [9] = 255}, IN(255)},
+	 0},
+	{"LUN 0 that is not granted answers REQUEST SENSE", {{0x03, 0, 0, 0, 18}, IN(18)}, 0},
+	{"LUN 0 that is not granted is not ready", {{0x00}, IN(0)}, 0x2500},
+	{"LUN 0 that is not granted has no capacity", {{0x25}, IN(8)}, 0x2500},
+	{"LUN 0 that is not granted lists no commands", {{0xa3, 0x0c, [9] = 255}, IN(255)}, 0x2500},
+	{"LUN 0 that is not granted has no ports", {{0xa3, 0x0a, [9] = 255}, IN(255)}, 0x2500},
+	{"LUN 0 that is not granted tests nothing", {{0x1d, 0x04}, IN(0)}, 0x2500},
+	{"LUN 0 that is not granted has no log", {{0x4d, [8] = 255}, IN(255)}, 0x2500},
+};
+
+static void no_lun_0(void **state)
+{
+	const __typeof__(without_lun_0[0]) *row = *state;
+	struct scsi_task *task;
+
+	rig_open(NULL);
+	rig->nexus.luns[0] = (struct scsi_lun){0};
+	rig_add_lun(5, true);
+	task = rig_run(&row->c);
+	assert_int_equal(task->status, row->code == 0 ? SCSI_GOOD : SCSI_CHECK_CONDITION);
+	assert_int_equal(rig_code(task), row->code);
+	if (row->c.cdb[0] == 0x12)
+		assert_int_equal(rig->buffer[0], 0x7f);
+	if (row->c.cdb[0] == 0x03)
+		assert_int_equal(get_be(rig->buffer + 12, 2), 0x2500);
+	rig_close();
+}
+
 static void rotating(void **state)
 {
 	rig_open(state);
@@ -236,6 +273,7 @@ int main(void)
 	TESTS_ADD_TABLE(&t, replies, reply_check);
 	TESTS_ADD_TABLE(&t, thin, reply_check_thin);
 	TESTS_ADD_TABLE(&t, fields, field_check);
+	TESTS_ADD_TABLE(&t, without_lun_0, no_lun_0);
 	tests_add(&t, "every page that VPD 00h lists is there", every_listed_page_exists, NULL);
 	tests_add(&t, "every page that VPD 00h does not list is refused", every_other_page_does_not,
 		  NULL);
