@@ -73,7 +73,7 @@ static void run_event(const char *event, char *log)
 	} else {
 		*task = (struct scsi_task){.nexus = &nexus};
 		task->unit = &nexus.luns[isupper(event[0]) ? 1 : 0];
-		task->attribute = attribute_of(event[0]);
+		task->attribute = (uint8_t)attribute_of(event[0]);
 		if (task_set_enter(task))
 			log[strlen(log)] = event[1];
 	}
@@ -117,7 +117,7 @@ static struct scsi_task *enter(unsigned id, enum scsi_attribute attribute, bool 
 {
 	struct scsi_task *task = &tasks[id];
 
-	*task = (struct scsi_task){.nexus = &nexus, .attribute = attribute};
+	*task = (struct scsi_task){.nexus = &nexus, .attribute = (uint8_t)attribute};
 	task->unit = &nexus.luns[0];
 	assert_int_equal(task_set_enter(task), starts);
 	return task;
