@@ -205,6 +205,7 @@ static void target_free(struct policy_target *t)
 	for (size_t i = 0; i < t->initiator_count; i++) {
 		free(t->initiators[i].from);
 		free(t->initiators[i].access);
+		free(t->initiators[i].ranges);
 	}
 	free(t->alias);
 	free(t->portals);
@@ -221,8 +222,10 @@ void policy_free(struct policy *p)
 		free(p->portals[i].interfaces);
 		free(p->portals[i].advertise);
 	}
-	for (size_t i = 0; i < p->disk_count; i++)
+	for (size_t i = 0; i < p->disk_count; i++) {
 		free(p->disks[i].path);
+		free(p->disks[i].formerly);
+	}
 	for (size_t i = 0; i < p->target_count; i++)
 		target_free(&p->targets[i]);
 	for (size_t i = 0; i < p->disk_root_count; i++)

@@ -83,12 +83,19 @@ void compile_advertise(struct compiler *c, struct policy_portal *p, const struct
 /* What all of them advertise: no address twice. */
 void compile_advertised(struct compiler *c, const struct node *portals);
 void compile_disks(struct compiler *c);
+/* Of one disk: what it says that it is. */
+void compile_identity(struct compiler *c, struct policy_disk *disk, const struct node *n);
+/* Of all of them: nobody is two, and nobody was what another is. */
+void compile_identities(struct compiler *c, const struct node *disks);
 void compile_targets(struct compiler *c);
 void compile_initiators(struct compiler *c, struct policy_target *t, const struct node *target,
 			bool from_required);
 /* What is negotiated with those who enter: the keys of a target; NULL: their defaults. */
 void compile_limits(struct compiler *c, const struct node *target, struct policy_limits *ret);
 void compile_redirect(struct compiler *c, struct policy_target *t, const struct node *target);
+/* Of one initiator: deny, allow, protect. */
+void compile_rules(struct compiler *c, const struct policy_target *t, struct policy_initiator *i,
+		   const struct node *n);
 void compile_users(struct compiler *c); /* what holds for all entries together */
 
 /* Absolute, without ".." (-EINVAL), "." and "//"; -ENAMETOOLONG. */

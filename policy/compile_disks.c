@@ -95,6 +95,10 @@ static void file_look(struct compiler *c, const struct policy_disk *disk, struct
 			       size_format(disk->size_bytes, wanted));
 		diagnose_hint(c->d, "a disk is never resized by a policy: write its size, or leave "
 				    "it out");
+	} else if (want_file && st.st_size % disk->block_size != 0) {
+		diagnose_error(c->d, file->node->at, "\"%s\" ends within a block of %u octets",
+			       shown_text(file->node->text).text, disk->block_size);
+		diagnose_hint(c->d, "write the block_size that it was used with");
 	}
 }
 
@@ -175,6 +179,59 @@ static void files_check(struct compiler *c, struct disk_file *files, size_t coun
 			same_file(c, &files[i - 1], &files[i]);
 }
 
+static enum policy_wish wish_compile(const struct node *n, const char *key)
+{
+	const struct node *wish = node_get(n, key);
+
+	return !wish || wish->bad ? POLICY_AS_FOUND : wish->value ? POLICY_YES : POLICY_NO;
+}
+
+/* Of a choice of powers of two, the first of which is 512. */
+static uint32_t block_octets(const struct node *n, const char *key)
+{
+	const struct schema_key *k = schema_find(SECTION_DISK, key);
+	const struct node *size = node_get(n, key);
+	uint64_t octets = 0;
+
+	if (whole_number_parse(size && !size->bad ? size->text : k->value, &octets) < 0)
+		return 512;
+	return (uint32_t)octets;
+}
+
+static void blocks_compile(struct compiler *c, const struct node *n, struct policy_disk *disk)
+{
+	const struct node *physical = node_get(n, "physical_block_size");
+	char has[QUANTITY_TEXT];
+
+	disk->block_size = block_octets(n, "block_size");
+	disk->physical_block_size = block_octets(n, "physical_block_size");
+	if (disk->physical_block_size < disk->block_size) {
+		diagnose_error(c->d, physical->at,
+			       "\"physical_block_size\" is %u, and a block has %u",
+			       disk->physical_block_size, disk->block_size);
+		diagnose_hint(c->d, "a physical block holds whole blocks: write %u or more",
+			      disk->block_size);
+	}
+	if (disk->size_bytes % disk->block_size != 0) {
+		const struct node *size = node_get(n, "size");
+
+		diagnose_error(c->d, size ? size->at : node_get(n, "memory")->at,
+			       "%s is no multiple of a block of %u octets",
+			       size_format(disk->size_bytes, has), disk->block_size);
+		diagnose_hint(c->d, "the disk would end within a block");
+	}
+}
+
+static void keys_compile(struct compiler *c, const struct node *n, struct policy_disk *disk)
+{
+	disk->read_only = schema_value(SECTION_DISK, n, "read_only");
+	disk->write_cache = schema_value(SECTION_DISK, n, "write_cache");
+	disk->removable = schema_value(SECTION_DISK, n, "removable");
+	disk->thin = wish_compile(n, "thin");
+	disk->rotational = wish_compile(n, "rotational");
+	compile_identity(c, disk, n);
+}
+
 static void disk_compile(struct compiler *c, const struct node *n, struct policy_disk *disk,
 			 struct disk_file *file)
 {
@@ -184,13 +241,23 @@ static void disk_compile(struct compiler *c, const struct node *n, struct policy
 	disk->line = node_place(n).line;
 	if (n->kind != NODE_MAP)
 		return;
-	disk->read_only = schema_value(SECTION_DISK, n, "read_only");
+	keys_compile(c, n, disk);
 	on = kind_find(c, n, disk);
 	if (!on)
 		return;
 	size_compile(c, n, on, disk);
+	blocks_compile(c, n, disk);
 	if (disk->kind != POLICY_MEMORY && !on->bad && on->kind == NODE_TEXT)
 		path_compile(c, on, disk, file);
+}
+
+static void count_check(struct compiler *c, const struct node *disks)
+{
+	if (node_count(disks) <= POLICY_DISKS_MAX)
+		return;
+	diagnose_error(c->d, node_place(disks), "the policy has %zu disks; it can have %d",
+		       node_count(disks), POLICY_DISKS_MAX);
+	diagnose_hint(c->d, "serve the others by another gateway");
 }
 
 void compile_disks(struct compiler *c)
@@ -210,6 +277,8 @@ void compile_disks(struct compiler *c)
 		disk_compile(c, n, &c->policy->disks[index], &files[file_count]);
 		file_count += files[file_count].resolved != NULL;
 	}
+	count_check(c, disks);
+	compile_identities(c, disks);
 	files_check(c, files, file_count);
 	for (size_t i = 0; i < file_count; i++)
 		free(files[i].resolved);

@@ -287,6 +287,7 @@ static void initiator_compile(struct compiler *c, const struct policy_target *t,
 			   "/etc/iscsi/initiatorname.iscsi",
 			   i->name);
 	chap_compile(c, i, node_map(n, "chap"));
+	compile_rules(c, t, i, n);
 	if (!luns)
 		access_all(c, t, i);
 	else if (luns->kind == NODE_MAP)

@@ -270,18 +270,38 @@ static void ask_lun(const struct question *q, struct verdict *v)
 		say(v, q->s.entry->line, "unknown-lun", "it has no LUN %d", q->claim->lun);
 }
 
+/* Are blocks of the LUN protected from such a command? */
+static bool has_ranges(const struct question *q)
+{
+	const struct policy_initiator *i = q->s.entry;
+
+	for (size_t k = 0; k < i->range_count; k++)
+		if ((i->ranges[k].lun < 0 || i->ranges[k].lun == q->claim->lun) &&
+		    (q->claim->write || i->ranges[k].reads))
+			return true;
+	return false;
+}
+
 static void ask_command(const struct question *q, struct verdict *v)
 {
 	const struct policy_access *a = access_find(q);
+	const struct command_name *command = q->claim->command;
 
 	if (!a)
 		return;
-	if (q->claim->write && !a->writable)
+	if (command && command_set_has(&q->s.entry->denied, command))
+		say(v, q->s.entry->denied_line, "denied", "%s is denied", command->name);
+	else if (command && command_is_off(command) &&
+		 !command_set_has(&q->s.entry->allowed, command))
+		say(v, q->s.entry->allowed_line, "not-allowed", "%s is off unless it is allowed",
+		    command->name);
+	else if (q->claim->write && !a->writable)
 		say(v, a->line, "read-only", "the command writes, and LUN %d is read-only",
 		    q->claim->lun);
 	else
-		say(v, a->line, NULL, "it may use commands that %s",
-		    q->claim->write ? "write" : "do not write");
+		say(v, a->line, NULL, "it may use commands that %s%s",
+		    q->claim->write ? "write" : "do not write",
+		    has_ranges(q) ? ", but not on blocks that are protected" : "");
 }
 
 static void (*const questions[LAYERS])(const struct question *, struct verdict *) = {

@@ -7,11 +7,14 @@
 #include "gateway/base/address.h"
 #include "gateway/base/base.h"
 #include "gateway/base/iscsi_name.h"
+#include "gateway/scsi/command_set.h"
 
-#define POLICY_HASH_SIZE 32
-#define POLICY_HASH_TEXT (2 * POLICY_HASH_SIZE + 1)
-#define POLICY_NAME_SIZE 64 /* portals, disks: [a-z0-9-], at most 63 */
-#define POLICY_LUNS_MAX	 256
+#define POLICY_HASH_SIZE  32
+#define POLICY_HASH_TEXT  (2 * POLICY_HASH_SIZE + 1)
+#define POLICY_NAME_SIZE  64 /* portals, disks: [a-z0-9-], at most 63 */
+#define POLICY_LUNS_MAX	  256
+#define POLICY_DISKS_MAX  4096
+#define POLICY_RANGES_MAX 16 /* of an initiator */
 
 enum portal_transport { PORTAL_INVALID, PORTAL_PLAIN, PORTAL_TLS, PORTAL_IPSEC, PORTAL_INTERFACE };
 
@@ -32,12 +35,28 @@ struct policy_portal {
 
 enum policy_disk_kind { POLICY_DISK_INVALID, POLICY_FILE, POLICY_DEVICE, POLICY_MEMORY };
 
+/* What the policy may leave to the disk. */
+enum policy_wish { POLICY_AS_FOUND, POLICY_NO, POLICY_YES };
+
+/* What a disk says that it is, where the policy says it; else as the state folder knows it. */
+struct policy_identity {
+	uint8_t naa[16];
+	uint8_t naa_len; /* 8 or 16; 0: not given */
+	char serial[37]; /* "": not given, as of the others */
+	char vendor[9], product[17];
+};
+
 struct policy_disk {
 	char name[POLICY_NAME_SIZE];
 	enum policy_disk_kind kind;
 	char *path;
 	uint64_t size_bytes;
-	bool read_only;
+	bool read_only, write_cache, removable;
+	enum policy_wish thin, rotational;
+	uint32_t block_size, physical_block_size;
+	struct policy_identity identity;
+	char (*formerly)[POLICY_NAME_SIZE]; /* names that it had, the last first */
+	size_t formerly_count;
 	uint32_t line;
 };
 
@@ -53,6 +72,14 @@ struct policy_access { /* what one initiator may do with one LUN of its target *
 	uint32_t line;
 };
 
+/* Blocks that an initiator may not touch, both ends included. */
+struct policy_range {
+	uint64_t first, last;
+	int lun; /* -1: of every LUN */
+	bool reads;
+	uint32_t line;
+};
+
 struct policy_initiator {
 	char name[ISCSI_NAME_SIZE];
 	struct network *from; /* none: any address, on loopback portals only */
@@ -61,6 +88,10 @@ struct policy_initiator {
 	uint32_t algorithms;	      /* bits 1 << CHAP number; the floor of this user */
 	struct policy_access *access; /* every LUN it may use, in order of LUN */
 	size_t access_count;
+	struct command_set denied, allowed; /* allowed: of those that are off */
+	uint32_t denied_line, allowed_line; /* allowed_line: where they could be allowed, too */
+	struct policy_range *ranges;
+	size_t range_count;
 	uint32_t line, from_line, chap_line;
 };
 
@@ -158,6 +189,7 @@ struct claim {
 	const char *target;    /* normalised; NULL: a discovery session */
 	int lun;	       /* -1: not asked */
 	bool write;	       /* with a LUN: does the command write? */
+	const struct command_name *command; /* … and which is it? NULL: not asked */
 };
 
 struct verdict {

@@ -16,12 +16,14 @@ static const char *const section_names[SECTIONS] = {
 	[SECTION_PORTAL] = "a portal",
 	[SECTION_DISKS] = "disks",
 	[SECTION_DISK] = "a disk",
+	[SECTION_IDENTITY] = "identity",
 	[SECTION_TARGETS] = "targets",
 	[SECTION_TARGET] = "a target",
 	[SECTION_LUNS] = "a target's luns",
 	[SECTION_INITIATORS] = "initiators",
 	[SECTION_INITIATOR] = "an initiator",
 	[SECTION_CHAP] = "chap",
+	[SECTION_PROTECT] = "an entry of protect",
 	[SECTION_ACCESS] = "an initiator's luns",
 	[SECTION_AUTH] = "auth",
 	[SECTION_BANS] = "bans",
@@ -312,6 +314,7 @@ static const struct {
 	[TYPE_TEXTS] = {entry_check, NODE_LIST, "a list"},
 	[TYPE_CHOICES] = {choice_check, NODE_LIST, "a list"},
 	[TYPE_MAP] = {NULL, NODE_MAP, "a mapping"},
+	[TYPE_MAPS] = {NULL, NODE_LIST, "a list"},
 };
 
 static void kind_error(struct diagnostics *d, const struct schema_key *k, struct node *n)
@@ -336,15 +339,17 @@ static void list_check(struct diagnostics *d, const struct schema_key *k, struct
 		example_hint(d, k, list);
 	}
 	for (struct node *n = list->first; n; n = n->next) {
+		bool maps = k->type == TYPE_MAPS;
+
 		if (n->bad)
 			continue;
-		if (n->kind == NODE_TEXT) {
-			types[k->type].check(d, k, n);
+		if (n->kind == (maps ? NODE_MAP : NODE_TEXT)) {
+			maps ? map_check(d, k->of, n) : types[k->type].check(d, k, n);
 			continue;
 		}
 		n->bad = true;
-		diagnose_error(d, n->at, "an entry of \"%s\" is one text, not %s",
-			       label(k, list).text, node_kind_name(n));
+		diagnose_error(d, n->at, "an entry of \"%s\" is %s, not %s", label(k, list).text,
+			       maps ? "a mapping" : "one text", node_kind_name(n));
 		example_hint(d, k, list);
 	}
 }
@@ -405,7 +410,8 @@ static void required_check(struct diagnostics *d, enum section section, const st
 			diagnose_error(d, map->key->at, "\"%s\" has no \"%s\"",
 				       shown_text(map->key->text).text, k->key);
 		else
-			diagnose_error(d, (struct place){0}, "the policy has no \"%s\"", k->key);
+			diagnose_error(d, section == SECTION_POLICY ? (struct place){0} : map->at,
+				       "%s has no \"%s\"", section_names[section], k->key);
 		diagnose_hint(d, "add %s: %s", k->key, k->example);
 	}
 }

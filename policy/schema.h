@@ -11,12 +11,14 @@ enum section {
 	SECTION_PORTAL,
 	SECTION_DISKS,
 	SECTION_DISK,
+	SECTION_IDENTITY,
 	SECTION_TARGETS,
 	SECTION_TARGET,
 	SECTION_LUNS,
 	SECTION_INITIATORS,
 	SECTION_INITIATOR,
 	SECTION_CHAP,
+	SECTION_PROTECT,
 	SECTION_ACCESS,
 	SECTION_AUTH,
 	SECTION_BANS,
@@ -38,6 +40,7 @@ enum schema_type {
 	TYPE_TEXTS,  /* a list; least and most: of entries */
 	TYPE_CHOICES,
 	TYPE_MAP,   /* of section `of` */
+	TYPE_MAPS,  /* a list of them; least and most: of entries */
 	TYPE_LATER, /* not built yet: any value is a mistake */
 };
 

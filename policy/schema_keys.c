@@ -1,5 +1,6 @@
 /* Every key that a policy knows, those that are not built yet too: one table, plain data. The
  * order is that of the manual. */
+#include "policy/policy.h"
 #include "policy/schema.h"
 
 #define KIB (UINT64_C(1) << 10)
@@ -11,7 +12,8 @@
 		.section = SECTION_##in, .key = name, .type = TYPE_LATER, .help = what \
 	}
 
-#define ALGORITHMS "md5 sha1 sha256 sha3-256"
+#define PHYSICAL_SIZES "512 1024 2048 4096 8192 16384 32768 65536"
+#define ALGORITHMS     "md5 sha1 sha256 sha3-256"
 
 const struct schema_key schema_keys[] = {
 	/* clang-format off */
@@ -65,17 +67,37 @@ const struct schema_key schema_keys[] = {
 	 .help = "of the file, which is made, sparse, when it is not there"},
 	{SECTION_DISK, "read_only", TYPE_BOOL, .value = "false", .example = "true",
 	 .help = "opened without the right to write"},
-	LATER(DISK, "block_size", "512 or 4096"),
-	LATER(DISK, "physical_block_size", "of the medium"),
-	LATER(DISK, "identity", "naa, serial, vendor, product"),
-	LATER(DISK, "formerly", "the name it had, to keep its identity"),
-	LATER(DISK, "thin", "unmap and provisioning"),
-	LATER(DISK, "write_cache", "WCE"),
+	{SECTION_DISK, "block_size", TYPE_CHOICE, .choices = "512 4096", .value = "512",
+	 .example = "4096", .help = "octets of a logical block"},
+	{SECTION_DISK, "physical_block_size", TYPE_CHOICE, .choices = PHYSICAL_SIZES, .value = "4096",
+	 .example = "4096", .help = "octets that are written without being read first"},
+	{SECTION_DISK, "identity", TYPE_MAP, false, SECTION_IDENTITY,
+	 .example = "{naa: 600140512345678901234567890abcde, serial: 12345678}",
+	 .help = "what it says that it is, when it had another identity elsewhere"},
+	{SECTION_DISK, "formerly", TYPE_TEXTS, .least = 1, .most = 16, .example = "[old-name]",
+	 .help = "names that it had in the policy: it keeps NAA and serial"},
+	{SECTION_DISK, "thin", TYPE_BOOL, .example = "false",
+	 .help = "gives room back (UNMAP); left out: as it is found"},
+	{SECTION_DISK, "write_cache", TYPE_BOOL, .value = "true", .example = "false",
+	 .help = "WCE; false: a write is answered when it is durable"},
+	{SECTION_DISK, "rotational", TYPE_BOOL, .example = "false",
+	 .help = "it turns; left out: as it is found"},
+	{SECTION_DISK, "removable", TYPE_BOOL, .value = "false", .example = "true",
+	 .help = "RMB: initiators may eject it"},
 	LATER(DISK, "cache", "page or none"),
-	LATER(DISK, "rotational", "medium rotation rate"),
 	LATER(DISK, "writers", "one or cluster"),
 	LATER(DISK, "writer_lease", "how long an absent writer keeps it"),
 	LATER(DISK, "durability", "overrides audit.durability"),
+
+	{SECTION_IDENTITY, "naa", TYPE_TEXT, .least = 1, .most = 64,
+	 .example = "600140512345678901234567890abcde",
+	 .help = "16 hexadecimal digits that begin with 2, 3 or 5, or 32 that begin with 6"},
+	{SECTION_IDENTITY, "serial", TYPE_TEXT, .least = 1, .most = 36, .example = "12345678",
+	 .help = "at most 36 characters"},
+	{SECTION_IDENTITY, "vendor", TYPE_TEXT, .least = 1, .most = 8, .example = "LIO-ORG",
+	 .help = "at most 8 characters"},
+	{SECTION_IDENTITY, "product", TYPE_TEXT, .least = 1, .most = 16, .example = "vault",
+	 .help = "at most 16 characters"},
 
 	{SECTION_TARGETS, "*", TYPE_MAP, false, SECTION_TARGET,
 	 .example = "{portals: [here], luns: {0: vault}}", .help = "a target, by its iSCSI name"},
@@ -122,10 +144,14 @@ const struct schema_key schema_keys[] = {
 	 .example = "{user: alice, mutual: gw-for-alice}", .help = "how both prove who they are"},
 	{SECTION_INITIATOR, "luns", TYPE_MAP, false, SECTION_ACCESS, .example = "{0: read-only}",
 	 .help = "what it may use; left out: all, read-write"},
-	LATER(INITIATOR, "deny", "commands that it may not use"),
+	{SECTION_INITIATOR, "deny", TYPE_TEXTS, .least = 1, .most = 256,
+	 .example = "[unmap, reservation]", .help = "commands, and groups of them, that it may not use"},
+	{SECTION_INITIATOR, "allow", TYPE_TEXTS, .least = 1, .most = 16, .example = "[sanitize]",
+	 .help = "commands that are off unless they are named here"},
+	{SECTION_INITIATOR, "protect", TYPE_MAPS, false, SECTION_PROTECT, .least = 1,
+	 .most = POLICY_RANGES_MAX, .example = "[{blocks: 0-2047}]",
+	 .help = "blocks that it may not write"},
 	LATER(INITIATOR, "limits", "commands and octets in a second"),
-	LATER(INITIATOR, "allow", "commands that are off unless named"),
-	LATER(INITIATOR, "protect", "ranges that it may not write"),
 	LATER(INITIATOR, "until", "the day it ends"),
 	LATER(INITIATOR, "hours", "when it may enter"),
 	LATER(INITIATOR, "sessions", "how many at once"),
@@ -137,6 +163,13 @@ const struct schema_key schema_keys[] = {
 	 .help = "the gateway's name towards it, in the secret store; none: one-way"},
 	{SECTION_CHAP, "algorithms", TYPE_CHOICES, .least = 1, .most = 4, .choices = ALGORITHMS,
 	 .example = "[sha256]", .help = "instead of auth.algorithms"},
+
+	{SECTION_PROTECT, "blocks", TYPE_TEXT, true, .least = 1, .most = 64, .example = "0-2047",
+	 .help = "logical blocks, from and to"},
+	{SECTION_PROTECT, "from", TYPE_CHOICE, .choices = "write read", .value = "write",
+	 .example = "write", .help = "write; read: nor may it read them"},
+	{SECTION_PROTECT, "lun", TYPE_NUMBER, .least = 0, .most = 255, .example = "0",
+	 .help = "of this LUN; left out: of all"},
 
 	{SECTION_ACCESS, "*", TYPE_CHOICE, .choices = "read-write read-only", .example = "read-only",
 	 .help = "the access to a LUN"},

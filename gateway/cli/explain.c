@@ -54,6 +54,7 @@ static int command_read(const struct cli *cli, struct question *q)
 				 "there is no command \"%s\"; names are like read-10, "
 				 "write-16, unmap",
 				 command);
+	q->claim.command = q->command;
 	q->claim.write = (q->command->touches & (TOUCHES_WRITE | TOUCHES_DISCARD)) != 0;
 	return EXIT_DONE;
 }

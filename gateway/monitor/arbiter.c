@@ -20,12 +20,7 @@ static void page_clear(const struct monitor *m)
 
 int arbiter_open(struct monitor *m)
 {
-	if (m->policy->disk_count > ARBITER_DISKS_MAX) {
-		log_error("the policy has %zu disks; a gateway serves at most %d: serve some from "
-			  "another one",
-			  m->policy->disk_count, ARBITER_DISKS_MAX);
-		return -E2BIG;
-	}
+	_Static_assert(POLICY_DISKS_MAX <= ARBITER_DISKS_MAX, "a policy has no more disks");
 	m->arbiter_page_fd = memfd_shared("arbiter-page", sizeof(struct arbiter_page));
 	return MIN(m->arbiter_page_fd, 0);
 }

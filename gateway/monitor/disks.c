@@ -32,6 +32,19 @@ static int disk_begin(struct monitor *m, struct monitor_disk *d, const struct po
 		log_error("%s:%u: %s", m->policy_path, p->line, why);
 		return r;
 	}
+	if (d->disk.size_bytes % p->block_size != 0) {
+		log_error("%s:%u: the disk %s ends within a block of %u octets: write the "
+			  "block_size that it was used with",
+			  m->policy_path, p->line, p->name, p->block_size);
+		return -EINVAL;
+	}
+	if (p->thin == POLICY_YES && !d->disk.thin)
+		log_warning("%s:%u: the disk %s can't give room back, and is served so: its file "
+			    "system or its device has no way to",
+			    m->policy_path, p->line, p->name);
+	d->disk.thin = d->disk.thin && p->thin != POLICY_NO;
+	if (p->rotational != POLICY_AS_FOUND)
+		d->disk.rotational = p->rotational == POLICY_YES;
 	m->largest_disk = MAX(m->largest_disk, d->disk.size_bytes);
 	return 0;
 }

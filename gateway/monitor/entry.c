@@ -238,14 +238,18 @@ static int grant_lun(struct connection *c, const struct policy_lun *lun,
 		.flags = (writable ? SESSION_LUN_WRITABLE : 0) |
 			 (d->disk.rotational ? SESSION_LUN_ROTATIONAL : 0) |
 			 (writable && d->disk.thin ? SESSION_LUN_THIN : 0) |
+			 (d->policy->removable ? SESSION_LUN_REMOVABLE : 0) |
+			 (d->policy->write_cache ? 0 : SESSION_LUN_DURABLE) |
 			 (d->disk.kind == DISK_MEMORY ? SESSION_LUN_MEMORY : 0),
 		.failed = (uint16_t)(d->failed ? -d->error : 0),
-		.block_size = 512,
+		.block_size = d->policy->block_size,
+		.physical_block_size = d->policy->physical_block_size,
 		.rule_line = writable		    ? 0
 			     : d->policy->read_only ? d->policy->line
 						    : access->line,
 		.size_bytes = d->disk.size_bytes,
 		.shared = (uint32_t)lun->disk,
+		.naa_len = d->told.naa_len,
 	};
 	OWNED_FD fd = disk_open(&d->disk, writable);
 
@@ -256,8 +260,10 @@ static int grant_lun(struct connection *c, const struct policy_lun *lun,
 		return 0;
 	}
 	disk_back(c->m, d);
-	memcpy(body.naa, d->naa, sizeof body.naa);
-	(void)string_copy(body.serial, sizeof body.serial, d->serial);
+	memcpy(body.naa, d->told.naa, sizeof body.naa);
+	(void)string_copy(body.serial, sizeof body.serial, d->told.serial);
+	(void)string_copy(body.vendor, sizeof body.vendor, d->told.vendor);
+	(void)string_copy(body.product, sizeof body.product, d->told.product);
 	(void)string_copy(body.disk, sizeof body.disk, d->policy->name);
 	connection_send(c, SESSION_LUN, &body, sizeof body, fd);
 	if (writable) {
@@ -294,6 +300,27 @@ static int grant_luns(struct connection *c)
 	return count;
 }
 
+static void rules_send(struct connection *c)
+{
+	const struct policy_initiator *i = c->initiator;
+	struct session_rules body = {
+		.denied = i->denied,
+		.allowed = i->allowed,
+		.denied_line = i->denied_line,
+		.allowed_line = i->allowed_line,
+		.range_count = (uint32_t)i->range_count,
+	};
+
+	_Static_assert(SESSION_RANGES_MAX == POLICY_RANGES_MAX, "all of them");
+	for (size_t k = 0; k < i->range_count; k++) {
+		const struct policy_range *r = &i->ranges[k];
+
+		body.ranges[k] = (struct session_range){r->first, r->last, r->line, (int16_t)r->lun,
+							r->reads};
+	}
+	connection_send(c, SESSION_RULES, &body, sizeof body, -1);
+}
+
 static void grant(struct connection *c)
 {
 	struct session_grant body = {
@@ -310,8 +337,10 @@ static void grant(struct connection *c)
 	(void)string_copy(body.initiator, sizeof body.initiator, c->initiator_name);
 	if (c->target != NULL && c->target->alias != NULL)
 		(void)string_copy(body.alias, sizeof body.alias, c->target->alias);
-	if (!c->claim.discovery)
+	if (!c->claim.discovery) {
+		rules_send(c);
 		count = grant_luns(c);
+	}
 	if (count < 0 || c->tsih == 0 || targets_send(c) < 0)
 		return entry_refuse(c, STATUS_NO_RESOURCES, "no-resources", "");
 	body.lun_count = (uint32_t)count;

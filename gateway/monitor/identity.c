@@ -1,8 +1,8 @@
 /* Names that must stay: a disk's UUID (its serial and NAA), a portal group's tag (and relative
  * port identifier: to SCSI, a portal group is the target's port). Kept
  * in the state folder under the policy's names, so that reordering the policy or moving
- * a file changes nothing for an initiator. A damaged file is an error: new identities
- * would make every initiator see new disks. */
+ * a file changes nothing for an initiator. The policy may say another NAA and serial. A damaged
+ * file is an error: new identities would make every initiator see new disks. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/random.h>
@@ -69,25 +69,95 @@ static json_t *section(json_t *root, const char *name)
 	return json_is_object(found) ? found : NULL;
 }
 
+/* The UUID of the disk is kept under its name of today. That of a former name moves there: who is
+ * called so later is another disk. */
+static int uuid_move(json_t *uuids, const struct policy_disk *p)
+{
+	json_t *known = json_object_get(uuids, p->name);
+
+	for (size_t k = 0; k < p->formerly_count && known == NULL; k++) {
+		known = json_object_get(uuids, p->formerly[k]);
+		if (known == NULL)
+			continue;
+		if (json_object_set(uuids, p->name, known) < 0)
+			return -ENOMEM;
+		(void)json_object_del(uuids, p->formerly[k]);
+	}
+	return 0;
+}
+
+/* What initiators hear. */
+static int disk_tell(struct monitor_disk *d)
+{
+	d->told = d->policy->identity;
+	if (d->told.serial[0] == '\0')
+		(void)string_copy(d->told.serial, sizeof d->told.serial, d->serial);
+	if (d->told.naa_len != 0)
+		return 0;
+	d->told.naa_len = 8;
+	return naa_from_uuid(d->serial, d->told.naa);
+}
+
+static int disk_identify(struct monitor_disk *d, json_t *uuids)
+{
+	const char *known;
+	int r = uuid_move(uuids, d->policy);
+
+	if (r < 0)
+		return r;
+	known = json_string_value(json_object_get(uuids, d->policy->name));
+	if (known == NULL) {
+		if ((r = uuid_make(d->serial)) < 0)
+			return r;
+		if (json_object_set_new(uuids, d->policy->name, json_string(d->serial)) < 0)
+			return -ENOMEM;
+	} else if (strlen(known) == sizeof d->serial - 1) {
+		(void)string_copy(d->serial, sizeof d->serial, known);
+	}
+	return d->serial[0] == '\0' ? -EINVAL : disk_tell(d);
+}
+
+static int told_compare(const void *a, const void *b)
+{
+	const struct policy_identity *x = &(*(struct monitor_disk *const *)a)->told,
+				     *y = &(*(struct monitor_disk *const *)b)->told;
+
+	return memcmp(x->naa, y->naa, sizeof x->naa);
+}
+
+/* The policy may give a disk the NAA that another has from its UUID. Initiators would take the two
+ * for one. */
+static int disks_compare(struct monitor *m)
+{
+	size_t count = m->policy->disk_count;
+	OWNED_FREE struct monitor_disk **sorted = calloc(count + 1, sizeof *sorted);
+
+	if (sorted == NULL)
+		return -ENOMEM;
+	for (size_t k = 0; k < count; k++)
+		sorted[k] = &m->disks[k];
+	qsort(sorted, count, sizeof(struct monitor_disk *), told_compare);
+	for (size_t k = 1; k < count; k++) {
+		if (told_compare(&sorted[k - 1], &sorted[k]) != 0)
+			continue;
+		log_error("%s: the disks %s (line %u) and %s (line %u) have one NAA: initiators "
+			  "would take them for one disk; change that in identity:",
+			  m->policy_path, sorted[k - 1]->policy->name, sorted[k - 1]->policy->line,
+			  sorted[k]->policy->name, sorted[k]->policy->line);
+		return -EEXIST;
+	}
+	return 0;
+}
+
 static int disks_identify(struct monitor *m, json_t *uuids)
 {
 	for (size_t k = 0; k < m->policy->disk_count; k++) {
-		struct monitor_disk *d = &m->disks[k];
-		const char *known = json_string_value(json_object_get(uuids, d->policy->name));
-		int r;
+		int r = disk_identify(&m->disks[k], uuids);
 
-		if (known == NULL) {
-			if ((r = uuid_make(d->serial)) < 0)
-				return r;
-			if (json_object_set_new(uuids, d->policy->name, json_string(d->serial)) < 0)
-				return -ENOMEM;
-		} else if (strlen(known) == sizeof d->serial - 1) {
-			(void)string_copy(d->serial, sizeof d->serial, known);
-		}
-		if (naa_from_uuid(d->serial, d->naa) < 0 || d->serial[0] == '\0')
-			return -EINVAL;
+		if (r < 0)
+			return r;
 	}
-	return 0;
+	return disks_compare(m);
 }
 
 /* Does a group other than `name` have this tag, or did one: in the state, or by the policy? */

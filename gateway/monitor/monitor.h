@@ -109,9 +109,9 @@ struct listener {
 struct monitor_disk {
 	struct disk disk;
 	const struct policy_disk *policy;
-	char serial[37];
-	uint8_t naa[8];
-	int error;   /* 0: well; else what disk_check() or a session said, -errno */
+	char serial[37];	     /* its UUID, which the state folder keeps */
+	struct policy_identity told; /* what initiators hear: the policy's, or from the UUID */
+	int error;		     /* 0: well; else what disk_check() or a session said, -errno */
 	bool failed; /* a write-back failed: this stays, whatever disk_check() says */
 	int checked; /* what that said last */
 	unsigned writers;

@@ -69,7 +69,7 @@ static json_t *disks_json(const struct monitor *m, json_t *problems)
 				  d->policy->path ? d->policy->path : "memory", "size_bytes",
 				  (json_int_t)d->disk.size_bytes, "read_only",
 				  (int)d->policy->read_only, "writers", (int)d->writers, "serial",
-				  d->serial, "state", d->error ? strerror(-d->error) : "ok"));
+				  d->told.serial, "state", d->error ? strerror(-d->error) : "ok"));
 		if (d->error != 0)
 			add_problem(problems, d->policy->name, strerror(-d->error));
 	}

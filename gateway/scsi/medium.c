@@ -194,10 +194,30 @@ void medium_promise(struct scsi_task *task)
 	task->promises = true;
 }
 
+bool medium_is_write_through(const struct scsi_task *task)
+{
+	return task->unit->write_through &&
+	       (task->command->touches & (TOUCHES_WRITE | TOUCHES_DISCARD)) != 0;
+}
+
+/* WCE=0: its last request made durable what it wrote, or a flush has to. */
+static bool is_unflushed(const struct scsi_task *task)
+{
+	const struct io *io = &task->io;
+
+	return medium_is_write_through(task) && io->op != IO_FLUSH &&
+	       !(io->op == IO_WRITE && io->fua);
+}
+
 void medium_finish(struct scsi_task *task)
 {
 	struct audit_ring *ring = task->nexus->ring;
 
+	if (is_unflushed(task)) {
+		if (medium_flush(task) == SCSI_DONE)
+			task->done(task);
+		return;
+	}
 	if (!task->promises || audit_ring_is_durable(ring, task->durable_mark))
 		task_finish(task, task_good);
 	else if (audit_ring_healthy(ring, task->nexus->now_ms))

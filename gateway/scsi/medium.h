@@ -19,6 +19,8 @@ void medium_next(struct scsi_task *task, enum io_op op, void (*done)(struct io *
 bool medium_continue(struct scsi_task *task, int result);
 /* Durable data was promised: the audit has to be durable as well. Call it before the request. */
 void medium_promise(struct scsi_task *task);
+/* WCE=0: what the command writes is durable when it is answered. */
+bool medium_is_write_through(const struct scsi_task *task);
 /* Ends a task with GOOD, as soon as what was promised is true. */
 void medium_finish(struct scsi_task *task);
 

@@ -25,11 +25,6 @@ bool rules_offers(const struct scsi_nexus *n, const struct scsi_command *c)
 	return rules_offers_code(n, c->opcode, c->service_action);
 }
 
-bool rules_offers_unmap(const struct scsi_nexus *n)
-{
-	return rules_offers_code(n, UNMAP, NO_ACTION);
-}
-
 /* The line that denies it; for what is off, the line where it could be allowed. */
 static uint32_t denial_line(const struct scsi_nexus *n, const struct command_name *row)
 {
@@ -70,7 +65,7 @@ static bool refuse_unmap_bit(struct scsi_task *task, uint32_t *ret_line)
 	const struct scsi_command *c = task->command;
 
 	if ((c->touches & TOUCHES_DISCARD) == 0 || c->lba.width == 0 ||
-	    (task->cdb[1] & UNMAP_BIT) == 0 || rules_offers_unmap(task->nexus))
+	    (task->cdb[1] & UNMAP_BIT) == 0 || rules_offers_code(task->nexus, UNMAP, NO_ACTION))
 		return false;
 	*ret_line = task->nexus->rules.denied_line;
 	sense_cdb_field(task, 1, UNMAP_BIT_AT);

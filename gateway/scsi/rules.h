@@ -8,8 +8,6 @@
 bool rules_offers(const struct scsi_nexus *n, const struct scsi_command *c);
 /* The same for an opcode, with its service action or -1. */
 bool rules_offers_code(const struct scsi_nexus *n, uint8_t opcode, int service_action);
-/* The UNMAP bit of WRITE SAME goes with UNMAP. */
-bool rules_offers_unmap(const struct scsi_nexus *n);
 
 /* True: the task has its sense, and *ret_line the policy's line. Looks at the command, at the
  * blocks that the CDB names, and at every block if the command is for the whole medium. */

@@ -125,7 +125,7 @@ enum scsi_step write_start(struct scsi_task *task)
 		return task_fail(task);
 	}
 	/* SBC-3: WRITE AND VERIFY writes to the medium, and then verifies the medium. */
-	task->io.fua = has_fua(task) || task->command->verifies;
+	task->io.fua = has_fua(task) || task->command->verifies || medium_is_write_through(task);
 	if (task->io.fua)
 		medium_promise(task);
 	medium_map(task, 0, task->bytes);

@@ -215,19 +215,47 @@ static void on_lun(struct session *s, struct message *m)
 		.rotational = body.flags & SESSION_LUN_ROTATIONAL,
 		.memory = body.flags & SESSION_LUN_MEMORY,
 		.thin = body.flags & SESSION_LUN_THIN,
+		.removable = body.flags & SESSION_LUN_REMOVABLE,
+		.write_through = body.flags & SESSION_LUN_DURABLE,
 		.block_size = body.block_size,
+		.physical_block_size = body.physical_block_size,
 		.rule_line = body.rule_line,
 		.failed = body.failed,
 		.blocks = body.size_bytes / body.block_size,
+		.naa_len = body.naa_len,
 	};
 	memcpy(lun->naa, body.naa, sizeof body.naa);
-	lun->naa_len = sizeof body.naa;
 	(void)string_copy(lun->serial, sizeof lun->serial, body.serial);
+	(void)string_copy(lun->vendor, sizeof lun->vendor, body.vendor);
+	(void)string_copy(lun->product, sizeof lun->product, body.product);
 	if (backend_open(s->engine, m->fds[0], body.size_bytes, lun->writable, &lun->backend) < 0)
 		return session_end(s, SESSION_END_FAILED, "a disk can't be opened");
 	m->fds[0] = -1;
 	arbiter_view_hold(&s->arbiter, body.lun, (uint16_t)body.shared);
 	lun->present = true;
+}
+
+static void on_rules(struct session *s, struct message *m)
+{
+	struct session_rules body;
+	struct scsi_rules *rules = &s->nexus.rules;
+
+	_Static_assert(SESSION_RANGES_MAX == PROTECTED_RANGES_MAX, "all of them");
+	memcpy(&body, m->body, sizeof body);
+	*rules = (struct scsi_rules){
+		.denied = body.denied,
+		.allowed = body.allowed,
+		.denied_line = body.denied_line,
+		.allowed_line = body.allowed_line,
+		.range_count = MIN(body.range_count, SESSION_RANGES_MAX),
+	};
+	for (unsigned k = 0; k < rules->range_count; k++) {
+		const struct session_range *r = &body.ranges[k];
+
+		rules->ranges[k] =
+			(struct protected_range){r->first, r->last, r->lun, r->reads, r->line};
+	}
+	s->ruled = true;
 }
 
 static void on_audit_socket(struct watch *w, uint32_t ready)
@@ -263,6 +291,8 @@ static void on_grant(struct session *s, struct message *m)
 	struct iscsi_grant grant = {0};
 
 	memcpy(&body, m->body, sizeof body);
+	if (!body.discovery && !s->ruled) /* without its rules, everything would be allowed */
+		return session_end(s, SESSION_END_FAILED, "it was not told what is denied");
 	(void)string_copy(s->nexus.target, sizeof s->nexus.target, body.target);
 	(void)string_copy(s->nexus.initiator, sizeof s->nexus.initiator, body.initiator);
 	s->nexus.portal_group = (uint16_t)s->start.portal_group;
@@ -320,6 +350,7 @@ static void (*const handlers[])(struct session *s, struct message *m) = {
 	[SESSION_REFUSE] = on_refuse,
 	[SESSION_TARGETS] = on_targets,
 	[SESSION_LUN] = on_lun,
+	[SESSION_RULES] = on_rules,
 	[SESSION_GRANT] = on_grant,
 	[SESSION_AUDIT] = audit_socket_take,
 	[SESSION_ARBITER] = host_arbiter_take,

@@ -8,6 +8,7 @@ const struct message_spec session_inbox[] = {
 	{SESSION_REFUSE, "refuse", sizeof(struct session_verdict), 0, true},
 	{SESSION_TARGETS, "targets", 0, 1, true},
 	{SESSION_LUN, "lun", sizeof(struct session_lun), 1, false},
+	{SESSION_RULES, "rules", sizeof(struct session_rules), 0, true},
 	{SESSION_GRANT, "grant", sizeof(struct session_grant), 0, true},
 	{SESSION_AUDIT, "audit", 0, 1, false},
 	{SESSION_ARBITER, "arbiter", 0, 1, false},

@@ -6,6 +6,7 @@
 #include "gateway/base/address.h"
 #include "gateway/base/channel.h"
 #include "gateway/base/iscsi_name.h"
+#include "gateway/scsi/command_set.h"
 
 enum session_message {
 	SESSION_INVALID,
@@ -15,6 +16,7 @@ enum session_message {
 	SESSION_REFUSE,	 /* struct session_verdict: answer this status and close */
 	SESSION_TARGETS, /* fd: sealed memfd, the text of SendTargets for this initiator */
 	SESSION_LUN,	 /* struct session_lun; fd: the disk. After PERMIT, before GRANT */
+	SESSION_RULES,	 /* struct session_rules: what it may not do with them. Before GRANT */
 	SESSION_AUDIT,	 /* fd: socket to the auditor; before the grant, and when a new one has
 			    started */
 	SESSION_ARBITER, /* fd: channel to the arbiter; as SESSION_AUDIT. Its page is set up */
@@ -94,19 +96,36 @@ struct session_join {
 #define SESSION_LUN_ROTATIONAL (1u << 1)
 #define SESSION_LUN_MEMORY     (1u << 2)
 #define SESSION_LUN_THIN       (1u << 3)
+#define SESSION_LUN_REMOVABLE  (1u << 4)
+#define SESSION_LUN_DURABLE    (1u << 5) /* every write is, when it is answered: WCE=0 */
 
 struct session_lun {
 	uint16_t lun;
 	uint16_t failed; /* errno of a write-back that failed before; 0: well */
 	uint32_t flags;
-	uint32_t block_size;
-	uint32_t rule_line; /* the policy line that makes it read-only, for the gate's denials */
-	uint64_t size_bytes;
-	uint8_t naa[8];	 /* NAA 3h, locally assigned, from the disk's UUID */
-	char serial[37]; /* the UUID as text, without its end: 36 characters and NUL */
-	char disk[67];	 /* the policy's name of it */
-	uint32_t shared; /* its row in the arbiter's page */
-	uint32_t reserved;
+	uint32_t block_size, physical_block_size;
+	uint32_t rule_line;  /* the policy line that makes it read-only, for the gate's denials */
+	uint32_t shared;     /* its row in the arbiter's page */
+	uint64_t size_bytes; /* a multiple of block_size */
+	uint8_t naa[16];     /* of the disk's UUID (NAA 3h, locally assigned) or the policy's */
+	uint8_t naa_len;     /* 8 or 16 */
+	char serial[37];     /* the UUID as text, or the policy's */
+	char vendor[9], product[17]; /* "": the gateway's own */
+	char disk[64];		     /* the policy's name of it */
+};
+
+/* What the policy denies to this initiator, and what it allows of what is off. */
+#define SESSION_RANGES_MAX 16
+struct session_rules {
+	struct command_set denied, allowed;
+	uint32_t denied_line, allowed_line;
+	uint32_t range_count, reserved;
+	struct session_range {
+		uint64_t first, last; /* blocks, both ends included */
+		uint32_t line;
+		int16_t lun; /* -1: of all */
+		uint16_t reads;
+	} ranges[SESSION_RANGES_MAX];
 };
 
 struct session_grant {

@@ -70,6 +70,7 @@ struct session {
 	bool asked, have_result; /* the authenticator: its answer is due, it said who it is */
 	bool permitted;		 /* by the monitor: both are needed to accept CHAP */
 	bool unavailable;	 /* one of our processes is away */
+	bool ruled;		 /* it knows what the policy denies */
 	bool granted;
 	unsigned connections; /* as the monitor knows */
 	struct auth_result result;

@@ -1,4 +1,4 @@
-/* Tags of portal groups: kept under the groups' names over restarts and reordering. */
+/* Tags of portal groups and UUIDs of disks: kept under their names over restarts and reordering. */
 #include "tests/unit/test.h"
 
 #include <fcntl.h>
@@ -142,8 +142,105 @@ static void test_row(void **state)
 	assert_int_equal(rmdir(folder), 0);
 }
 
+/* --- disks --- */
+
+#define UUID_A "01234567-89ab-4cde-8f01-23456789abcd"
+#define UUID_B "fedcba98-7654-4321-8f01-23456789abcd"
+
+static const struct disk_row {
+	const char *why, *before, *disks; /* as in disks: {...}; the first is looked at */
+	const char *serial, *naa;	  /* of the first; NULL: refused */
+	const char *after;		  /* a part of the file, or NULL */
+	const char *gone;		  /* what is no part of it */
+} disk_rows[] = {
+	{"a disk is known by its UUID", "{\"disks\": {\"a\": \"" UUID_A "\"}}", "a: {memory: 1MiB}",
+	 UUID_A, "30123456789abcde", "\"a\": \"" UUID_A "\"", NULL},
+	{"a former name's UUID moves to the new one", "{\"disks\": {\"old\": \"" UUID_A "\"}}",
+	 "a: {memory: 1MiB, formerly: [old]}", UUID_A, "30123456789abcde", "\"a\": \"" UUID_A "\"",
+	 "\"old\""},
+	{"of several former names, the first that is known",
+	 "{\"disks\": {\"older\": \"" UUID_B "\", \"old\": \"" UUID_A "\"}}",
+	 "a: {memory: 1MiB, formerly: [lost, old, older]}", UUID_A, "30123456789abcde",
+	 "\"older\": \"" UUID_B "\"", "\"old\""},
+	{"a name that is known itself asks no former one",
+	 "{\"disks\": {\"a\": \"" UUID_B "\", \"old\": \"" UUID_A "\"}}",
+	 "a: {memory: 1MiB, formerly: [old]}", UUID_B, "3fedcba987654321",
+	 "\"old\": \"" UUID_A "\"", NULL},
+	{"the policy's NAA and serial go before the UUID's", "{\"disks\": {\"a\": \"" UUID_A "\"}}",
+	 "a: {memory: 1MiB, identity: {naa: 600140512345678901234567890abcde, serial: X 1}}", "X 1",
+	 "600140512345678901234567890abcde", "\"a\": \"" UUID_A "\"", NULL},
+	{"one of them alone leaves the other", "{\"disks\": {\"a\": \"" UUID_A "\"}}",
+	 "a: {memory: 1MiB, identity: {serial: X}}", "X", "30123456789abcde", NULL, NULL},
+	{"an NAA that another disk has from its UUID is refused",
+	 "{\"disks\": {\"a\": \"" UUID_A "\"}}",
+	 "a: {memory: 1MiB}, b: {memory: 1MiB, identity: {naa: 30123456789ABCDE}}", NULL, NULL,
+	 NULL, NULL},
+};
+
+static struct policy *policy_with(const char *disks)
+{
+	struct policy_options options = {.messages = stderr};
+	struct policy *p = NULL;
+	char text[1000];
+	int len = snprintf(text, sizeof text,
+			   "version: 1\nportals: {here: {listen: ['127.0.0.1:3260'], transport: "
+			   "plain}}\ndisks: {%s}\ntargets: {'iqn.2026-11.net.example:t': {portals: "
+			   "[here], luns: {0: a%s}}}\n",
+			   disks, strstr(disks, " b:") ? ", 1: b" : "");
+
+	assert_int_equal(policy_parse("p.yaml", text, (size_t)len, &options, &p), 0);
+	return p;
+}
+
+static void naa_is(const struct policy_identity *told, const char *hex)
+{
+	char text[33] = "";
+
+	for (size_t k = 0; k < told->naa_len; k++)
+		(void)snprintf(text + 2 * k, 3, "%02x", told->naa[k]);
+	assert_string_equal(text, hex);
+}
+
+static void test_disk(void **state)
+{
+	const struct disk_row *r = *state;
+	char folder[] = "identity-XXXXXX", path[64], *after = NULL;
+	static struct monitor m;
+	struct monitor_disk disks[2] = {0};
+	size_t len;
+
+	assert_non_null(mkdtemp(folder));
+	m = (struct monitor){
+		.state_path = folder, .policy_path = "p.yaml", .policy = policy_with(r->disks)};
+	m.disks = disks;
+	for (size_t k = 0; k < m.policy->disk_count; k++)
+		disks[k].policy = &m.policy->disks[k];
+	m.state_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	(void)snprintf(path, sizeof path, "%s/identities.json", folder);
+	assert_int_equal(
+		file_replace(m.state_fd, "identities.json", r->before, strlen(r->before), 0600), 0);
+	assert_int_equal(identities_load(&m) == 0, r->serial != NULL);
+	if (r->serial) {
+		assert_string_equal(disks[0].told.serial, r->serial);
+		naa_is(&disks[0].told, r->naa);
+	}
+	OWNED_FD fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(fd_read_all(fd, 4096, &after, &len), 0);
+	if (r->after)
+		assert_non_null(strstr(after, r->after));
+	if (r->gone)
+		assert_null(strstr(after, r->gone));
+	free(after);
+	free(m.portal_tags);
+	policy_free(m.policy);
+	fd_close(&m.state_fd);
+	(void)unlink(path);
+	assert_int_equal(rmdir(folder), 0);
+}
+
 int main(void)
 {
+	TESTS_ADD_TABLE(&t, disk_rows, test_disk);
 	TESTS_ADD_TABLE(&t, rows, test_row);
 	return tests_run(&t, "monitor_identity");
 }

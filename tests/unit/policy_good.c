@@ -476,6 +476,31 @@ static void test_large(void **state)
 	policy_free(p);
 }
 
+/* As many as there is room for in what the arbiter shares. */
+static void test_many_disks(void **state)
+{
+	static const char head[] = "version: 1\n" HERE "disks:\n";
+	char *said = NULL, *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+	struct policy *p;
+
+	(void)state;
+	fputs(head, f);
+	for (size_t i = 0; i < POLICY_DISKS_MAX; i++)
+		fprintf(f, "  d%zu: {memory: 1MiB}\n", i);
+	assert_int_equal(fflush(f), 0);
+	p = taken(text);
+	assert_int_equal(p->disk_count, POLICY_DISKS_MAX);
+	policy_free(p);
+	fputs("  more: {memory: 1MiB}\n", f);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(parse(text, &p, &said), -EINVAL);
+	assert_non_null(strstr(said, "the policy has 4097 disks; it can have 4096"));
+	free(said);
+	free(text);
+}
+
 static void test_long_line(void **state)
 {
 	char *text = NULL, *said = NULL;
@@ -538,6 +563,7 @@ int main(void)
 	tests_add(&t, "sizes and durations", test_quantities, NULL);
 	tests_add(&t, "P6: ten thousand initiators are taken, and the script names each",
 		  test_large, NULL);
+	tests_add(&t, "4096 disks are taken, and one more is told of", test_many_disks, NULL);
 	tests_add(&t, "P6: forty thousand secrets on one line are all masked in what is said",
 		  test_long_line, NULL);
 	return tests_run(&t, "policy_good");

@@ -415,6 +415,61 @@ static void page_test(void **state)
 	rig_close();
 }
 
+/* --- the write cache that a policy takes --- */
+
+static const struct through_row {
+	const char *why;
+	struct rig_command c;
+	bool flushed; /* a request of its own, or with the write */
+} through_rows[] = {
+	{"P2: without a write cache, a write is durable",
+	 {WRITE_10, .edtl = 512, .write = true},
+	 false},
+	{"P2: without a write cache, WRITE SAME is durable",
+	 {SAME_16, .edtl = 512, .write = true},
+	 true},
+	{"P2: without a write cache, what is unmapped is durably so",
+	 {UNMAP_16, .edtl = 512, .write = true},
+	 true},
+};
+
+static void through_test(void **state)
+{
+	const struct through_row *row = *state;
+	struct scsi_task task;
+
+	rig_open(NULL);
+	rig->nexus.luns[0].thin = rig->nexus.luns[0].write_through = true;
+	rig_prepare(&task, &row->c);
+	assert_int_equal(scsi_begin(&task), SCSI_WANT_DATA);
+	rig_give_buffer(&task);
+	memset(rig->buffer, 0, 512);
+	assert_int_equal(scsi_data_arrived(&task), SCSI_RUNNING);
+	rig_reap();
+	assert_int_equal(rig->submitted, row->flushed ? 2 : 1);
+	if (row->flushed)
+		assert_int_equal(rig->log[1].op, IO_FLUSH);
+	else
+		assert_true(rig->log[0].fua);
+	assert_int_equal(rig->dones, 0); /* before the audit is durable */
+	rig_audit_durable();
+	scsi_audit_moved(&rig->nexus);
+	assert_int_equal(rig->dones, 1);
+	assert_int_equal(task.status, SCSI_GOOD);
+	rig_close();
+}
+
+static void through_read(void **state)
+{
+	static const struct rig_command read_one = {READ_10, .edtl = 512, .read = true};
+
+	rig_open(state);
+	rig->nexus.luns[0].write_through = true;
+	assert_int_equal(rig_run(&read_one)->status, SCSI_GOOD);
+	assert_int_equal(rig->submitted, 1);
+	rig_close();
+}
+
 /* --- what is off --- */
 
 static void off(void **state)
@@ -505,6 +560,8 @@ int main(void)
 		  NULL);
 	TESTS_ADD_TABLE(&t, listed_rows, listed_test);
 	TESTS_ADD_TABLE(&t, page_rows, page_test);
+	TESTS_ADD_TABLE(&t, through_rows, through_test);
+	tests_add(&t, "without a write cache, a read flushes nothing", through_read, NULL);
 	tests_add(&t, "P1: sanitize and SET TARGET PORT GROUPS are off unless allowed", off, NULL);
 	TESTS_ADD_TABLE(&t, set_rows, set_test);
 	tests_add(&t, "every command has a name, and no group has what identification needs",
