@@ -258,8 +258,9 @@ static bool range_denied(struct scsi_task *task, const struct gate_range *ranges
 	uint32_t line;
 
 	for (unsigned i = 0; i < count; i++) {
-		if (rules_refuse_range(task, task->unit, ranges[i].lba, ranges[i].blocks, true,
-				       &line)) {
+		struct rules_blocks what = {task->unit, ranges[i].lba, ranges[i].blocks, true};
+
+		if (rules_refuse_blocks(task, &what, &line)) {
 			put_final(task, VERDICT_DENIED, line);
 			return true;
 		}

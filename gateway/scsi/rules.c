@@ -72,17 +72,23 @@ static bool refuse_unmap_bit(struct scsi_task *task, uint32_t *ret_line)
 	return true;
 }
 
-bool rules_refuse_range(struct scsi_task *task, const struct scsi_lun *unit, uint64_t lba,
-			uint64_t blocks, bool write, uint32_t *ret_line)
+static bool overlaps(const struct protected_range *r, const struct rules_blocks *what)
+{
+	if (what->blocks == 0 || what->lba > r->last)
+		return false;
+	return what->lba >= r->first || what->blocks > r->first - what->lba;
+}
+
+bool rules_refuse_blocks(struct scsi_task *task, const struct rules_blocks *what,
+			 uint32_t *ret_line)
 {
 	const struct scsi_rules *rules = &task->nexus->rules;
 
-	for (unsigned i = 0; i < rules->range_count && blocks != 0; i++) {
+	for (unsigned i = 0; i < rules->range_count; i++) {
 		const struct protected_range *r = &rules->ranges[i];
 
-		if ((!write && !r->reads) || (r->lun >= 0 && r->lun != unit->number))
-			continue;
-		if (lba > r->last || (lba < r->first && blocks <= r->first - lba))
+		if ((!what->write && !r->reads) || (r->lun >= 0 && r->lun != what->unit->number) ||
+		    !overlaps(r, what))
 			continue;
 		*ret_line = r->rule_line;
 		sense_set(task, KEY_DATA_PROTECT, SENSE_WRITE_PROTECTED);
@@ -98,16 +104,23 @@ static bool is_whole_medium(const struct scsi_command *c)
 	       c->lba.width == 0;
 }
 
-static bool refuse_blocks(struct scsi_task *task, uint32_t *ret_line)
+static bool refuse_cdb_blocks(struct scsi_task *task, uint32_t *ret_line)
 {
 	const struct scsi_command *c = task->command;
-	bool write = (c->touches & (TOUCHES_WRITE | TOUCHES_DISCARD)) != 0;
+	struct rules_blocks what = {
+		.unit = task->unit,
+		.lba = task->lba,
+		.blocks = task->blocks,
+		.write = (c->touches & (TOUCHES_WRITE | TOUCHES_DISCARD)) != 0,
+	};
 
-	if (is_whole_medium(c))
-		return rules_refuse_range(task, task->unit, 0, task->unit->blocks, true, ret_line);
-	if (c->lba.width == 0 || (!write && (c->touches & TOUCHES_READ) == 0))
+	if (is_whole_medium(c)) {
+		what.lba = 0;
+		what.blocks = task->unit->blocks;
+	} else if (c->lba.width == 0 || (!what.write && (c->touches & TOUCHES_READ) == 0)) {
 		return false;
-	return rules_refuse_range(task, task->unit, task->lba, task->blocks, write, ret_line);
+	}
+	return rules_refuse_blocks(task, &what, ret_line);
 }
 
 bool rules_refuse(struct scsi_task *task, uint32_t *ret_line)
@@ -115,5 +128,5 @@ bool rules_refuse(struct scsi_task *task, uint32_t *ret_line)
 	if (refuse_command(task, ret_line) || refuse_unmap_bit(task, ret_line))
 		return true;
 	return task->unit != NULL && task->nexus->rules.range_count != 0 &&
-	       refuse_blocks(task, ret_line);
+	       refuse_cdb_blocks(task, ret_line);
 }

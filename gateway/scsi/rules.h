@@ -13,5 +13,10 @@ bool rules_offers_code(const struct scsi_nexus *n, uint8_t opcode, int service_a
  * blocks that the CDB names, and at every block if the command is for the whole medium. */
 bool rules_refuse(struct scsi_task *task, uint32_t *ret_line) MUST_CHECK;
 /* The same for blocks that a parameter list names, of any LUN of this nexus. */
-bool rules_refuse_range(struct scsi_task *task, const struct scsi_lun *unit, uint64_t lba,
-			uint64_t blocks, bool write, uint32_t *ret_line) MUST_CHECK;
+struct rules_blocks {
+	const struct scsi_lun *unit;
+	uint64_t lba, blocks;
+	bool write;
+};
+bool rules_refuse_blocks(struct scsi_task *task, const struct rules_blocks *what,
+			 uint32_t *ret_line) MUST_CHECK;
