@@ -21,8 +21,9 @@ struct seat {
 	struct channel channel;
 	struct watch watch;
 	struct arbiter_done done;
+	struct arbiter_answer answer;
 	uint32_t blame, error;			  /* for the monitor */
-	bool tell_done, tell_attached, tell_kill; /* what waits for room */
+	bool tell_done, tell_answer, tell_attached, tell_kill; /* what waits for room */
 	struct seat *next;
 };
 
@@ -97,16 +98,21 @@ static void channel_end(struct seat *s)
 	if (s->channel.fd >= 0)
 		loop_unwatch(self.loop, &s->watch);
 	channel_close(&s->channel);
-	s->tell_done = false;
+	s->tell_done = s->tell_answer = false;
 }
 
-static void seat_done(struct seat *s)
+/* What it waits for. */
+static void seat_tell(struct seat *s)
 {
-	int r = CHANNEL_SEND(&s->channel, ARBITER_DONE, &s->done);
+	bool more;
 
-	s->tell_done = r == -EAGAIN;
+	if (s->tell_done)
+		s->tell_done = CHANNEL_SEND(&s->channel, ARBITER_DONE, &s->done) == -EAGAIN;
+	if (s->tell_answer)
+		s->tell_answer = CHANNEL_SEND(&s->channel, ARBITER_ANSWER, &s->answer) == -EAGAIN;
+	more = s->tell_done || s->tell_answer;
 	if (s->channel.fd >= 0 &&
-	    loop_change(self.loop, &s->watch, s->tell_done ? EPOLLIN | EPOLLOUT : EPOLLIN) < 0)
+	    loop_change(self.loop, &s->watch, more ? EPOLLIN | EPOLLOUT : EPOLLIN) < 0)
 		channel_end(s);
 }
 
@@ -121,7 +127,24 @@ static void on_done(struct member *m, uint32_t id)
 	struct seat *s = seat_of(m);
 
 	s->done = (struct arbiter_done){.id = id};
-	seat_done(s);
+	s->tell_done = true;
+	seat_tell(s);
+}
+
+static void on_answer(struct member *m, const struct arbiter_answer *answer)
+{
+	struct seat *s = seat_of(m);
+
+	s->answer = *answer;
+	s->tell_answer = true;
+	seat_tell(s);
+}
+
+/* What is kept in memory alone is gone with this arbiter. */
+static int on_keep(unsigned disk, const struct arbiter_record *record, bool durable)
+{
+	(void)disk, (void)record, (void)durable;
+	return 0;
 }
 
 static void on_kill(struct member *m, enum arbiter_blame blame)
@@ -134,7 +157,7 @@ static void on_kill(struct member *m, enum arbiter_blame blame)
 	tell_seat(s);
 }
 
-static const struct court_ops ops = {on_changed, on_done, on_kill};
+static const struct court_ops ops = {on_changed, on_done, on_answer, on_kill, on_keep};
 
 static void tick_set(void)
 {
@@ -159,8 +182,8 @@ static void seat_readable(struct watch *w, uint32_t ready)
 	struct message m;
 	int r;
 
-	if ((ready & EPOLLOUT) && s->tell_done)
-		seat_done(s);
+	if (ready & EPOLLOUT)
+		seat_tell(s);
 	if (!(ready & ~(uint32_t)EPOLLOUT) || s->channel.fd < 0)
 		return;
 	r = channel_receive(&s->channel, &m);
@@ -250,7 +273,8 @@ static void take_begin(struct message *m)
 		return stop(1);
 	}
 	self.page = page;
-	court_open(&self.court, self.page, begin->life, &ops);
+	if (court_open(&self.court, self.page, begin->life, begin->disks, &ops) < 0)
+		return stop(1);
 	self.tell_ready = true;
 	tell_monitor();
 }
@@ -338,6 +362,7 @@ static void clear_up(void)
 {
 	while (self.seats != NULL)
 		seat_free(self.seats);
+	court_close(&self.court);
 	if (self.page != NULL)
 		(void)munmap(self.page, sizeof *self.page);
 	channel_close(&self.monitor);

@@ -1,55 +1,98 @@
-/* Who is excluded by whom: the arbiter's decisions, as a machine without I/O. Members are
- * the sessions; what they say is hostile, what the monitor says is not. An exclusion
- * publishes a generation of its disks, and is done when no other member has anything in
- * flight under an older one. Exclusions of one disk take their turns, oldest first. */
+/* What sessions share about disks: the arbiter's decisions, as a machine without I/O. Members
+ * are the sessions; what they say is hostile, what the monitor says is not. A change is
+ * decided on a copy of the disk's record, kept in the journal, published under a new
+ * generation, and answered when no member has anything in flight from before it. Changes of
+ * one disk take their turns, oldest first. */
 #pragma once
 
 #include "gateway/arbiter/arbiter.h"
+#include "gateway/arbiter/record.h"
 
-enum exclusion_state { EXCLUSION_NONE, EXCLUSION_QUEUED, EXCLUSION_ACTIVE };
+/* Clearing: nothing may be in flight under the generation before the last. Draining: the change is
+ * published, and who has something in flight from before it is waited for. */
+enum petition_state {
+	PETITION_NONE,
+	PETITION_QUEUED,
+	PETITION_CLEARING,
+	PETITION_DRAINING,
+};
 
-struct exclusion {
-	enum exclusion_state state;
+/* What a member asked for: a reset of several LUNs, or an order for one. */
+struct petition {
+	enum petition_state state;
+	struct member *member;
+	bool is_order;
 	uint32_t id;
 	uint64_t luns[ARBITER_LUNS / 64];
 	uint64_t deadline_ms;
-	struct member *next; /* whose exclusion comes after it */
+	struct petition *next;
 };
 
 struct member {
 	uint32_t connection;
+	uint64_t nexus, port;
+	uint16_t relative_port;
+	uint8_t isid[6];
+	char initiator[ISCSI_NAME_SIZE];
 	bool old, hello, condemned;
 	unsigned lun_count;
-	struct {
+	struct member_lun {
 		uint16_t lun, disk;
+		bool prevents; /* the removal of the medium */
 	} luns[ARBITER_LUNS];
 	const struct arbiter_own *own; /* hostile: loaded once wherever it is looked at */
-	uint32_t owed;		       /* times that it may still say ARBITER_SETTLED */
-	struct exclusion exclusion;
+	struct petition reset, ask;
+	struct arbiter_order order; /* of ask */
+	struct arbiter_answer answer;
 	struct member *next_member;
 };
 
-/* What the court has to say, told at once; none of these may call back into it. */
+/* What the court has to say and to keep, at once; none of these may call back into it. */
 struct court_ops {
 	void (*changed)(struct member *m);
 	void (*done)(struct member *m, uint32_t id);
+	void (*answer)(struct member *m, const struct arbiter_answer *answer);
 	void (*kill)(struct member *m, enum arbiter_blame blame); /* once a member */
+	/* Keeps the record; `durable`: over a loss of power. 0 or -errno: the change is not made. */
+	int (*keep)(unsigned disk, const struct arbiter_record *record, bool durable);
 };
 
 struct court {
 	struct arbiter_page *page;
 	const struct court_ops *ops;
-	uint32_t life;
+	uint32_t life, disks;
 	bool gone_on; /* ARBITER_GO has come */
 	uint64_t attach_deadline_ms;
 	struct member *members;
-	struct member *queue; /* exclusions, oldest first */
+	struct petition *queue; /* oldest first */
+	struct arbiter_record *records[ARBITER_DISKS_MAX]; /* made when first needed */
+	struct arbiter_record *draft;			   /* the copy that is decided on */
+	uint64_t swept[ARBITER_DISKS_MAX / 64]; /* of these a member is over: see to what it left */
 };
 
-/* Sets the page up for `life`: every disk open, under its first generation. */
-void court_open(struct court *c, struct arbiter_page *page, uint32_t life,
-		const struct court_ops *ops);
-/* Fills a zeroed member from `info` and takes it in. -EINVAL: a disk that is none. */
+enum decision {
+	DECISION_ANSWER, /* nothing changes: the answer is ready */
+	DECISION_CHANGE, /* the draft is to be kept and published */
+	DECISION_KEEP,	 /* the same, and it has to outlive a loss of power */
+	DECISION_DRAIN,	 /* only the page's ranges changed: what is in flight has to end */
+	DECISION_WAIT,	 /* for somebody else: ask again when anything moved */
+};
+
+/* One for each kind of order, in one table (orders.c). Looks at `order`, which is hostile, changes
+ * `draft` and fills `ret` (zeroed: GOOD). `m`: the asker; `k`: its place for the LUN. */
+typedef enum decision order_decide(struct court *c, struct member *m, unsigned k,
+				   struct arbiter_record *draft, struct arbiter_answer *ret);
+order_decide order_take_range, order_reserve, order_release, order_pr_in, order_pr_out, order_modes,
+	order_prevent, order_load, order_operation, order_failed, order_access;
+
+/* Sets the page up for `life`: every disk open, under its first generation, with its record's state
+ * (records are loaded before); exclusive ranges that the page has stay. -ENOMEM. */
+int court_open(struct court *c, struct arbiter_page *page, uint32_t life, uint32_t disks,
+	       const struct court_ops *ops) MUST_CHECK;
+void court_close(struct court *c);
+/* The record of a disk, made if there is none; NULL: no memory. */
+struct arbiter_record *court_record(struct court *c, unsigned disk);
+/* Fills a zeroed member from `info` and takes it in. -EINVAL: a disk that is none. -ENOMEM. */
 int court_attach(struct court *c, struct member *m, const struct arbiter_attach *info) MUST_CHECK;
 void court_over(struct court *c, struct member *m, uint64_t now_ms); /* forgets it */
 struct member *court_find(const struct court *c, uint32_t connection);
@@ -61,3 +104,12 @@ void court_condemn(struct court *c, struct member *m, enum arbiter_blame blame);
 /* Whose time is up? */
 void court_tick(struct court *c, uint64_t now_ms);
 uint64_t court_next_tick(const struct court *c); /* 0: none */
+
+/* For who decides. An event of the change that is being decided. */
+void court_tell_changed(struct court *c, unsigned disk); /* its sessions look */
+/* ranges.c: a member's range, by the id of the order that took it; id 0: all of its ranges. */
+void court_drop_ranges(struct court *c, const struct member *m, unsigned disk, uint32_t id);
+void court_recount_ranges(struct court *c, unsigned disk); /* drops those whose owner is over */
+void record_event(struct arbiter_record *draft, const struct arbiter_event *event);
+enum decision answer_sense(struct arbiter_answer *ret, uint8_t key, uint16_t code);
+enum decision answer_conflict(struct arbiter_answer *ret); /* RESERVATION CONFLICT */

@@ -23,6 +23,8 @@ const size_t arbiter_outbox_len = ARRAY_LEN(arbiter_outbox);
 const struct message_spec arbiter_session_inbox[] = {
 	{ARBITER_HELLO, "hello", sizeof(struct arbiter_hello), 0, true},
 	{ARBITER_EXCLUDE, "exclude", sizeof(struct arbiter_exclude), 0, false},
+	{ARBITER_ORDER, "order", sizeof(struct arbiter_order), 0, false},
+	{ARBITER_DROP, "drop", sizeof(struct arbiter_drop), 0, false},
 	{ARBITER_SETTLED, "settled", 0, 0, false},
 };
 const size_t arbiter_session_inbox_len = ARRAY_LEN(arbiter_session_inbox);
@@ -31,10 +33,11 @@ const size_t arbiter_session_inbox_len = ARRAY_LEN(arbiter_session_inbox);
 const struct message_spec arbiter_session_outbox[] = {
 	{ARBITER_CHANGED, "changed", 0, 0, false},
 	{ARBITER_DONE, "done", sizeof(struct arbiter_done), 0, false},
+	{ARBITER_ANSWER, "answer", sizeof(struct arbiter_answer), 0, false},
 };
 const size_t arbiter_session_outbox_len = ARRAY_LEN(arbiter_session_outbox);
 
-_Static_assert(ARBITER_DONE < CHANNEL_TYPES_MAX, "types fit the channel's bits");
+_Static_assert(ARBITER_ANSWER < CHANNEL_TYPES_MAX, "types fit the channel's bits");
 
 const char *arbiter_blame_name(uint32_t blame)
 {

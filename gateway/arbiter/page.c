@@ -1,10 +1,14 @@
-/* The session's side of the shared pages: one store and one load for a command. Runs in
+/* The session's side of the shared pages: one store and two loads for a request. Runs in
  * the session; trusts the arbiter's page, which nobody else can write, and checks the
  * descriptors that the monitor gives all the same. */
 #include "gateway/arbiter/page.h"
 
 #include <sys/mman.h>
 #include "gateway/base/fd.h"
+
+#define ADOPT_TRIES 1000 /* while the state is being written: that takes microseconds */
+
+#define ATTENTION_POWER_ON_OR_RESET 0x2900
 
 int arbiter_view_map(struct arbiter_view *v, int page_fd, int own_fd)
 {
@@ -22,39 +26,27 @@ int arbiter_view_map(struct arbiter_view *v, int page_fd, int own_fd)
 	return 0;
 }
 
-static uint64_t generation_of(const struct arbiter_view *v, unsigned lun)
+static const struct arbiter_disk *disk_of(const struct arbiter_view *v, unsigned lun)
 {
-	return atomic_load(&v->page->disks[v->luns[lun].disk].generation);
+	return &v->page->disks[v->luns[lun].disk];
 }
 
-static void admit_under(struct arbiter_view *v, unsigned lun, uint64_t generation)
+static uint64_t generation_of(const struct arbiter_view *v, unsigned lun)
 {
-	v->luns[lun].seen = generation;
-	v->luns[lun].draining = false;
-	atomic_store(&v->own->luns[lun].under, generation);
+	return atomic_load(&v->page->generations[v->luns[lun].disk]);
 }
 
 void arbiter_view_hold(struct arbiter_view *v, unsigned lun, uint16_t disk)
 {
 	assert(lun < ARBITER_LUNS && disk < ARBITER_DISKS_MAX);
 	v->luns[lun] = (struct arbiter_view_lun){.held = true, .disk = disk};
-	admit_under(v, lun, generation_of(v, lun));
+	v->luns[lun].events = atomic_load(&v->page->disks[disk].event_count);
 }
 
 void arbiter_view_attach(struct arbiter_view *v)
 {
 	v->attached = true;
 	v->changes = atomic_load(&v->page->changes);
-	for (unsigned lun = 0; lun < ARBITER_LUNS; lun++) {
-		if (v->luns[lun].held)
-			admit_under(v, lun, generation_of(v, lun));
-	}
-}
-
-void arbiter_view_ask(struct arbiter_view *v, const uint64_t luns[ARBITER_LUNS / 64])
-{
-	for (unsigned lun = 0; lun < ARBITER_LUNS; lun++)
-		v->luns[lun].asked = (luns[lun / 64] & 1ull << lun % 64) != 0;
 }
 
 void arbiter_view_detach(struct arbiter_view *v)
@@ -62,34 +54,10 @@ void arbiter_view_detach(struct arbiter_view *v)
 	v->attached = false;
 }
 
-bool arbiter_is_open(const struct arbiter_view *v, unsigned lun)
+void arbiter_view_ask(struct arbiter_view *v, const uint64_t luns[ARBITER_LUNS / 64])
 {
-	const struct arbiter_view_lun *l = &v->luns[lun];
-
-	return v->attached && l->seen != 0 && l->seen == generation_of(v, lun);
-}
-
-bool arbiter_enter(struct arbiter_view *v, unsigned lun)
-{
-	uint32_t in_flight =
-		atomic_load_explicit(&v->own->luns[lun].in_flight, memory_order_relaxed);
-
-	assert(lun < ARBITER_LUNS && v->luns[lun].held);
-	atomic_store(&v->own->luns[lun].in_flight, in_flight + 1);
-	if (arbiter_is_open(v, lun))
-		return true;
-	arbiter_leave(v, lun);
-	return false;
-}
-
-/* Ours alone to write: no atomic addition is needed. */
-void arbiter_leave(struct arbiter_view *v, unsigned lun)
-{
-	uint32_t in_flight =
-		atomic_load_explicit(&v->own->luns[lun].in_flight, memory_order_relaxed);
-
-	assert(in_flight > 0);
-	atomic_store(&v->own->luns[lun].in_flight, in_flight - 1);
+	for (unsigned lun = 0; lun < ARBITER_LUNS; lun++)
+		v->luns[lun].asked = (luns[lun / 64] & 1ull << lun % 64) != 0;
 }
 
 bool arbiter_moved(struct arbiter_view *v)
@@ -102,32 +70,149 @@ bool arbiter_moved(struct arbiter_view *v)
 	return true;
 }
 
-/* Another life of the arbiter is no exclusion: its channel is on the way to us. */
-enum arbiter_news arbiter_look(struct arbiter_view *v, unsigned lun)
-{
-	struct arbiter_view_lun *l = &v->luns[lun];
-	uint64_t now, was = l->draining ? l->next : l->seen;
+/* --- the state --- */
 
-	if (!l->held || !v->attached)
-		return ARBITER_NEWS_NONE;
-	now = generation_of(v, lun);
-	if (now == was || now == 0 || ARBITER_LIFE(now) != ARBITER_LIFE(was))
-		return ARBITER_NEWS_NONE;
-	if (l->asked && !l->draining && atomic_load(&v->page->disks[l->disk].by) == v->me) {
-		admit_under(v, lun, now);
-		return ARBITER_NEWS_OURS;
-	}
-	l->draining = true;
-	l->next = now;
-	return ARBITER_NEWS_RESET;
+/* False: it was written meanwhile. */
+static bool state_copy(const struct arbiter_disk *disk, struct arbiter_state *ret)
+{
+	uint64_t words[ARBITER_STATE_WORDS], before = atomic_load(&disk->sequence);
+
+	for (size_t k = 0; k < ARBITER_STATE_WORDS; k++)
+		words[k] = atomic_load_explicit(&disk->state[k], memory_order_relaxed);
+	atomic_thread_fence(memory_order_acquire);
+	if (before % 2 != 0 || atomic_load(&disk->sequence) != before)
+		return false;
+	memcpy(ret, words, sizeof *ret);
+	return true;
 }
 
-bool arbiter_settle(struct arbiter_view *v, unsigned lun)
+/* SPC-4 section 5.13: all registrants hold a reservation of the last two types. */
+static enum standing standing_of(const struct arbiter_state *state, uint64_t nexus)
+{
+	bool shared = state->reservation == RESERVATION_WRITE_EXCLUSIVE_ALL ||
+		      state->reservation == RESERVATION_EXCLUSIVE_ACCESS_ALL;
+
+	if (state->holder == nexus)
+		return STANDING_HOLDER;
+	for (size_t k = 0; k < ARRAY_LEN(state->registrants); k++) {
+		if (state->registrants[k] == nexus)
+			return shared ? STANDING_HOLDER : STANDING_REGISTERED;
+	}
+	return STANDING_STRANGER;
+}
+
+bool arbiter_adopt(struct arbiter_view *v, unsigned lun)
 {
 	struct arbiter_view_lun *l = &v->luns[lun];
+	uint64_t generation = generation_of(v, lun);
 
-	if (!l->draining || atomic_load(&v->own->luns[lun].in_flight) != 0)
+	if (!v->attached || generation == 0)
 		return false;
-	admit_under(v, lun, l->next);
-	return true;
+	for (unsigned tries = 0; tries < ADOPT_TRIES; tries++) {
+		if (!state_copy(disk_of(v, lun), &l->state))
+			continue;
+		l->seen = generation;
+		l->standing = standing_of(&l->state, v->nexus);
+		return true;
+	}
+	l->seen = 0;
+	return false;
+}
+
+bool arbiter_is_current(const struct arbiter_view *v, unsigned lun)
+{
+	return v->attached && v->luns[lun].seen != 0 && v->luns[lun].seen == generation_of(v, lun);
+}
+
+/* --- events --- */
+
+/* Of an event that is written over while it is read, nothing is believed. */
+static bool event_copy(const struct arbiter_disk *disk, uint64_t number, struct arbiter_event *ret)
+{
+	const _Atomic uint64_t *from = disk->events[number % ARBITER_EVENTS];
+	uint64_t words[3];
+
+	for (size_t k = 0; k < ARRAY_LEN(words); k++)
+		words[k] = atomic_load(&from[k]);
+	memcpy(ret, words, sizeof *ret);
+	return atomic_load(&disk->event_count) - number < ARBITER_EVENTS;
+}
+
+bool arbiter_event_next(struct arbiter_view *v, unsigned lun, struct arbiter_event *ret)
+{
+	struct arbiter_view_lun *l = &v->luns[lun];
+	const struct arbiter_disk *disk = disk_of(v, lun);
+	uint64_t count = atomic_load(&disk->event_count);
+
+	while (l->events < count) {
+		if (!event_copy(disk, l->events, ret)) {
+			l->events = count;
+			*ret = (struct arbiter_event){.code = ATTENTION_POWER_ON_OR_RESET,
+						      .flags = EVENT_ABORTS};
+			return true;
+		}
+		l->events++;
+		if ((ret->to == 0 || ret->to == v->nexus) && ret->except != v->nexus)
+			return true;
+	}
+	return false;
+}
+
+/* --- in flight --- */
+
+/* Ours alone to write: no atomic addition is needed. */
+static _Atomic uint32_t *counter(const struct arbiter_view *v, unsigned lun, int parity)
+{
+	return &v->own->luns[lun].in_flight[parity];
+}
+
+int arbiter_enter(struct arbiter_view *v, unsigned lun)
+{
+	int parity = (int)(v->luns[lun].seen & 1);
+	_Atomic uint32_t *in_flight = counter(v, lun, parity);
+
+	assert(lun < ARBITER_LUNS && v->luns[lun].held);
+	atomic_store(in_flight, atomic_load_explicit(in_flight, memory_order_relaxed) + 1);
+	if (arbiter_is_current(v, lun))
+		return parity;
+	arbiter_leave(v, lun, parity);
+	return -EAGAIN;
+}
+
+/* The arbiter may wait for the last one from before a change. */
+void arbiter_leave(struct arbiter_view *v, unsigned lun, int parity)
+{
+	_Atomic uint32_t *in_flight = counter(v, lun, parity);
+	uint32_t left = atomic_load_explicit(in_flight, memory_order_relaxed);
+
+	assert(left > 0);
+	atomic_store(in_flight, left - 1);
+	if (left == 1 && (generation_of(v, lun) & 1) != (unsigned)parity)
+		v->settled++;
+}
+
+/* --- exclusive ranges --- */
+
+static bool overlaps(uint64_t lba, uint64_t blocks, uint64_t other, uint64_t other_blocks)
+{
+	return lba < other + other_blocks && other < lba + blocks;
+}
+
+bool arbiter_range_is_taken(const struct arbiter_view *v, unsigned lun, uint64_t lba,
+			    uint64_t blocks, uint32_t id)
+{
+	const struct arbiter_disk *disk = disk_of(v, lun);
+	uint64_t ours = (uint64_t)v->me << 32 | id;
+
+	if (atomic_load(&disk->range_count) == 0)
+		return false;
+	for (size_t k = 0; k < ARBITER_RANGES; k++) {
+		const struct arbiter_range_slot *slot = &disk->ranges[k];
+		uint64_t owner = atomic_load(&slot->owner);
+
+		if (owner != 0 && owner != ours &&
+		    overlaps(lba, blocks, atomic_load(&slot->lba), atomic_load(&slot->blocks)))
+			return true;
+	}
+	return false;
 }

@@ -1,87 +1,157 @@
-/* What sessions share about a disk, as memory. The arbiter's page: a generation for each
- * disk, which the arbiter alone writes. Each session's own page: for each of its LUNs,
- * the generation that it admits under and its commands in flight, which that session alone
- * writes. What a session says there binds an honest one; what it may do is its grant.
+/* What sessions share about a disk, as memory. The arbiter's page: for each disk a generation, the
+ * state that binds everybody, events (unit attentions) and exclusive ranges, which the
+ * arbiter alone writes. Each session's own page: how many of its requests are at the
+ * backend, which that session alone writes. What a session says there binds an honest
+ * one; what it may do is its grant.
  *
  * Memory ordering: a session publishes "in flight", then loads the generation; the arbiter
  * publishes a generation, then loads what is in flight; all four sequentially consistent, so at
- * least one of the two sees the other. */
+ * least one of the two sees the other. In flight is counted apart for odd and even generations, and
+ * a generation is published only when nothing is in flight under the one before the last, so what
+ * is counted under the last is what was submitted before it changed. */
 #pragma once
 
 #include <stdatomic.h>
 #include "gateway/base/base.h"
 
-#define ARBITER_DISKS_MAX 4096 /* of one policy */
-#define ARBITER_LUNS	  256  /* of one session */
+#define ARBITER_DISKS_MAX   4096 /* of one policy */
+#define ARBITER_LUNS	    256	 /* of one session */
+#define ARBITER_REGISTRANTS 128	 /* I_T nexuses that are registered with one disk */
+#define ARBITER_EVENTS	    256	 /* of one disk that a session may be behind */
+#define ARBITER_RANGES	    16	 /* exclusive ones of one disk at once */
+#define ARBITER_MODES	    16	 /* octets of mode parameters; what they mean is scsi's */
 
 /* A generation: which life of the arbiter, and how often it excluded somebody. 0: no arbiter. */
 #define ARBITER_GENERATION_FIRST(life) ((uint64_t)(life) << 40)
 #define ARBITER_LIFE(generation)       ((uint32_t)((generation) >> 40))
 
+/* SPC-4, the type of a persistent reservation, and SPC-2's reservation beside it. */
+enum reservation {
+	RESERVATION_NONE = 0,
+	RESERVATION_WRITE_EXCLUSIVE = 1,
+	RESERVATION_EXCLUSIVE_ACCESS = 3,
+	RESERVATION_WRITE_EXCLUSIVE_REGISTRANTS = 5,
+	RESERVATION_EXCLUSIVE_ACCESS_REGISTRANTS = 6,
+	RESERVATION_WRITE_EXCLUSIVE_ALL = 7,
+	RESERVATION_EXCLUSIVE_ACCESS_ALL = 8,
+	RESERVATION_RESERVE_6 = 0xff, /* RESERVE(6) or (10) */
+};
+
+enum disk_operation {
+	OPERATION_NONE,
+	OPERATION_FORMAT,
+	OPERATION_FORMAT_FAILED,
+	OPERATION_SANITIZE,
+	OPERATION_SANITIZE_FAILED,
+};
+
+/* Of one disk, as each of its sessions may know it. */
+struct arbiter_state {
+	uint64_t size;	 /* octets; 0: as granted */
+	uint64_t resets; /* how often it was reset */
+	uint64_t holder; /* nexus; 0: none, or all registrants */
+	uint32_t failed; /* errno that ended it for good; 0: well */
+	uint16_t progress; /* of the operation, in 65536ths */
+	uint8_t reservation; /* enum reservation */
+	uint8_t operation;   /* enum disk_operation */
+	uint8_t ejected;     /* the medium of a removable disk */
+	uint8_t prevented;   /* somebody prevents its removal */
+	uint8_t stopped;     /* START STOP UNIT with START=0 */
+	uint8_t access_state; /* SPC-4's asymmetric access state; 0: active/optimized */
+	uint8_t reserved[4];
+	uint8_t modes[ARBITER_MODES];
+	uint64_t registrants[ARBITER_REGISTRANTS]; /* nexuses; 0: a free place */
+};
+
+#define ARBITER_STATE_WORDS (sizeof(struct arbiter_state) / 8)
+_Static_assert(sizeof(struct arbiter_state) % 8 == 0, "it is kept in words");
+
+#define EVENT_ABORTS (1u << 0) /* the nexus's tasks on the disk end */
+#define EVENT_TAS    (1u << 1) /* … with status TASK ABORTED, SPC-4's TAS bit */
+
+struct arbiter_event {
+	uint64_t to, except; /* nexuses; to 0: everybody */
+	uint32_t by;	     /* connection that asked for it: it ended its own tasks */
+	uint16_t code;	     /* ASC and ASCQ of the unit attention; 0: none */
+	uint16_t flags;
+};
+_Static_assert(sizeof(struct arbiter_event) == 24, "it is kept in three words");
+
+struct arbiter_range_slot {
+	_Atomic uint64_t owner; /* connection << 32 | id; 0: free. Written last */
+	_Atomic uint64_t lba, blocks;
+};
+
 struct arbiter_disk {
-	_Atomic uint64_t generation;
-	_Atomic uint32_t by; /* connection that asked for this generation: it ended its own tasks */
-	uint32_t reserved;
+	_Atomic uint64_t sequence; /* odd: the state is being written */
+	_Atomic uint64_t state[ARBITER_STATE_WORDS];
+	_Atomic uint64_t event_count;		     /* ever; the last is at (count - 1) % EVENTS */
+	_Atomic uint64_t events[ARBITER_EVENTS][3];
+	_Atomic uint64_t range_count;
+	struct arbiter_range_slot ranges[ARBITER_RANGES];
 };
 
 struct arbiter_page {
-	_Alignas(64) _Atomic uint64_t changes; /* moves after any generation did */
+	_Alignas(64) _Atomic uint64_t changes; /* moves after anything did */
+	_Alignas(64) _Atomic uint64_t generations[ARBITER_DISKS_MAX];
 	_Alignas(64) struct arbiter_disk disks[ARBITER_DISKS_MAX];
 };
 
 struct arbiter_own_lun {
-	_Atomic uint64_t under;	    /* the generation that it admits under */
-	_Atomic uint32_t in_flight; /* commands admitted and not over */
-	uint32_t reserved;
+	_Atomic uint32_t in_flight[2]; /* requests at the backend, by the generation's parity */
 };
 
 struct arbiter_own {
 	struct arbiter_own_lun luns[ARBITER_LUNS];
 };
 
+/* How a nexus stands to a reservation. */
+enum standing { STANDING_STRANGER, STANDING_REGISTERED, STANDING_HOLDER };
+
 /* The session's handle. */
 struct arbiter_view {
 	const struct arbiter_page *page;
 	struct arbiter_own *own;
+	uint64_t nexus;	  /* ours */
 	uint32_t me;	  /* connection */
+	uint32_t settled; /* times that the arbiter is to be told: what it waits for is over */
 	bool attached;	  /* an arbiter has our channel */
 	uint64_t changes; /* as looked at last */
 	struct arbiter_view_lun {
 		bool held;
-		bool asked;    /* we asked to exclude others from it, and ended its tasks */
-		bool draining; /* excluded: its tasks end, none begins, until arbiter_settle() */
+		bool asked; /* we asked to reset it, and ended its tasks */
 		uint16_t disk;
-		uint64_t seen; /* we admit under this one */
-		uint64_t next; /* while draining: under this one, then */
+		uint64_t seen;	 /* the generation that we adopted */
+		uint64_t events; /* as many were taken */
+		struct arbiter_state state; /* as of `seen` */
+		enum standing standing;
 	} luns[ARBITER_LUNS];
-};
-
-enum arbiter_news {
-	ARBITER_NEWS_NONE,
-	ARBITER_NEWS_OURS,  /* what we asked for is in force */
-	ARBITER_NEWS_RESET, /* somebody else's: end all tasks of the LUN, then arbiter_settle() */
 };
 
 /* Maps both (page read-only; sizes and seals are checked). The descriptors stay the caller's. */
 int arbiter_view_map(struct arbiter_view *v, int page_fd, int own_fd) MUST_CHECK;
-void arbiter_view_hold(struct arbiter_view *v, unsigned lun, uint16_t disk); /* granted */
-/* A (new) arbiter has our channel: admit under what it says now. Nothing is drained by that. */
-void arbiter_view_attach(struct arbiter_view *v);
+/* Granted: what happened to the disk before is not ours to tell. */
+void arbiter_view_hold(struct arbiter_view *v, unsigned lun, uint16_t disk);
+void arbiter_view_attach(struct arbiter_view *v); /* a (new) arbiter has our channel */
 void arbiter_view_detach(struct arbiter_view *v); /* it is gone: nothing is admitted */
-
-/* What the exclusion that we ask for is of; all zero: there is none any more. A disk may be another
- * LUN of ours, too: of that one, our own exclusion is somebody else's. */
+/* What the reset that we ask for is of; all zero: there is none any more. A disk may be another
+ * LUN of ours, too: of that one, our own reset is somebody else's. */
 void arbiter_view_ask(struct arbiter_view *v, const uint64_t luns[ARBITER_LUNS / 64]);
-
-/* Publishes one command in flight; false: it was taken back, since the LUN is not open now. */
-bool arbiter_enter(struct arbiter_view *v, unsigned lun) MUST_CHECK;
-void arbiter_leave(struct arbiter_view *v, unsigned lun); /* after arbiter_enter(): it is over */
-/* One load: may what has entered still reach the disk? */
-bool arbiter_is_open(const struct arbiter_view *v, unsigned lun);
 
 /* One load: is there something to look at? True once for each change. */
 bool arbiter_moved(struct arbiter_view *v);
-enum arbiter_news arbiter_look(struct arbiter_view *v, unsigned lun);
-/* True when a LUN that drained has nothing in flight any more: it is open again, under the new
- * generation, which the arbiter is to be told. */
-bool arbiter_settle(struct arbiter_view *v, unsigned lun);
+/* Adopts the disk's state; false: there is none now (no arbiter, or it is within writing it). */
+bool arbiter_adopt(struct arbiter_view *v, unsigned lun) MUST_CHECK;
+/* The next event that concerns us; false: none. Of one that fell out of the log while we did not
+ * look, stands one with code 2900h that ends tasks. */
+bool arbiter_event_next(struct arbiter_view *v, unsigned lun, struct arbiter_event *ret);
+/* Two loads: what was adopted last is in force. */
+bool arbiter_is_current(const struct arbiter_view *v, unsigned lun);
+
+/* Publishes one request in flight; returns its parity. -EAGAIN: taken back, since what was adopted
+ * is not in force any more. */
+int arbiter_enter(struct arbiter_view *v, unsigned lun) MUST_CHECK;
+void arbiter_leave(struct arbiter_view *v, unsigned lun, int parity); /* it is over */
+/* Somebody else has an exclusive range in these blocks. `id`: of the range that is ours, or 0. */
+bool arbiter_range_is_taken(const struct arbiter_view *v, unsigned lun, uint64_t lba,
+			    uint64_t blocks, uint32_t id);

@@ -1,7 +1,7 @@
 /* The arbiter's page and the seats of sessions in it: made and kept here, so that a new
  * arbiter finds every session that the one before had. A session takes its seat at the
  * login and gives it up when no I/O of it can reach a disk any more; while the arbiter is
- * away, its page is empty, and nobody admits anything. */
+ * away, its page has no generations, and nobody admits anything. */
 #include <fcntl.h>
 #include "gateway/base/fd.h"
 #include "gateway/base/log.h"
@@ -12,9 +12,10 @@
 /* No generation anywhere: no session admits a command. The arbiter that could write is dead. */
 static void page_clear(const struct monitor *m)
 {
-	static const struct arbiter_page empty;
+	static const uint64_t none[ARBITER_DISKS_MAX];
+	off_t at = offsetof(struct arbiter_page, generations);
 
-	if (pwrite(m->arbiter_page_fd, &empty, sizeof empty, 0) != (ssize_t)sizeof empty)
+	if (pwrite(m->arbiter_page_fd, none, sizeof none, at) != (ssize_t)sizeof none)
 		log_error("the arbiter's page can't be cleared: %m");
 }
 

@@ -1,0 +1,121 @@
+/* Exclusive ranges of blocks: the one place where a command that reads, thinks and writes is
+ * alone (COMPARE AND WRITE and its like). They stand on the page, which outlives the
+ * arbiter, so a new one finds them there. Runs in the arbiter; an order is hostile. */
+#include "gateway/arbiter/court.h"
+
+static uint64_t owner_of(const struct member *m, uint32_t id)
+{
+	return (uint64_t)m->connection << 32 | id;
+}
+
+static bool meet(uint64_t lba, uint64_t blocks, uint64_t other, uint64_t other_blocks)
+{
+	return lba < other + other_blocks && other < lba + blocks;
+}
+
+/* Granted to somebody; *ret_free: a place for one more. */
+static bool is_taken(struct arbiter_disk *disk, const struct arbiter_order *order,
+		     struct arbiter_range_slot **ret_free)
+{
+	for (size_t k = 0; k < ARBITER_RANGES; k++) {
+		struct arbiter_range_slot *slot = &disk->ranges[k];
+
+		if (atomic_load(&slot->owner) == 0)
+			*ret_free = slot;
+		else if (meet(order->lba, order->blocks, atomic_load(&slot->lba),
+			      atomic_load(&slot->blocks)))
+			return true;
+	}
+	return false;
+}
+
+static bool wants(const struct petition *p, unsigned d, const struct arbiter_order *order)
+{
+	const struct member *m = p->member;
+
+	if (!p->is_order || m->order.kind != ORDER_TAKE_RANGE ||
+	    !meet(order->lba, order->blocks, m->order.lba, m->order.blocks))
+		return false;
+	for (unsigned k = 0; k < m->lun_count; k++) {
+		if (m->luns[k].lun == m->order.lun)
+			return m->luns[k].disk == d;
+	}
+	return false;
+}
+
+/* Somebody who asked earlier waits for the same blocks. */
+static bool is_wanted(const struct court *c, const struct member *m, unsigned d)
+{
+	for (const struct petition *p = c->queue; p != NULL && p != &m->ask; p = p->next) {
+		if (wants(p, d, &m->order))
+			return true;
+	}
+	return false;
+}
+
+/* Asked again, after the arbiter that granted it died. */
+static bool is_held(const struct arbiter_disk *disk, uint64_t owner)
+{
+	for (size_t k = 0; k < ARBITER_RANGES; k++) {
+		if (atomic_load(&disk->ranges[k].owner) == owner)
+			return true;
+	}
+	return false;
+}
+
+enum decision order_take_range(struct court *c, struct member *m, unsigned k,
+			       struct arbiter_record *draft, struct arbiter_answer *ret)
+{
+	unsigned d = m->luns[k].disk;
+	struct arbiter_disk *disk = &c->page->disks[d];
+	struct arbiter_range_slot *slot = NULL;
+	const struct arbiter_order *order = &m->order;
+
+	(void)draft, (void)ret;
+	if (is_held(disk, owner_of(m, order->id)))
+		return DECISION_DRAIN;
+	if (is_taken(disk, order, &slot) || is_wanted(c, m, d) || slot == NULL)
+		return DECISION_WAIT;
+	atomic_store(&slot->lba, order->lba);
+	atomic_store(&slot->blocks, order->blocks);
+	atomic_store(&slot->owner, owner_of(m, order->id));
+	atomic_fetch_add(&disk->range_count, 1);
+	return DECISION_DRAIN;
+}
+
+void court_drop_ranges(struct court *c, const struct member *m, unsigned d, uint32_t id)
+{
+	struct arbiter_disk *disk = &c->page->disks[d];
+	bool dropped = false;
+
+	for (size_t k = 0; k < ARBITER_RANGES; k++) {
+		struct arbiter_range_slot *slot = &disk->ranges[k];
+		uint64_t owner = atomic_load(&slot->owner);
+
+		if (owner == 0 || owner >> 32 != m->connection ||
+		    (id != 0 && owner != owner_of(m, id)))
+			continue;
+		atomic_store(&slot->owner, 0);
+		atomic_fetch_sub(&disk->range_count, 1);
+		dropped = true;
+	}
+	if (dropped)
+		court_tell_changed(c, d);
+}
+
+/* The count may be wrong when an arbiter died between two stores; the owners are right. */
+void court_recount_ranges(struct court *c, unsigned d)
+{
+	struct arbiter_disk *disk = &c->page->disks[d];
+	uint64_t count = 0;
+
+	for (size_t k = 0; k < ARBITER_RANGES; k++) {
+		uint64_t owner = atomic_load(&disk->ranges[k].owner);
+
+		if (owner != 0 && c->gone_on && court_find(c, (uint32_t)(owner >> 32)) == NULL)
+			atomic_store(&disk->ranges[k].owner, 0);
+		else if (owner != 0)
+			count++;
+	}
+	atomic_store(&disk->range_count, count);
+}

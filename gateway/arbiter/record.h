@@ -1,0 +1,38 @@
+/* All that the arbiter keeps about one disk: what its page shows, and what it keeps to
+ * itself. Decisions change a copy of it; the journal keeps it; then it is published. */
+#pragma once
+
+#include "gateway/arbiter/page.h"
+#include "gateway/base/iscsi_name.h"
+
+/* Of one I_T nexus with the disk, SPC-4 section 5.13. */
+struct registration {
+	uint64_t nexus; /* 0: a free place */
+	uint64_t port;	/* the target port's id, arbiter_port_id() */
+	uint64_t key;
+	uint16_t relative_port;
+	uint8_t isid[6];
+	char initiator[ISCSI_NAME_SIZE];
+};
+
+struct arbiter_record {
+	struct arbiter_state state; /* as it is published */
+	struct registration registrations[ARBITER_REGISTRANTS]; /* at the places of its registrants */
+	uint32_t pr_generation;
+	bool aptpl; /* registrations and reservation are kept over a loss of power */
+	uint8_t saved_modes[ARBITER_MODES];
+	uint32_t operator_connection; /* who carries out state.operation */
+	/* The change that was kept last, so that a new arbiter, asked for it again, knows that it is
+	 * done: by which connection, under which of its ids, and what it was answered. */
+	uint32_t last_connection, last_id;
+	uint8_t last_status, last_key;
+	uint16_t last_code;
+	/* Its events; of these the page has as many as its log tells. */
+	uint64_t event_count; /* ever, with these */
+	uint32_t event_new;
+	struct arbiter_event events[ARBITER_EVENTS];
+};
+
+/* Ids of a target port (target name and portal group tag), and of an I_T nexus; never 0. */
+uint64_t arbiter_port_id(const char *target, uint16_t tag);
+uint64_t arbiter_nexus_id(const char *initiator, const uint8_t isid[6], uint64_t port);
