@@ -701,7 +701,7 @@ int court_open(struct court *c, struct arbiter_page *page, uint32_t life, uint32
 		return -ENOMEM;
 	for (unsigned d = 0; d < c->disks; d++)
 		disk_open(c, d);
-	atomic_fetch_add(&page->changes, 1);
+	atomic_store(&page->changes, ARBITER_GENERATION_FIRST(life));
 	return 0;
 }
 

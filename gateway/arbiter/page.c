@@ -152,7 +152,8 @@ bool arbiter_event_next(struct arbiter_view *v, unsigned lun, struct arbiter_eve
 			return true;
 		}
 		l->events++;
-		if ((ret->to == 0 || ret->to == v->nexus) && ret->except != v->nexus)
+		if ((ret->to == 0 || ret->to == v->nexus) &&
+		    (ret->except == 0 || ret->except != v->nexus))
 			return true;
 	}
 	return false;
@@ -204,7 +205,7 @@ bool arbiter_range_is_taken(const struct arbiter_view *v, unsigned lun, uint64_t
 	const struct arbiter_disk *disk = disk_of(v, lun);
 	uint64_t ours = (uint64_t)v->me << 32 | id;
 
-	if (atomic_load(&disk->range_count) == 0)
+	if (blocks == 0 || atomic_load(&disk->range_count) == 0)
 		return false;
 	for (size_t k = 0; k < ARBITER_RANGES; k++) {
 		const struct arbiter_range_slot *slot = &disk->ranges[k];

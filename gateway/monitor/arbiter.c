@@ -38,7 +38,14 @@ static void disks_of(const struct connection *c, struct arbiter_attach *ret_info
 {
 	struct policy_access access;
 
-	*ret_info = (struct arbiter_attach){.connection = c->id, .old = c->seat_old};
+	*ret_info = (struct arbiter_attach){
+		.connection = c->id,
+		.old = c->seat_old,
+		.relative_port = c->m->portal_tags[c->portal],
+	};
+	(void)string_copy(ret_info->initiator, ISCSI_NAME_SIZE, c->initiator_name);
+	(void)string_copy(ret_info->target, ISCSI_NAME_SIZE, c->target_name);
+	memcpy(ret_info->isid, c->claim.isid, sizeof ret_info->isid);
 	for (size_t k = 0; k < c->target->lun_count; k++) {
 		const struct policy_lun *lun = &c->target->luns[k];
 

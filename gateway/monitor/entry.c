@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "auth/auth.h"
+#include "gateway/arbiter/record.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/fd.h"
 #include "gateway/base/log.h"
@@ -330,8 +331,10 @@ static void grant(struct connection *c)
 		.relative_port = c->m->portal_tags[c->portal], /* a SCSI port is a portal group */
 		.audit_writes_only = c->m->policy->audit_writes_only,
 	};
+	uint64_t port = arbiter_port_id(c->target_name, body.relative_port);
 	int count = 0;
 
+	body.nexus = arbiter_nexus_id(c->initiator_name, c->claim.isid, port);
 	c->tsih = body.tsih = tsih_take(c);
 	(void)string_copy(body.target, sizeof body.target, c->target_name);
 	(void)string_copy(body.initiator, sizeof body.initiator, c->initiator_name);

@@ -70,6 +70,7 @@ enum scsi_step task_good(struct scsi_task *task);
 enum scsi_step task_refuse(struct scsi_task *task); /* has its sense; was not admitted */
 enum scsi_step task_fail(struct scsi_task *task);   /* was admitted; has status, sense */
 enum scsi_step task_busy(struct scsi_task *task);
+enum scsi_step task_not_submitted(struct scsi_task *task); /* as gate_submit() set it */
 /* After a SCSI_RUNNING: ends the task and calls its done(). */
 void task_finish(struct scsi_task *task, enum scsi_step (*end)(struct scsi_task *task));
 

@@ -5,6 +5,7 @@
 #include "gateway/scsi/gate.h"
 #include "gateway/scsi/medium.h"
 #include "gateway/scsi/sense.h"
+#include "gateway/scsi/shared.h"
 #include "gateway/scsi/verify.h"
 
 int scsi_nexus_open(struct scsi_nexus *n, unsigned admissions)
@@ -37,8 +38,18 @@ uint32_t scsi_room(const struct scsi_nexus *n)
 	return room > n->turns.waiting ? room - n->turns.waiting : 0;
 }
 
+/* It is over, or forgotten. */
+static void task_leave(struct scsi_task *task)
+{
+	shared_leave(task);
+	if (task->counted)
+		task->unit->begun--;
+	task->counted = false;
+}
+
 static enum scsi_step task_end(struct scsi_task *task)
 {
+	task_leave(task);
 	if (task->status != task->met_status) {
 		task->data_len = 0;
 		task->wanted = 0;
@@ -68,6 +79,11 @@ enum scsi_step task_busy(struct scsi_task *task)
 	return task_end(task);
 }
 
+enum scsi_step task_not_submitted(struct scsi_task *task)
+{
+	return task->status == SCSI_GOOD ? task_busy(task) : task_fail(task);
+}
+
 enum scsi_step task_refuse(struct scsi_task *task)
 {
 	gate_refuse(task);
@@ -93,6 +109,9 @@ static void task_reset(struct scsi_task *task)
 	task->met_status = SCSI_GOOD;
 	task->waits_for_audit = task->running = task->cancelled = false;
 	task->promises = task->waits_for_buffer = false;
+	task->orders = task->parked = task->counted = false;
+	task->range = 0;
+	task->when_durable = NULL;
 	task->admission = NULL;
 	task->next = NULL;
 	task->place = PLACE_NONE;
@@ -114,16 +133,16 @@ static enum scsi_step refuse_unknown(struct scsi_task *task)
 	return task_refuse(task);
 }
 
-void scsi_unit_reset(struct scsi_nexus *n, unsigned lun)
+uint16_t scsi_attention(const struct scsi_nexus *n, unsigned lun)
 {
-	n->luns[lun].attention = SENSE_BUS_DEVICE_RESET;
+	return (uint16_t)attention_first(&n->luns[lun]);
 }
 
 /* SAM-5, unit attention conditions: INQUIRY, REPORT LUNS and REQUEST SENSE, which are answered for
  * any LUN, go before it; every other command tells it instead of being carried out. */
 static bool tells_attention(const struct scsi_task *task)
 {
-	return task->unit != NULL && task->unit->attention != 0 &&
+	return task->unit != NULL && task->unit->attention_count != 0 &&
 	       (task->command == NULL || !task->command->any_lun);
 }
 
@@ -131,10 +150,10 @@ static enum scsi_step tell_attention(struct scsi_task *task)
 {
 	enum scsi_step step;
 
-	sense_set(task, KEY_UNIT_ATTENTION, (enum sense_code)task->unit->attention);
+	sense_set(task, KEY_UNIT_ATTENTION, attention_first(task->unit));
 	step = task_refuse(task);
 	if (task->status == SCSI_CHECK_CONDITION) /* and not BUSY, without a record */
-		task->unit->attention = 0;
+		attention_drop(task->unit);
 	return step;
 }
 
@@ -153,7 +172,12 @@ struct scsi_task *scsi_next(struct scsi_nexus *n)
 enum scsi_step scsi_begin(struct scsi_task *task)
 {
 	assert(task->cdb_len >= CDB_MAX);
+	shared_look(task->nexus);
 	task_reset(task);
+	if (task->unit != NULL) {
+		task->unit->begun++;
+		task->counted = true;
+	}
 	if (task->unit == NULL && (task->command == NULL || !task->command->any_lun)) {
 		sense_set(task, KEY_ILLEGAL_REQUEST, SENSE_LOGICAL_UNIT_NOT_SUPPORTED);
 		return task_refuse(task);
@@ -196,7 +220,7 @@ enum scsi_step scsi_buffer_ready(struct scsi_task *task)
 
 bool scsi_cancel(struct scsi_task *task)
 {
-	if (task->running) {
+	if (task->running || shared_order_is_out(task)) {
 		task->cancelled = true;
 		return false;
 	}
@@ -204,6 +228,7 @@ bool scsi_cancel(struct scsi_task *task)
 		gate_unhold(task);
 	if (task->waits_for_buffer)
 		verifier_leave(task);
+	task_leave(task);
 	gate_abandon(task);
 	task_set_leave(task);
 	return true;
@@ -229,10 +254,12 @@ void scsi_audit_moved(struct scsi_nexus *n)
 
 	gate_catch_up(n);
 	while ((task = take_answerable(n, healthy)) != NULL) {
-		if (audit_ring_is_durable(n->ring, task->durable_mark))
-			task_finish(task, task_good);
-		else
+		if (!audit_ring_is_durable(n->ring, task->durable_mark))
 			task_finish(task, task_busy);
+		else if (task->when_durable == NULL)
+			task_finish(task, task_good);
+		else if (task->when_durable(task) == SCSI_DONE)
+			task->done(task);
 	}
 }
 

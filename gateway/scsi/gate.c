@@ -5,8 +5,10 @@
  * now, commands are answered BUSY and counted. */
 #include "gateway/scsi/gate.h"
 #include "gateway/scsi/commands.h"
+#include "gateway/scsi/reservation_rules.h"
 #include "gateway/scsi/rules.h"
 #include "gateway/scsi/sense.h"
+#include "gateway/scsi/shared.h"
 
 #define NO_LUN 0xffff
 
@@ -14,7 +16,8 @@ struct admission {
 	struct admission *next; /* in the free list */
 	bool reserved; /* a place that is kept: nothing is admitted, no record tells of it */
 	bool submitted;
-	bool entered; /* counted among what the session has in flight on the unit */
+	bool running; /* at the backend now: counted in flight under this parity */
+	int parity;
 };
 
 struct gate {
@@ -93,8 +96,6 @@ static void admission_free(struct scsi_task *task)
 	struct gate *g = task->nexus->gate;
 	struct admission *a = TAKE(task->admission);
 
-	if (a->entered)
-		arbiter_leave(task->nexus->arbiter, task->unit->number);
 	a->next = g->free;
 	g->free = a;
 	g->free_count++;
@@ -190,47 +191,59 @@ static bool is_recorded(const struct scsi_task *task)
 	       (task->command->touches & ~(uint32_t)(TOUCHES_NOTHING | TOUCHES_READ)) != 0;
 }
 
+/* Is the unit open now, and may this nexus do it under its reservation? False: the task is done. */
+static bool is_free(struct scsi_task *task)
+{
+	if (task->unit == NULL)
+		return true;
+	if (!shared_is_open(task->nexus, task->unit))
+		return answer_busy(task);
+	if (!reservation_conflicts(task))
+		return true;
+	task->status = SCSI_RESERVATION_CONFLICT;
+	put_final(task, VERDICT_REFUSED, 0);
+	return false;
+}
+
+static void admission_make(struct scsi_task *task, bool reserved)
+{
+	struct gate *g = task->nexus->gate;
+	struct admission *a = g->free;
+
+	g->free = a->next;
+	g->free_count--;
+	*a = (struct admission){.reserved = reserved};
+	task->admission = a;
+}
+
 bool gate_admit(struct scsi_task *task)
 {
 	struct scsi_nexus *n = task->nexus;
-	struct gate *g = n->gate;
 	struct audit_record r = record_for(task, AUDIT_COMMAND, VERDICT_ADMITTED);
-	bool entered = task->unit != NULL;
-	struct admission *a;
 
 	if (denied(task))
 		return false;
-	if (!may_record(n) || g->free == NULL || !audit_ring_healthy(n->ring, n->now_ms))
+	if (!may_record(n) || n->gate->free == NULL || !audit_ring_healthy(n->ring, n->now_ms))
 		return answer_busy(task);
-	if (entered && !arbiter_enter(n->arbiter, task->unit->number))
+	if (!is_free(task))
+		return false;
+	if (is_recorded(task) && audit_ring_put(n->ring, &r, n->now_ms) < 0)
 		return answer_busy(task);
-	if (is_recorded(task) && audit_ring_put(n->ring, &r, n->now_ms) < 0) {
-		if (entered)
-			arbiter_leave(n->arbiter, task->unit->number);
-		return answer_busy(task);
-	}
-	a = g->free;
-	g->free = a->next;
-	g->free_count--;
-	*a = (struct admission){.entered = entered};
-	task->admission = a;
+	admission_make(task, false);
 	return true;
 }
 
 bool gate_reserve(struct scsi_task *task)
 {
 	struct scsi_nexus *n = task->nexus;
-	struct gate *g = n->gate;
-	struct admission *a = g->free;
 
 	if (denied(task))
 		return false;
-	if (!may_record(n) || a == NULL || !audit_ring_healthy(n->ring, n->now_ms))
+	if (!may_record(n) || n->gate->free == NULL || !audit_ring_healthy(n->ring, n->now_ms))
 		return answer_busy(task);
-	g->free = a->next;
-	g->free_count--;
-	*a = (struct admission){.reserved = true};
-	task->admission = a;
+	if (!is_free(task))
+		return false;
+	admission_make(task, true);
 	return true;
 }
 
@@ -279,24 +292,71 @@ bool gate_admit_ranges(struct scsi_task *task, const struct gate_range *ranges, 
 	if (!may_record(n) || !has_room_for(n, MAX(count, 1)) ||
 	    !audit_ring_healthy(n->ring, n->now_ms))
 		return answer_busy(task);
-	if (!arbiter_enter(n->arbiter, task->unit->number))
-		return answer_busy(task);
-	task->admission->entered = true;
+	if (!is_free(task))
+		return false;
 	return put_ranges(task, ranges, count) == 0 || answer_busy(task);
+}
+
+/* --- to the backend --- */
+
+static void io_over(struct io *io, int result)
+{
+	struct scsi_task *task = CONTAINER_OF(io, struct scsi_task, io);
+	struct admission *a = task->admission;
+
+	a->running = false;
+	arbiter_leave(task->nexus->arbiter, task->unit->number, a->parity);
+	task->io_done(io, result);
+}
+
+/* What the arbiter published since the admission binds this request: it is counted in flight under
+ * what is in force, or it never reaches the disk. 1: counted. 0: it is somebody else's turn on these
+ * blocks. -EAGAIN: not now. -EACCES: the task's status says why. */
+static int enter(struct scsi_task *task)
+{
+	struct arbiter_view *v = task->nexus->arbiter;
+	struct scsi_lun *unit = task->unit;
+	int parity;
+
+	do {
+		if (!shared_is_open(task->nexus, unit))
+			return -EAGAIN;
+		if (reservation_conflicts(task)) {
+			task->status = SCSI_RESERVATION_CONFLICT;
+			return -EACCES;
+		}
+		parity = arbiter_enter(v, unit->number);
+	} while (parity < 0);
+	if (arbiter_range_is_taken(v, unit->number, task->io.offset / unit->block_size,
+				   task->io.length / unit->block_size, task->range)) {
+		arbiter_leave(v, unit->number, parity);
+		return 0;
+	}
+	task->admission->parity = parity;
+	return 1;
 }
 
 int gate_submit(struct scsi_task *task)
 {
+	struct admission *a = task->admission;
 	int r;
 
-	assert(task->admission != NULL && task->admission->entered);
-	/* Somebody was excluded since it was admitted: it never reaches the disk. */
-	if (!arbiter_is_open(task->nexus->arbiter, task->unit->number))
-		return -EAGAIN;
-	r = backend_submit(task->unit->backend, task->admission, &task->io);
+	assert(a != NULL && !a->reserved && !a->running);
+	r = enter(task);
 	if (r == 0)
-		task->admission->submitted = task->running = true;
-	return r;
+		shared_park(task);
+	if (r <= 0)
+		return r;
+	if (task->io.done != io_over)
+		task->io_done = task->io.done;
+	task->io.done = io_over;
+	r = backend_submit(task->unit->backend, a, &task->io);
+	if (r < 0) {
+		arbiter_leave(task->nexus->arbiter, task->unit->number, a->parity);
+		return r;
+	}
+	a->submitted = a->running = task->running = true;
+	return 0;
 }
 
 /* Its slot was kept free since the admission, so the outcome is never lost: not even when the
@@ -360,4 +420,19 @@ void gate_unhold(struct scsi_task *task)
 struct scsi_task *gate_held(struct scsi_nexus *nexus)
 {
 	return nexus->gate->held;
+}
+
+enum scsi_step gate_when_durable(struct scsi_task *task,
+				 enum scsi_step (*then)(struct scsi_task *task))
+{
+	struct audit_ring *ring = task->nexus->ring;
+
+	task->durable_mark = audit_ring_ask_durable(ring);
+	if (audit_ring_is_durable(ring, task->durable_mark))
+		return then(task);
+	if (!audit_ring_healthy(ring, task->nexus->now_ms))
+		return task_busy(task);
+	task->when_durable = then;
+	gate_hold(task);
+	return SCSI_RUNNING;
 }

@@ -23,7 +23,8 @@ bool gate_admit_ranges(struct scsi_task *task, const struct gate_range *ranges,
 		       unsigned count) MUST_CHECK;
 /* The device refuses the command: the task has its sense. Records it, or answers BUSY. */
 void gate_refuse(struct scsi_task *task);
-/* Hands task->io to the unit's backend. -EAGAIN: not taken. */
+/* Hands task->io to the unit's backend, as soon as nobody else has these blocks for himself: the task
+ * may be parked. -EAGAIN, -EACCES: not taken; task->status is GOOD, or says why. */
 int gate_submit(struct scsi_task *task) MUST_CHECK;
 /* The task has its status: gives the admission back, records an end other than GOOD. */
 void gate_end(struct scsi_task *task);
@@ -36,6 +37,10 @@ uint32_t gate_room(const struct scsi_nexus *nexus);
 void gate_catch_up(struct scsi_nexus *nexus);
 void gate_put_busy_count(struct scsi_nexus *nexus);
 
+/* Goes on with `then` when the records of what was admitted so far are durable, for commands that
+ * destroy data or take ownership. `then` returns as of data_arrived(). */
+enum scsi_step gate_when_durable(struct scsi_task *task,
+				 enum scsi_step (*then)(struct scsi_task *task)) MUST_CHECK;
 /* Answers that wait for the audit to be durable. */
 void gate_hold(struct scsi_task *task);
 void gate_unhold(struct scsi_task *task);

@@ -4,6 +4,7 @@
 #include "gateway/scsi/commands.h"
 #include "gateway/scsi/medium.h"
 #include "gateway/scsi/sense.h"
+#include "gateway/scsi/shared.h"
 
 enum { METHOD_PERIPHERAL = 0, METHOD_FLAT = 1 };
 
@@ -81,11 +82,11 @@ bool request_sense_reply(struct scsi_task *task, struct wr *w)
 	if (task->unit == NULL) {
 		key = KEY_ILLEGAL_REQUEST;
 		code = SENSE_LOGICAL_UNIT_NOT_SUPPORTED;
-	} else if (task->unit->attention != 0) {
+	} else if (attention_first(task->unit) != SENSE_NONE) {
 		key = KEY_UNIT_ATTENTION;
-		code = (enum sense_code)task->unit->attention;
+		code = attention_first(task->unit);
 		if (task->admission != NULL) /* this time it is sent */
-			task->unit->attention = 0;
+			attention_drop(task->unit);
 	} else if (!medium_is_ready(task)) {
 		key = (enum sense_key)task->sense[2];
 		code = (enum sense_code)get_be(task->sense + 12, 2);

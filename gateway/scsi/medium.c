@@ -150,7 +150,7 @@ enum scsi_step medium_run(struct scsi_task *task, enum io_op op,
 	task->io.offset = task->lba * task->unit->block_size + task->progress;
 	task->io.done = done;
 	if (gate_submit(task) < 0)
-		return task_busy(task);
+		return task_not_submitted(task);
 	return SCSI_RUNNING;
 }
 

@@ -5,7 +5,7 @@
 
 #include <sys/uio.h>
 #include "backends/backend.h"
-#include "gateway/arbiter/page.h"
+#include "gateway/arbiter/arbiter.h"
 #include "gateway/audit/ring.h"
 #include "gateway/base/base.h"
 #include "gateway/base/iscsi_name.h"
@@ -14,6 +14,8 @@
 
 #define SCSI_SENSE_SIZE	  32
 #define SCSI_TRANSFER_MAX (4u << 20) /* octets a command; VPD B0h says so */
+
+#define SCSI_DROPS_MAX	  512	     /* more than tasks and their successors in one turn */
 
 /* VPD page B0h says these as well. */
 #define WRITE_SAME_MAX_BLOCKS	     32768u
@@ -65,7 +67,10 @@ struct scsi_lun {
 	char vendor[9], product[17]; /* "": the gateway's own */
 	struct backend *backend;
 	int failed; /* errno that ended it for good (deleted, shrank, sync failed); 0: well */
-	uint16_t attention;  /* enum sense_code of the unit attention that waits; 0: none */
+	uint16_t attentions[8]; /* enum sense_code of the unit attentions that wait, oldest first */
+	unsigned attention_count;
+	unsigned begun; /* tasks, and not over */
+	bool ending;	/* somebody reset it: nothing is admitted until its tasks are ended */
 	uint64_t checked_ms; /* when backend_check() ran last: at most once a second */
 	struct scsi_self_test self_tests[SELF_TESTS_MAX]; /* newest first */
 	struct task_set tasks;
@@ -98,11 +103,22 @@ struct scsi_nexus {
 	struct scsi_rules rules;
 	struct audit_ring *ring;
 	struct arbiter_view *arbiter; /* holds every LUN that is present */
+	/* shared.c's: tasks whose orders wait (the first may be out), that wait for others' ranges,
+	 * that hold ranges; ranges that are to be dropped */
+	struct scsi_task *ordering, *parked, *holders;
+	uint32_t order_id;
+	bool order_is_out;
+	uint32_t turn; /* of those that are parked */
+	struct arbiter_drop drops[SCSI_DROPS_MAX];
+	unsigned drop_count;
 	struct gate *gate;
 	struct verifier *verifier;
 	struct task_turns turns;
 	uint64_t now_ms;  /* set by the host at each turn of its loop */
 	uint64_t wall_ns; /* the same, since 1970: for the audit's records */
+	/* Another session's reset or preempt: all tasks of the unit are to be ended, with status
+	 * TASK ABORTED or without an answer; then scsi_tasks_ended(). Not from within the call. */
+	void (*end_tasks)(void *host, const struct scsi_lun *lun, bool with_status);
 	/* told once for each LUN that failed */
 	void (*lun_failed)(void *host, const struct scsi_lun *lun, int error, uint64_t lba);
 	void *host;
@@ -159,6 +175,18 @@ struct scsi_task {
 	uint8_t met_status;    /* of a success: GOOD, or CONDITION MET */
 	enum task_place place; /* in the unit's task set */
 	bool barrier;	       /* ORDERED or HEAD OF QUEUE: others wait for its end */
+	bool counted;	       /* in unit->begun */
+	/* shared.c's */
+	bool orders, parked; /* it is in that list */
+	uint32_t parked_turn;
+	uint32_t order_id, range; /* range: the id of the one that it holds; 0: none */
+	void (*order)(const struct scsi_task *task, struct arbiter_order *ret);
+	enum scsi_step (*answered)(struct scsi_task *task, const struct arbiter_answer *answer);
+	enum scsi_step (*then)(struct scsi_task *task);
+	struct scsi_task *next_holder;
+	/* the gate's */
+	void (*io_done)(struct io *io, int result);
+	enum scsi_step (*when_durable)(struct scsi_task *task); /* NULL: it is answered then */
 };
 
 /* `admissions`: how many commands at once. Allocates the gate. */
@@ -178,8 +206,20 @@ enum scsi_step scsi_buffer_ready(struct scsi_task *task);
 bool scsi_cancel(struct scsi_task *task);
 /* The auditor has made something durable, or is gone: answers what waited for it. */
 void scsi_audit_moved(struct scsi_nexus *n);
-/* Somebody, perhaps we, reset the unit: the next command that may tell so does. */
-void scsi_unit_reset(struct scsi_nexus *n, unsigned lun);
+
+/* With the arbiter. The next order or dropped range that is to be sent, if there is one; then that
+ * it was sent. */
+bool scsi_order_next(struct scsi_nexus *n, struct arbiter_order *ret);
+void scsi_order_sent(struct scsi_nexus *n);
+void scsi_answered(struct scsi_nexus *n, const struct arbiter_answer *answer);
+bool scsi_drop_next(struct scsi_nexus *n, struct arbiter_drop *ret);
+void scsi_drop_sent(struct scsi_nexus *n);
+void scsi_arbiter_changed(struct scsi_nexus *n); /* another one: what was out is asked again */
+void scsi_tasks_ended(struct scsi_nexus *n, unsigned lun);
+/* The page may have moved: looks, and tries what waited for others. */
+void scsi_shared_turn(struct scsi_nexus *n);
+/* The unit attention that waits first: ASC and ASCQ; 0: none. */
+uint16_t scsi_attention(const struct scsi_nexus *n, unsigned lun);
 /* Free places in the window: bounded by ring slots (two a command) and admissions, of which tasks
  * that wait for their turn will want theirs. */
 uint32_t scsi_room(const struct scsi_nexus *n);

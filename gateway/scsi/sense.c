@@ -44,6 +44,12 @@ void sense_cdb_field(struct scsi_task *task, unsigned octet, unsigned bit)
 	put_be(task->sense + 16, 2, octet);
 }
 
+void sense_parameter_field(struct scsi_task *task, unsigned octet)
+{
+	task->sense[15] = FIELD_POINTER_VALID;
+	put_be(task->sense + 16, 2, octet);
+}
+
 void sense_set_information(struct scsi_task *task, enum sense_key key, enum sense_code code,
 			   uint64_t information)
 {

@@ -32,6 +32,7 @@ enum sense_code {
 	SENSE_INVALID_FIELD_IN_PARAMETER_LIST = 0x2600,
 	SENSE_WRITE_PROTECTED = 0x2700,
 	SENSE_SPACE_ALLOCATION_FAILED = 0x2707,
+	SENSE_POWER_ON_OR_RESET = 0x2900,
 	SENSE_BUS_DEVICE_RESET = 0x2903,
 	SENSE_SAVING_NOT_SUPPORTED = 0x3900,
 	SENSE_FAILED_SELF_TEST = 0x3e03,
@@ -46,6 +47,8 @@ enum sense_code {
 void sense_set(struct scsi_task *task, enum sense_key key, enum sense_code code);
 /* ILLEGAL REQUEST 24h/00h; points at the field whose first (most significant) bit this is. */
 void sense_cdb_field(struct scsi_task *task, unsigned octet, unsigned bit);
+/* After sense_set(): the octet of the parameter list that is wrong. */
+void sense_parameter_field(struct scsi_task *task, unsigned octet);
 /* With INFORMATION, if it fits the fixed format's 32 bits. */
 void sense_set_information(struct scsi_task *task, enum sense_key key, enum sense_code code,
 			   uint64_t information);

@@ -1,6 +1,7 @@
-/* The session and the arbiter: resets of other sessions end our tasks without a response and
- * leave a unit attention (SAM-5, TAS=0); resets of ours wait until all others did the same.
- * Trusts the arbiter. While there is none, nothing is admitted and resets wait. */
+/* The session and the arbiter: resets of other sessions end our tasks and leave a unit attention
+ * (SAM-5); resets of ours wait until all others did the same. The device server's orders
+ * go the same way. Trusts the arbiter. While there is none, nothing is admitted, and
+ * resets and orders wait. */
 #include "gateway/session/session.h"
 
 #define EACH_LUN(lun) for (unsigned lun = 0; lun < ARBITER_LUNS; lun++)
@@ -45,7 +46,7 @@ static void luns_of(const struct session *s, const struct iscsi_tmf_request *req
 
 static void ask(struct session *s)
 {
-	struct arbiter_exclude body = {.id = s->spreads.id + 1, .why = ARBITER_RESET};
+	struct arbiter_exclude body = {.id = s->spreads.id + 1};
 
 	if (s->spreads.count == 0 || s->spreads.asked || s->arbiter_channel.fd < 0)
 		return;
@@ -57,10 +58,21 @@ static void ask(struct session *s)
 	s->spreads.id++;
 }
 
-static void say_settled(struct session *s)
+/* Orders of commands, ranges that they do not need any more, and that nothing is in flight from
+ * before a change. */
+static void say_shared(struct session *s)
 {
-	while (s->spreads.settled > 0 && say(s, ARBITER_SETTLED, NULL, 0))
-		s->spreads.settled--;
+	struct arbiter_order order;
+	struct arbiter_drop drop;
+
+	if (s->arbiter_channel.fd < 0)
+		return;
+	while (scsi_drop_next(&s->nexus, &drop) && say(s, ARBITER_DROP, &drop, sizeof drop))
+		scsi_drop_sent(&s->nexus);
+	if (scsi_order_next(&s->nexus, &order) && say(s, ARBITER_ORDER, &order, sizeof order))
+		scsi_order_sent(&s->nexus);
+	while (s->arbiter.settled > 0 && say(s, ARBITER_SETTLED, NULL, 0))
+		s->arbiter.settled--;
 }
 
 bool host_spread(void *host, const struct iscsi_tmf_request *request)
@@ -104,30 +116,15 @@ void host_arbiter_drop(struct session *s)
 
 /* --- what others did --- */
 
-/* A LUN with nothing in flight is open again at once. Otherwise: we may be within a command here,
- * so its tasks end later in this turn, and until they have nothing is admitted there. */
-void host_arbiter_look(struct session *s)
+/* We may be within a command here: its unit's tasks end later in this turn, and until they have
+ * nothing is admitted there. */
+void host_end_tasks(void *host, const struct scsi_lun *lun, bool with_status)
 {
-	if (!arbiter_moved(&s->arbiter))
-		return;
-	EACH_LUN(lun)
-	{
-		enum arbiter_news news = arbiter_look(&s->arbiter, lun);
+	struct session *s = host;
 
-		if (news == ARBITER_NEWS_NONE)
-			continue;
-		scsi_unit_reset(&s->nexus, lun);
-		if (news == ARBITER_NEWS_OURS)
-			continue;
-		if (arbiter_settle(&s->arbiter, lun)) {
-			forget(s->spreads.aborts, lun);
-			forget(s->spreads.drains, lun);
-			s->spreads.settled++;
-		} else {
-			add(s->spreads.aborts, lun);
-			add(s->spreads.drains, lun);
-		}
-	}
+	add(s->spreads.aborts, lun->number);
+	if (with_status)
+		add(s->spreads.with_status, lun->number);
 }
 
 /* A LUN has two spellings: SAM-5 section 4.7, peripheral device and flat space addressing. */
@@ -137,28 +134,24 @@ static void abort_tasks(struct session *s, unsigned lun)
 
 	iscsi_abort_lun(s->iscsi, peripheral);
 	iscsi_abort_lun(s->iscsi, flat);
+	forget(s->spreads.aborts, lun);
+	forget(s->spreads.with_status, lun);
+	scsi_tasks_ended(&s->nexus, lun);
 }
 
 void host_arbiter_turn(struct session *s)
 {
 	uint64_t any = 0;
 
-	host_arbiter_look(s);
-	for (size_t k = 0; k < ARRAY_LEN(s->spreads.drains); k++)
-		any |= s->spreads.drains[k];
+	scsi_shared_turn(&s->nexus);
+	for (size_t k = 0; k < ARRAY_LEN(s->spreads.aborts); k++)
+		any |= s->spreads.aborts[k];
 	EACH_LUN(lun)
 	{
-		if (any == 0)
-			break;
-		if (has(s->spreads.aborts, lun))
+		if (any != 0 && has(s->spreads.aborts, lun))
 			abort_tasks(s, lun);
-		forget(s->spreads.aborts, lun);
-		if (has(s->spreads.drains, lun) && arbiter_settle(&s->arbiter, lun)) {
-			forget(s->spreads.drains, lun);
-			s->spreads.settled++;
-		}
 	}
-	say_settled(s);
+	say_shared(s);
 }
 
 /* --- from the arbiter --- */
@@ -170,10 +163,19 @@ static void on_done(struct session *s, const struct message *m)
 	memcpy(&done, m->body, sizeof done);
 	if (!s->spreads.asked || done.id != s->spreads.id)
 		return;	      /* of a connection that was lost meanwhile */
-	host_arbiter_look(s); /* our unit attention stands before the answer */
+	scsi_shared_turn(&s->nexus); /* our unit attention stands before the answer */
 	ask_over(s);
 	iscsi_tmf_spread_done(s->iscsi, queue_take(&s->spreads));
 	ask(s);
+}
+
+static void on_answer(struct session *s, const struct message *m)
+{
+	struct arbiter_answer answer;
+
+	memcpy(&answer, m->body, sizeof answer);
+	answer.len = MIN(answer.len, ARBITER_OCTETS);
+	scsi_answered(&s->nexus, &answer);
 }
 
 static void channel_end(struct session *s)
@@ -190,13 +192,14 @@ static void on_arbiter(struct watch *w, uint32_t ready)
 	struct message m;
 	int r;
 
-	if ((ready & EPOLLOUT) && loop_change(s->loop, w, EPOLLIN) == 0) {
-		say_settled(s);
+	if ((ready & EPOLLOUT) && loop_change(s->loop, w, EPOLLIN) == 0)
 		ask(s);
-	}
+	s->nexus.now_ms = loop_now_ms(s->loop);
 	while ((r = channel_receive(&s->arbiter_channel, &m)) > 0) {
-		if (m.type == ARBITER_DONE) /* the other is only to wake us: on_turn() looks */
+		if (m.type == ARBITER_DONE) /* CHANGED is only to wake us: on_turn() looks */
 			on_done(s, &m);
+		if (m.type == ARBITER_ANSWER)
+			on_answer(s, &m);
 	}
 	if (r < 0)
 		channel_end(s);
@@ -217,8 +220,8 @@ void host_arbiter_take(struct session *s, struct message *m)
 	if (loop_watch(s->loop, &s->arbiter_watch) < 0)
 		return session_end(s, SESSION_END_FAILED, "epoll");
 	arbiter_view_attach(&s->arbiter);
-	memset(s->spreads.drains, 0, sizeof s->spreads.drains);
-	s->spreads.settled = 0;
+	s->arbiter.settled = 0;
+	scsi_arbiter_changed(&s->nexus);
 	ask_over(s);
 	hello.life = ARBITER_LIFE(s->arbiter.changes);
 	if (say(s, ARBITER_HELLO, &hello, sizeof hello))

@@ -95,7 +95,6 @@ void host_command(void *host, struct iscsi_task *task)
 	};
 	memcpy(cmd->scsi.lun, task->lun, sizeof cmd->scsi.lun);
 	s->nexus.now_ms = loop_now_ms(s->loop);
-	host_arbiter_look(s);
 	s->command_count++;
 	go_on(cmd, scsi_begin(&cmd->scsi));
 }
@@ -156,7 +155,7 @@ bool host_attention(void *host, const uint8_t lun[8], uint8_t ret_sense[3])
 {
 	struct session *s = host;
 	int number = scsi_lun_decode(lun);
-	uint16_t code = number < 0 ? 0 : s->nexus.luns[number].attention;
+	uint16_t code = number < 0 ? 0 : scsi_attention(&s->nexus, (unsigned)number);
 
 	if (code == 0)
 		return false;

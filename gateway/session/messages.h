@@ -135,6 +135,7 @@ struct session_grant {
 	uint32_t queue_depth;
 	uint32_t audit_writes_only;
 	uint32_t reserved;
+	uint64_t nexus; /* arbiter_nexus_id() */
 	char target[ISCSI_NAME_SIZE];	 /* normalised */
 	char initiator[ISCSI_NAME_SIZE]; /* normalised */
 	char alias[256];

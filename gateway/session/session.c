@@ -256,6 +256,7 @@ static int begin(struct session *s)
 	s->arbiter.me = s->start.connection;
 	s->nexus.host = s;
 	s->nexus.lun_failed = on_lun_failed;
+	s->nexus.end_tasks = host_end_tasks;
 	if ((r = scsi_nexus_open(&s->nexus, ISCSI_TASKS_MAX)) < 0)
 		return r;
 	s->limits = limits;

@@ -25,9 +25,8 @@ struct command {
 
 /* Between the arbiter and our LUNs; bits are LUNs. */
 struct spreads {
-	uint64_t aborts[ARBITER_LUNS / 64];		 /* excluded: their tasks are to be ended */
-	uint64_t drains[ARBITER_LUNS / 64];		 /* … and are not all over yet */
-	unsigned settled;				 /* not told to the arbiter yet */
+	uint64_t aborts[ARBITER_LUNS / 64];		 /* somebody ended their tasks: still to do */
+	uint64_t with_status[ARBITER_LUNS / 64];	 /* … and they are told so */
 	struct iscsi_tmf_request queue[ISCSI_TASKS_MAX]; /* of ours, for the others; oldest first */
 	unsigned count;
 	bool asked; /* the first of them */
@@ -114,8 +113,8 @@ size_t host_send_targets(void *host, const char *which, const char **ret_text);
 /* host_arbiter.c: what other sessions do to our LUNs, and we to theirs */
 void host_arbiter_take(struct session *s, struct message *m); /* a (new) arbiter's channel */
 bool host_spread(void *host, const struct iscsi_tmf_request *request);
-void host_arbiter_look(struct session *s); /* one load while nothing happened */
-void host_arbiter_turn(struct session *s); /* ends tasks, and says what has drained */
+void host_end_tasks(void *host, const struct scsi_lun *lun, bool with_status);
+void host_arbiter_turn(struct session *s); /* ends tasks, says what the device server has to say */
 void host_arbiter_drop(struct session *s); /* the session is lost: nobody waits for an answer */
 
 /* transport.c: the sockets */
