@@ -30,9 +30,9 @@ int backend_submit(struct backend *b, const struct admission *admission, struct 
 
 static inline void device_open(const uint8_t *data_out, size_t len)
 {
-	static struct arbiter_page shared = {.disks = {{.generation = 1}}};
+	static struct arbiter_page shared = {.generations = {1}};
 	static struct arbiter_own own;
-	static struct arbiter_view view = {.page = &shared, .own = &own};
+	static struct arbiter_view view = {.page = &shared, .own = &own, .nexus = 1};
 	struct scsi_lun lun = {.present = true,
 			       .number = 3,
 			       .block_size = 512,

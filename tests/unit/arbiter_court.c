@@ -5,6 +5,7 @@
 #include "gateway/arbiter/court.h"
 
 #define SESSIONS 3
+#define DISKS	 2
 #define NOW	 1000
 
 static struct arbiter_page page;
@@ -15,8 +16,9 @@ static struct session {
 	struct member member;
 	struct arbiter_own own;
 	struct arbiter_view view;
-	unsigned changed, done, killed;
+	unsigned changed, done, killed, answers;
 	uint32_t id;
+	struct arbiter_answer answer;
 	enum arbiter_blame blame;
 } sessions[SESSIONS + 1]; /* by connection */
 
@@ -42,7 +44,19 @@ static void on_kill(struct member *m, enum arbiter_blame blame)
 	of(m)->blame = blame;
 }
 
-static const struct court_ops ops = {on_changed, on_done, on_kill};
+static void on_answer(struct member *m, const struct arbiter_answer *answer)
+{
+	of(m)->answers++;
+	of(m)->answer = *answer;
+}
+
+static int on_keep(unsigned disk, const struct arbiter_record *record, bool durable)
+{
+	(void)disk, (void)record, (void)durable;
+	return 0;
+}
+
+static const struct court_ops ops = {on_changed, on_done, on_answer, on_kill, on_keep};
 
 static int say(uint32_t connection, uint32_t type, const void *body, size_t size)
 {
@@ -62,7 +76,7 @@ static int hello(uint32_t connection, uint32_t life)
 
 static int reset(uint32_t connection, uint64_t luns, uint32_t id)
 {
-	struct arbiter_exclude body = {.id = id, .why = ARBITER_RESET, .luns = {luns}};
+	struct arbiter_exclude body = {.id = id, .luns = {luns}};
 
 	if (sessions[connection].view.page != NULL)
 		arbiter_view_ask(&sessions[connection].view, body.luns);
@@ -79,6 +93,7 @@ static void attach(uint32_t connection, bool old)
 	struct session *s = &sessions[connection];
 	struct arbiter_attach info = {.connection = connection, .old = old};
 
+	info.isid[0] = (uint8_t)connection;
 	if (connection == 3) {
 		info.disks[7] = 2;
 	} else {
@@ -93,7 +108,8 @@ static void view_open(uint32_t connection)
 {
 	struct session *s = &sessions[connection];
 
-	s->view = (struct arbiter_view){.page = &page, .own = &s->own, .me = connection};
+	s->view = (struct arbiter_view){
+		.page = &page, .own = &s->own, .me = connection, .nexus = s->member.nexus};
 	arbiter_view_attach(&s->view);
 	if (connection == 3) {
 		arbiter_view_hold(&s->view, 7, 1);
@@ -107,8 +123,11 @@ static void view_open(uint32_t connection)
 static void court_begin(void)
 {
 	now = NOW;
+	court_close(&court);
+	memset(&court, 0, sizeof court);
+	memset(&page, 0, sizeof page);
 	memset(sessions, 0, sizeof sessions);
-	court_open(&court, &page, 1, &ops);
+	assert_int_equal(court_open(&court, &page, 1, DISKS, &ops), 0);
 	for (uint32_t n = 1; n <= SESSIONS; n++) {
 		attach(n, false);
 		view_open(n);
@@ -122,29 +141,71 @@ static struct arbiter_view *view(uint32_t connection)
 	return &sessions[connection].view;
 }
 
+/* Requests at the backend, under what the session adopted; -EAGAIN: it has to look first. */
+static int enter(uint32_t connection, unsigned lun)
+{
+	return arbiter_enter(view(connection), lun);
+}
+
+static int adopt_and_enter(uint32_t connection, unsigned lun)
+{
+	assert_true(arbiter_adopt(view(connection), lun));
+	return enter(connection, lun);
+}
+
+/* Ends one; what the arbiter is to be told of it is said. */
+static void leave(uint32_t connection, unsigned lun, int parity)
+{
+	arbiter_leave(view(connection), lun, parity);
+	for (; view(connection)->settled > 0; view(connection)->settled--)
+		assert_int_equal(settled(connection), 0);
+}
+
+static uint32_t in_flight(uint32_t connection, unsigned lun)
+{
+	const struct arbiter_own_lun *own = &sessions[connection].own.luns[lun];
+
+	return own->in_flight[0] + own->in_flight[1];
+}
+
+static unsigned events(uint32_t connection, unsigned lun)
+{
+	struct arbiter_event e;
+	unsigned count = 0;
+
+	while (arbiter_event_next(view(connection), lun, &e))
+		count++;
+	return count;
+}
+
 /* --- admission --- */
 
 static void costs_nothing(void **state)
 {
+	int parity;
+
 	(void)state;
 	court_begin();
 	assert_false(arbiter_moved(view(1)));
-	assert_true(arbiter_enter(view(1), 0));
-	assert_int_equal(sessions[1].own.luns[0].in_flight, 1);
-	assert_true(arbiter_is_open(view(1), 0));
-	arbiter_leave(view(1), 0);
-	assert_int_equal(sessions[1].own.luns[0].in_flight, 0);
+	parity = adopt_and_enter(1, 0);
+	assert_true(parity >= 0);
+	assert_int_equal(in_flight(1, 0), 1);
+	assert_true(arbiter_is_current(view(1), 0));
+	leave(1, 0, parity);
+	assert_int_equal(in_flight(1, 0), 0);
 }
 
 static void backs_out(void **state)
 {
 	(void)state;
 	court_begin();
+	assert_true(arbiter_adopt(view(2), 0));
 	assert_int_equal(reset(1, 1, 5), 0);
-	assert_false(arbiter_enter(view(2), 0));
-	assert_int_equal(sessions[2].own.luns[0].in_flight, 0);
-	assert_true(arbiter_enter(view(2), 1)); /* another disk */
-	assert_true(arbiter_enter(view(3), 7));
+	assert_int_equal(enter(2, 0), -EAGAIN);
+	assert_int_equal(in_flight(2, 0), 0);
+	assert_true(adopt_and_enter(2, 1) >= 0); /* another disk */
+	assert_true(adopt_and_enter(3, 7) >= 0);
+	assert_true(adopt_and_enter(2, 0) >= 0);
 }
 
 static void closed_without_arbiter(void **state)
@@ -152,23 +213,26 @@ static void closed_without_arbiter(void **state)
 	(void)state;
 	court_begin();
 	arbiter_view_detach(view(1));
-	assert_false(arbiter_enter(view(1), 0));
+	assert_false(arbiter_adopt(view(1), 0));
+	assert_int_equal(enter(1, 0), -EAGAIN);
 	arbiter_view_attach(view(1));
-	assert_true(arbiter_enter(view(1), 0));
-	memset(&page, 0, sizeof page); /* as the monitor does when the arbiter dies */
-	assert_false(arbiter_enter(view(2), 0));
-	assert_false(arbiter_is_open(view(1), 0));
-	arbiter_view_attach(view(2)); /* too early */
-	assert_false(arbiter_enter(view(2), 0));
+	assert_true(adopt_and_enter(1, 0) >= 0);
+	/* as the monitor does when the arbiter dies */
+	memset(page.generations, 0, sizeof page.generations);
+	assert_int_equal(enter(1, 0), -EAGAIN);
+	assert_false(arbiter_is_current(view(1), 0));
+	assert_false(arbiter_adopt(view(2), 0));
 }
 
 /* --- resets --- */
 
 static void done_at_once(void **state)
 {
+	struct arbiter_event e;
+
 	(void)state;
 	court_begin();
-	assert_true(arbiter_enter(view(3), 7));
+	assert_true(adopt_and_enter(3, 7) >= 0);
 	assert_int_equal(reset(1, 1, 5), 0);
 	assert_int_equal(sessions[1].done, 1);
 	assert_int_equal(sessions[1].id, 5);
@@ -176,108 +240,180 @@ static void done_at_once(void **state)
 	assert_int_equal(sessions[3].changed, 0); /* it does not have the disk */
 	assert_true(arbiter_moved(view(1)));
 	assert_false(arbiter_moved(view(1)));
-	assert_int_equal(arbiter_look(view(1), 0), ARBITER_NEWS_OURS);
-	assert_int_equal(arbiter_look(view(1), 0), ARBITER_NEWS_NONE);
-	assert_true(arbiter_enter(view(1), 0));
-	assert_int_equal(arbiter_look(view(2), 0), ARBITER_NEWS_RESET);
-	assert_int_equal(arbiter_look(view(2), 0), ARBITER_NEWS_NONE);
-	assert_int_equal(arbiter_look(view(2), 1), ARBITER_NEWS_NONE);
-	assert_false(arbiter_enter(view(2), 0));
-	assert_true(arbiter_settle(view(2), 0));
-	assert_false(arbiter_settle(view(2), 0));
-	assert_true(arbiter_enter(view(2), 0));
-	assert_int_equal(settled(2), 0);
+	assert_true(arbiter_event_next(view(1), 0, &e));
+	assert_int_equal(e.code, 0x2903);
+	assert_int_equal(e.flags, EVENT_ABORTS);
+	assert_int_equal(e.by, 1);
+	assert_int_equal(events(1, 0), 0);
+	assert_int_equal(events(2, 0), 1);
+	assert_int_equal(events(2, 1), 0);
+	assert_true(adopt_and_enter(2, 0) >= 0);
+	assert_int_equal(view(2)->luns[0].state.resets, 1);
 }
 
 static void waits(void **state)
 {
+	int first, second, third, ours;
+
 	(void)state;
 	court_begin();
-	assert_true(arbiter_enter(view(2), 1));
-	assert_true(arbiter_enter(view(2), 1));
-	assert_true(arbiter_enter(view(3), 7));
-	assert_true(arbiter_enter(view(1), 1)); /* the asker's own are its own business */
+	first = adopt_and_enter(2, 1);
+	second = enter(2, 1);
+	third = adopt_and_enter(3, 7);
+	ours = adopt_and_enter(1, 1);
 	assert_int_equal(reset(1, 3, 6), 0);
 	assert_int_equal(sessions[1].done, 0);
-	assert_int_equal(arbiter_look(view(2), 1), ARBITER_NEWS_RESET);
-	arbiter_leave(view(2), 1);
-	assert_false(arbiter_settle(view(2), 1));
-	arbiter_leave(view(2), 1);
-	assert_true(arbiter_settle(view(2), 1));
-	assert_int_equal(settled(2), 0);
+	leave(1, 1, ours);
+	leave(2, 1, first);
+	leave(2, 1, second);
 	assert_int_equal(sessions[1].done, 0);
-	assert_int_equal(arbiter_look(view(3), 7), ARBITER_NEWS_RESET);
-	arbiter_leave(view(3), 7);
-	assert_true(arbiter_settle(view(3), 7));
-	assert_true(arbiter_enter(view(3), 7)); /* under the new one */
-	assert_int_equal(settled(3), 0);
+	assert_true(adopt_and_enter(3, 7) >= 0); /* under the new one: nobody waits for it */
+	leave(3, 7, third);
 	assert_int_equal(sessions[1].done, 1);
+	assert_int_equal(in_flight(3, 7), 1);
 }
 
+/* What is in flight under the generation before the last is over before another is published. */
 static void takes_turns(void **state)
 {
 	uint64_t before;
+	int parity, later;
 
 	(void)state;
 	court_begin();
-	assert_true(arbiter_enter(view(3), 7));
+	parity = adopt_and_enter(3, 7);
 	assert_int_equal(reset(1, 2, 1), 0);
-	before = page.disks[1].generation;
+	before = page.generations[1];
+	later = adopt_and_enter(3, 7);
+	assert_int_not_equal(parity, later);
 	assert_int_equal(reset(2, 3, 2), 0);
-	assert_int_equal(page.disks[1].generation, before); /* the second waits for the first */
-	assert_int_equal(page.disks[0].generation, ARBITER_GENERATION_FIRST(1));
-	assert_int_equal(arbiter_look(view(3), 7), ARBITER_NEWS_RESET);
-	arbiter_leave(view(3), 7);
-	assert_true(arbiter_settle(view(3), 7));
-	assert_int_equal(settled(3), 0);
+	assert_int_equal(page.generations[1], before); /* the second waits for the first */
+	assert_int_equal(page.generations[0], ARBITER_GENERATION_FIRST(1));
+	leave(3, 7, parity);
 	assert_int_equal(sessions[1].done, 1);
+	assert_int_equal(sessions[2].done, 0);
+	assert_int_equal(page.generations[1], before + 1);
+	leave(3, 7, later);
 	assert_int_equal(sessions[2].done, 1);
-	assert_int_equal(page.disks[1].generation, before + 1);
-	assert_int_equal(arbiter_look(view(3), 7), ARBITER_NEWS_RESET);
-	assert_int_equal(arbiter_look(view(2), 0), ARBITER_NEWS_OURS);
 }
 
-static void changed_while_draining(void **state)
+static void asker_is_over(void **state)
 {
+	int parity, later;
+
 	(void)state;
 	court_begin();
-	assert_true(arbiter_enter(view(3), 7));
+	parity = adopt_and_enter(3, 7);
 	assert_int_equal(reset(1, 2, 1), 0);
-	assert_int_equal(arbiter_look(view(3), 7), ARBITER_NEWS_RESET);
+	later = adopt_and_enter(3, 7);
 	court_over(&court, &sessions[1].member, now); /* nobody waits for it any more */
 	assert_int_equal(reset(2, 2, 2), 0);
+	assert_int_equal(page.generations[1], ARBITER_GENERATION_FIRST(1) + 1);
+	leave(3, 7, parity);
+	assert_int_equal(page.generations[1], ARBITER_GENERATION_FIRST(1) + 2);
 	assert_int_equal(sessions[2].done, 0);
-	assert_int_equal(arbiter_look(view(3), 7), ARBITER_NEWS_RESET);
-	arbiter_leave(view(3), 7);
-	assert_true(arbiter_settle(view(3), 7));
-	assert_int_equal(settled(3), 0);
+	leave(3, 7, later);
 	assert_int_equal(sessions[2].done, 1);
-	assert_true(arbiter_enter(view(3), 7));
 }
 
-static void one_disk_twice(void **state)
+/* Events fall out of the log of who does not look. */
+static void overrun(void **state)
 {
-	static const struct arbiter_attach info = {.connection = 1, .disks = {1, [9] = 1}};
-	struct session *s = &sessions[1];
+	struct arbiter_event e;
 
 	(void)state;
 	court_begin();
-	court_over(&court, &s->member, now);
-	s->member = (struct member){.own = &s->own};
-	assert_int_equal(court_attach(&court, &s->member, &info), 0);
-	assert_int_equal(hello(1, 1), 0);
-	arbiter_view_hold(&s->view, 9, 0);
-	assert_true(arbiter_enter(&s->view, 0));
-	assert_true(arbiter_enter(&s->view, 9));
-	assert_int_equal(reset(1, 1, 4), 0);
-	assert_int_equal(s->done,
-			 0); /* what it named, it ended; the other LUN of that disk drains */
-	assert_int_equal(arbiter_look(&s->view, 0), ARBITER_NEWS_OURS);
-	assert_int_equal(arbiter_look(&s->view, 9), ARBITER_NEWS_RESET);
-	arbiter_leave(&s->view, 9);
-	assert_true(arbiter_settle(&s->view, 9));
-	assert_int_equal(settled(1), 0);
-	assert_int_equal(s->done, 1);
+	for (uint32_t k = 1; k <= ARBITER_EVENTS + 1; k++)
+		assert_int_equal(reset(1, 1, k), 0);
+	assert_true(arbiter_event_next(view(2), 0, &e));
+	assert_int_equal(e.code, 0x2900);
+	assert_int_equal(e.flags, EVENT_ABORTS);
+	assert_int_equal(events(2, 0), 0);
+	assert_int_equal(reset(1, 1, 1000), 0);
+	assert_int_equal(events(2, 0), 1);
+}
+
+static void new_life(void)
+{
+	court_close(&court);
+	memset(&court, 0, sizeof court);
+	memset(page.generations, 0, sizeof page.generations);
+	assert_int_equal(court_open(&court, &page, 2, DISKS, &ops), 0);
+}
+
+/* --- exclusive ranges --- */
+
+static int take(uint32_t connection, uint16_t lun, uint64_t lba, uint32_t blocks, uint32_t id)
+{
+	struct arbiter_order body = {
+		.id = id, .lun = lun, .kind = ORDER_TAKE_RANGE, .lba = lba, .blocks = blocks};
+
+	return say(connection, ARBITER_ORDER, &body, sizeof body);
+}
+
+static int drop(uint32_t connection, uint32_t lun, uint32_t id)
+{
+	struct arbiter_drop body = {.id = id, .lun = lun};
+
+	return say(connection, ARBITER_DROP, &body, sizeof body);
+}
+
+static void ranges_in_turn(void **state)
+{
+	(void)state;
+	court_begin();
+	assert_int_equal(take(1, 1, 100, 8, 1), 0);
+	assert_int_equal(sessions[1].answers, 1);
+	assert_true(arbiter_range_is_taken(view(3), 7, 107, 1, 0));
+	assert_false(arbiter_range_is_taken(view(3), 7, 108, 1, 0));
+	assert_false(arbiter_range_is_taken(view(3), 7, 92, 8, 0));
+	assert_false(arbiter_range_is_taken(view(3), 7, 100, 0, 0));
+	assert_false(arbiter_range_is_taken(view(1), 1, 100, 8, 1)); /* our own */
+	assert_true(arbiter_range_is_taken(view(1), 1, 100, 8, 2));
+	assert_int_equal(take(2, 1, 90, 11, 1), 0);
+	assert_int_equal(take(3, 7, 80, 11, 1), 0); /* overlaps what waits: after it */
+	assert_int_equal(sessions[2].answers + sessions[3].answers, 0);
+	assert_int_equal(reset(2, 1, 9), 0); /* others are not kept up */
+	assert_int_equal(sessions[2].done, 1);
+	assert_int_equal(drop(1, 1, 2), 0); /* another's id: nothing */
+	assert_int_equal(sessions[2].answers, 0);
+	assert_int_equal(drop(1, 1, 1), 0);
+	assert_int_equal(sessions[2].answers, 1);
+	assert_int_equal(sessions[3].answers, 0);
+	court_over(&court, &sessions[2].member, now);
+	assert_int_equal(sessions[3].answers, 1);
+}
+
+static void many_ranges(void **state)
+{
+	(void)state;
+	court_begin();
+	for (uint32_t k = 0; k < ARBITER_RANGES; k++)
+		assert_int_equal(take(1, 1, k * 8ull, 8, k + 1), 0);
+	assert_int_equal(sessions[1].answers, ARBITER_RANGES);
+	assert_int_equal(take(2, 1, 4096, 1, 1), 0);
+	assert_int_equal(sessions[2].answers, 0);
+	assert_int_equal(drop(1, 1, 5), 0);
+	assert_int_equal(sessions[2].answers, 1);
+}
+
+/* The page outlives the arbiter, and so does what it grants. */
+static void range_outlives(void **state)
+{
+	(void)state;
+	court_begin();
+	assert_int_equal(take(1, 1, 100, 8, 7), 0);
+	new_life();
+	for (uint32_t n = 1; n <= SESSIONS; n++) {
+		attach(n, true);
+		assert_int_equal(hello(n, 2), 0);
+	}
+	court_go(&court, now);
+	assert_true(arbiter_range_is_taken(view(3), 7, 100, 1, 0));
+	assert_int_equal(take(1, 1, 100, 8, 7), 0); /* its answer was lost: asked again */
+	assert_int_equal(sessions[1].answers, 2);
+	assert_int_equal(drop(1, 1, 7), 0);
+	assert_false(arbiter_range_is_taken(view(3), 7, 100, 1, 0));
 }
 
 /* --- who does not drain --- */
@@ -286,7 +422,7 @@ static void is_killed(void **state)
 {
 	(void)state;
 	court_begin();
-	assert_true(arbiter_enter(view(2), 0));
+	assert_true(adopt_and_enter(2, 0) >= 0);
 	assert_int_equal(reset(1, 1, 9), 0);
 	assert_int_equal(court_next_tick(&court), NOW + ARBITER_DRAIN_MS);
 	court_tick(&court, now += ARBITER_DRAIN_MS - 1);
@@ -305,18 +441,15 @@ static void is_killed(void **state)
 /* What it says of itself can delay others until it is killed, and no more. */
 static void liar_is_bounded(void **state)
 {
-	static const uint64_t lies[] = {0, UINT64_MAX, ARBITER_GENERATION_FIRST(2)};
-
 	(void)state;
-	for (size_t k = 0; k < ARRAY_LEN(lies); k++) {
+	for (unsigned parity = 0; parity < 2; parity++) {
 		court_begin();
-		memset(&sessions[3].own, 0xff, sizeof sessions[3].own);
-		sessions[3].own.luns[7].under = lies[k];
+		sessions[3].own.luns[7].in_flight[parity] = UINT32_MAX;
 		assert_int_equal(reset(1, 1, 1), 0); /* not its disk */
 		assert_int_equal(sessions[1].done, 1);
 		assert_int_equal(reset(1, 2, 2), 0);
 		assert_int_equal(sessions[1].done, 1);
-		assert_int_equal(settled(3), 0);
+		assert_int_equal(settled(3), 0); /* it is not */
 		assert_int_equal(sessions[1].done, 1);
 		court_tick(&court, now += ARBITER_DRAIN_MS);
 		assert_int_equal(sessions[3].killed, 1);
@@ -329,7 +462,7 @@ static void asker_leaves(void **state)
 {
 	(void)state;
 	court_begin();
-	assert_true(arbiter_enter(view(2), 0));
+	assert_true(adopt_and_enter(2, 0) >= 0);
 	assert_int_equal(reset(1, 1, 9), 0);
 	court_over(&court, &sessions[1].member, now);
 	assert_int_equal(court_next_tick(&court), NOW + ARBITER_DRAIN_MS); /* of court_go() */
@@ -343,18 +476,18 @@ static void asker_leaves(void **state)
 
 static void waits_for_old_sessions(void **state)
 {
+	int parity;
+
 	(void)state;
 	court_begin();
-	assert_true(arbiter_enter(view(2), 0));
-	court_open(&court, &page, 2, &ops);
+	parity = adopt_and_enter(2, 0);
+	new_life();
 	for (uint32_t n = 1; n <= SESSIONS; n++)
 		attach(n, true);
-	assert_false(arbiter_is_open(view(2), 0)); /* under another life's generation */
-	assert_int_equal(arbiter_look(view(2), 0), ARBITER_NEWS_NONE);
+	assert_false(arbiter_is_current(view(2), 0)); /* under another life's generation */
 	arbiter_view_attach(view(1));
 	assert_int_equal(hello(1, 2), 0);
-	assert_true(arbiter_enter(view(1), 1)); /* commands need not wait */
-	arbiter_leave(view(1), 1);
+	assert_true(adopt_and_enter(1, 1) >= 0); /* commands need not wait */
 	assert_int_equal(reset(1, 1, 3), 0);
 	assert_int_equal(hello(2, 2), 0);
 	arbiter_view_attach(view(2));
@@ -363,11 +496,9 @@ static void waits_for_old_sessions(void **state)
 	assert_int_equal(sessions[2].changed, 0);
 	court_go(&court, now); /* only now are all of them known */
 	assert_int_equal(sessions[2].changed, 1);
-	assert_int_equal(sessions[1].done, 0); /* admitted by the arbiter before: it drains, too */
-	assert_int_equal(arbiter_look(view(2), 0), ARBITER_NEWS_RESET);
-	arbiter_leave(view(2), 0);
-	assert_true(arbiter_settle(view(2), 0));
-	assert_int_equal(settled(2), 0);
+	assert_int_equal(sessions[1].done, 0); /* from the arbiter before: it is waited for, too */
+	assert_int_equal(events(2, 0), 1);
+	leave(2, 0, parity);
 	assert_int_equal(sessions[1].done, 1);
 }
 
@@ -375,7 +506,7 @@ static void old_session_stays_away(void **state)
 {
 	(void)state;
 	court_begin();
-	court_open(&court, &page, 2, &ops);
+	new_life();
 	attach(1, true);
 	attach(2, true);
 	court_go(&court, now);
@@ -398,17 +529,14 @@ static const struct {
 	struct arbiter_exclude body;
 } broken[] = {
 	{"a greeting of another life", 0, ARBITER_HELLO, {.id = 7}},
-	{"a reset of no LUN", 0, ARBITER_EXCLUDE, {1, ARBITER_RESET, {0}}},
-	{"a reset of a LUN that is not granted", 0, ARBITER_EXCLUDE, {1, ARBITER_RESET, {4}}},
-	{"a reset of its own LUN and another", 0, ARBITER_EXCLUDE, {1, ARBITER_RESET, {5}}},
-	{"a reset of the last LUN", 0, ARBITER_EXCLUDE, {1, ARBITER_RESET, {0, 0, 0, 1ull << 63}}},
-	{"an exclusion for no reason", 0, ARBITER_EXCLUDE, {1, 0, {1}}},
-	{"an exclusion for a reason that is none", 0, ARBITER_EXCLUDE, {1, ARBITER_WHYS, {1}}},
+	{"a reset of no LUN", 0, ARBITER_EXCLUDE, {1, 0, {0}}},
+	{"a reset of a LUN that is not granted", 0, ARBITER_EXCLUDE, {1, 0, {4}}},
+	{"a reset of its own LUN and another", 0, ARBITER_EXCLUDE, {1, 0, {5}}},
+	{"a reset of the last LUN", 0, ARBITER_EXCLUDE, {1, 0, {0, 0, 0, 1ull << 63}}},
 	{"a second reset while the first waits",
 	 ARBITER_EXCLUDE,
 	 ARBITER_EXCLUDE,
-	 {1, ARBITER_RESET, {1}}},
-	{"settled, with nothing to settle", 0, ARBITER_SETTLED, {0}},
+	 {1, 0, {1}}},
 	{"the monitor's words", 0, ARBITER_OVER, {0}},
 };
 
@@ -417,7 +545,7 @@ static void is_broken(void **state)
 	const __typeof__(broken[0]) *row = *state;
 
 	court_begin();
-	assert_true(arbiter_enter(view(2), 0)); /* so that a reset waits */
+	assert_true(adopt_and_enter(2, 0) >= 0); /* so that a reset waits */
 	if (row->first != 0)
 		assert_int_equal(say(1, row->first, &row->body, sizeof row->body), 0);
 	assert_int_equal(say(1, row->type, &row->body, sizeof row->body), -EPROTO);
@@ -430,6 +558,29 @@ static void is_broken(void **state)
 	assert_int_equal(sessions[3].done, 1);
 }
 
+static const struct {
+	const char *why;
+	struct arbiter_order body;
+} bad_orders[] = {
+	{"an order without an id", {.kind = ORDER_TAKE_RANGE, .blocks = 1}},
+	{"an order of no kind", {.id = 1}},
+	{"an order of a kind that is none", {.id = 1, .kind = ORDER_KINDS}},
+	{"an order for a LUN that is not granted", {.id = 1, .kind = ORDER_TAKE_RANGE, .lun = 2}},
+	{"an order for a LUN beyond all",
+	 {.id = 1, .kind = ORDER_TAKE_RANGE, .lun = ARBITER_LUNS}},
+	{"an order with more octets than there are",
+	 {.id = 1, .kind = ORDER_TAKE_RANGE, .len = ARBITER_OCTETS + 1}},
+};
+
+static void bad_order(void **state)
+{
+	const __typeof__(bad_orders[0]) *row = *state;
+
+	court_begin();
+	assert_int_equal(say(1, ARBITER_ORDER, &row->body, sizeof row->body), -EPROTO);
+	assert_int_equal(sessions[1].answers, 0);
+}
+
 static void before_greeting(void **state)
 {
 	(void)state;
@@ -440,14 +591,14 @@ static void before_greeting(void **state)
 
 static void bad_disk(void **state)
 {
-	struct arbiter_attach info = {.connection = 9, .disks = {ARBITER_DISKS_MAX + 1}};
+	struct arbiter_attach info = {.connection = 9, .disks = {DISKS + 1}};
 	struct member m = {0};
 
 	(void)state;
 	court_begin();
 	assert_int_equal(court_attach(&court, &m, &info), -EINVAL);
 	assert_null(court_find(&court, 9));
-	info.disks[0] = ARBITER_DISKS_MAX;
+	info.disks[0] = DISKS;
 	m = (struct member){0};
 	assert_int_equal(court_attach(&court, &m, &info), 0);
 	assert_ptr_equal(court_find(&court, 9), &m);
@@ -463,10 +614,12 @@ int main(void)
 	tests_add(&t, "a reset with nothing in flight is done at once", done_at_once, NULL);
 	tests_add(&t, "a reset is done when all other sessions have drained", waits, NULL);
 	tests_add(&t, "resets of one disk take turns", takes_turns, NULL);
-	tests_add(&t, "a session that drains takes in a second reset", changed_while_draining,
+	tests_add(&t, "a reset goes on for others when who asked for it is over", asker_is_over,
 		  NULL);
-	tests_add(&t, "a reset of a disk that is two LUNs ends the tasks of both", one_disk_twice,
-		  NULL);
+	tests_add(&t, "who missed too many events is told of a reset", overrun, NULL);
+	tests_add(&t, "exclusive ranges that overlap are granted in turn", ranges_in_turn, NULL);
+	tests_add(&t, "P6: more ranges than there are places wait", many_ranges, NULL);
+	tests_add(&t, "P4: an exclusive range outlives the arbiter", range_outlives, NULL);
 	tests_add(&t, "P4: who does not drain is killed, and its end awaited", is_killed, NULL);
 	tests_add(&t, "P6: a session that lies in its page is bounded", liar_is_bounded, NULL);
 	tests_add(&t, "who asked and left leaves nothing behind", asker_leaves, NULL);
@@ -475,6 +628,7 @@ int main(void)
 	tests_add(&t, "P4: an old session that does not attach is killed", old_session_stays_away,
 		  NULL);
 	TESTS_ADD_TABLE(&t, broken, is_broken);
+	TESTS_ADD_TABLE(&t, bad_orders, bad_order);
 	tests_add(&t, "a request before the greeting is out of turn", before_greeting, NULL);
 	tests_add(&t, "a disk that is none is not attached", bad_disk, NULL);
 	return tests_run(&t, "arbiter");

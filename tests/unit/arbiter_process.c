@@ -155,7 +155,7 @@ static void close_all(int status)
 
 static void reset(uint32_t n, uint32_t id)
 {
-	struct arbiter_exclude body = {.id = id, .why = ARBITER_RESET, .luns = {1}};
+	struct arbiter_exclude body = {.id = id, .luns = {1}};
 
 	arbiter_view_ask(&sessions[n].view, body.luns);
 	assert_int_equal(CHANNEL_SEND(&sessions[n].channel, ARBITER_EXCLUDE, &body), 0);
@@ -178,31 +178,43 @@ static void expect_kill(uint32_t n, enum arbiter_blame blame)
 	assert_int_equal(kill.blame, blame);
 }
 
+static int enter(uint32_t n)
+{
+	int parity;
+
+	assert_true(arbiter_adopt(&sessions[n].view, 0));
+	parity = arbiter_enter(&sessions[n].view, 0);
+	assert_true(parity >= 0);
+	return parity;
+}
+
 /* --- the tests --- */
 
 static void drains(void **state)
 {
 	struct arbiter_view *v = &sessions[2].view;
+	struct arbiter_event e;
+	int parity;
 
 	open_all(state);
-	assert_true(arbiter_enter(v, 0));
+	parity = enter(2);
 	reset(1, 41);
 	expect(&sessions[2].channel, ARBITER_CHANGED, NULL, 0);
 	assert_true(arbiter_moved(v));
-	assert_int_equal(arbiter_look(v, 0), ARBITER_NEWS_RESET);
-	arbiter_leave(v, 0);
-	assert_true(arbiter_settle(v, 0));
+	assert_true(arbiter_event_next(v, 0, &e));
+	arbiter_leave(v, 0, parity);
+	assert_int_equal(v->settled, 1);
 	assert_int_equal(channel_send(&sessions[2].channel, ARBITER_SETTLED, NULL, 0, NULL, 0), 0);
 	expect(&sessions[1].channel, ARBITER_CHANGED, NULL, 0);
 	expect_done(1, 41);
-	assert_int_equal(arbiter_look(&sessions[1].view, 0), ARBITER_NEWS_OURS);
+	assert_true(arbiter_event_next(&sessions[1].view, 0, &e));
 	close_all(0);
 }
 
 static void dies_in_flight(void **state)
 {
 	open_all(state);
-	assert_true(arbiter_enter(&sessions[2].view, 0));
+	(void)enter(2);
 	channel_close(&sessions[2].channel); /* its process is gone, its I/O is not */
 	reset(1, 42);
 	expect(&sessions[1].channel, ARBITER_CHANGED, NULL, 0);
@@ -220,17 +232,12 @@ static void send_raw(uint32_t n, uint32_t type, size_t size, int fd)
 
 static void flood_of_requests(void)
 {
-	struct arbiter_exclude body = {.id = 1, .why = ARBITER_RESET, .luns = {1}};
+	struct arbiter_exclude body = {.id = 1, .luns = {1}};
 
 	for (unsigned k = 0; k < 10000; k++) {
 		if (CHANNEL_SEND(&sessions[3].channel, ARBITER_EXCLUDE, &body) == -EPIPE)
 			return;
 	}
-}
-
-static void settles_for_nothing(void)
-{
-	send_raw(3, ARBITER_SETTLED, 0, -1);
 }
 
 static void greets_twice(void)
@@ -265,7 +272,6 @@ static const struct {
 	void (*run)(void);
 } attacks[] = {
 	{"P6: a session that floods it with requests is ended", flood_of_requests},
-	{"P6: a session that settles for nothing is ended", settles_for_nothing},
 	{"P6: a session that greets twice is ended", greets_twice},
 	{"P6: a session whose message is too short is ended", too_short},
 	{"P6: a session that passes a descriptor is ended", passes_a_descriptor},
@@ -275,14 +281,16 @@ static const struct {
 
 static void attack(void **state)
 {
+	int parity;
+
 	open_all(NULL);
 	/* so that requests wait, and a second one is one too many */
-	assert_true(arbiter_enter(&sessions[2].view, 0));
+	parity = enter(2);
 	((const __typeof__(attacks[0]) *)*state)->run();
 	expect_kill(3, ARBITER_BROKE_CHANNEL);
 	expect_end(&sessions[3].channel);
 	over(3);
-	arbiter_leave(&sessions[2].view, 0);
+	arbiter_leave(&sessions[2].view, 0, parity);
 	reset(1, 43); /* the others have an arbiter as before */
 	while (true) {
 		struct pollfd p = {sessions[1].channel.fd, POLLIN, 0};
@@ -298,6 +306,7 @@ static void attack(void **state)
 
 static void never_reads(void **state)
 {
+	struct arbiter_event e;
 	open_all(state);
 	/* session 3 reads nothing: its channel fills up, and nobody waits for it */
 	for (uint32_t k = 0; k < 1000; k++) {
@@ -306,7 +315,7 @@ static void never_reads(void **state)
 		expect_done(1, k);
 	}
 	assert_true(arbiter_moved(&sessions[3].view));
-	assert_int_equal(arbiter_look(&sessions[3].view, 0), ARBITER_NEWS_RESET);
+	assert_true(arbiter_event_next(&sessions[3].view, 0, &e));
 	close_all(0);
 }
 

@@ -4,10 +4,12 @@
 #pragma once
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include "tests/unit/test.h"
 #include "backends/backend.h"
+#include "gateway/arbiter/court.h"
 #include "gateway/base/bytes.h"
 #include "gateway/base/fd.h"
 #include "gateway/scsi/scsi.h"
@@ -18,6 +20,9 @@
 #define RIG_BUFFER     (SCSI_TRANSFER_MAX + 65536)
 #define RIG_POISON     0xa5
 #define RIG_LOG	       64
+#define RIG_SEATS      4
+#define RIG_TURNS      64 /* of the loop, until a command has ended */
+#define RIG_LUNS       4 /* disks that the arbiter knows; LUN n is disk n */
 
 struct backend_log {
 	enum io_op op;
@@ -27,14 +32,26 @@ struct backend_log {
 	uint64_t records_before; /* in the ring when the request came */
 };
 
+/* A session, as the court sees it and as it sees the court. */
+struct rig_seat {
+	struct member member;
+	struct arbiter_own own;
+	struct arbiter_view view;
+	struct scsi_nexus *nexus;
+	struct arbiter_answer answer;
+	bool answered;
+	unsigned resets_done, killed;
+	uint64_t to_end; /* LUNs below 64 whose tasks are to be ended, bit of each */
+};
+
 struct rig {
 	struct scsi_nexus nexus;
 	struct audit_ring ring;
 	struct audit_ring_page *page; /* as the auditor has it */
 	int auditor_fd;
-	struct arbiter_page *shared; /* as the arbiter has it */
-	struct arbiter_own *own;
-	struct arbiter_view view;
+	struct court court; /* a real one: what it publishes stands on `shared` */
+	struct arbiter_page *shared;
+	struct rig_seat seats[RIG_SEATS]; /* the first is of `nexus` */
 	struct backend backend;
 	uint8_t *disk, *buffer;
 	struct io *queue[RIG_LOG]; /* submitted, not ended */
@@ -45,6 +62,7 @@ struct rig {
 	size_t ended;
 	int submit_result, check_result;
 	unsigned checks, dones;
+	int keep_result;   /* of the arbiter's journal */
 	unsigned failures; /* calls of lun_failed */
 	int failure;
 	struct iovec iov[4];
@@ -176,7 +194,7 @@ static inline void rig_add_lun(uint16_t number, bool writable)
 		.serial = "0f5c9e4c-3f4d-4a53-9d31-5d3d6f0c7a11",
 		.backend = &rig->backend,
 	};
-	arbiter_view_hold(&rig->view, number, number);
+	arbiter_view_hold(&rig->seats[0].view, number, number);
 }
 
 static inline void rig_open_ring(void)
@@ -195,16 +213,159 @@ static inline void rig_open_ring(void)
 	fd_close(&page_fd);
 }
 
+/* --- the arbiter --- */
+
+static inline struct rig_seat *rig_seat_of(struct member *m)
+{
+	return CONTAINER_OF(m, struct rig_seat, member);
+}
+
+static inline void rig_changed(struct member *m)
+{
+	(void)m; /* rig_share() looks at everybody */
+}
+
+static inline void rig_reset_done(struct member *m, uint32_t id)
+{
+	(void)id;
+	rig_seat_of(m)->resets_done++;
+}
+
+static inline void rig_answered(struct member *m, const struct arbiter_answer *answer)
+{
+	rig_seat_of(m)->answer = *answer;
+	rig_seat_of(m)->answered = true;
+}
+
+static inline void rig_killed(struct member *m, enum arbiter_blame blame)
+{
+	(void)blame;
+	rig_seat_of(m)->killed++;
+}
+
+static inline int rig_keep(unsigned disk, const struct arbiter_record *record, bool durable)
+{
+	(void)disk, (void)record, (void)durable;
+	return rig->keep_result;
+}
+
+static inline int rig_say(struct rig_seat *s, uint32_t type, const void *body, size_t size)
+{
+	struct message m = {.type = type};
+
+	if (size > 0)
+		memcpy(m.body, body, size);
+	return court_hear(&rig->court, &s->member, &m, rig->nexus.now_ms);
+}
+
+/* What one seat has to say and to hear; true: there was something. */
+static inline bool rig_share_one(struct rig_seat *s)
+{
+	struct arbiter_order order;
+	struct arbiter_drop drop;
+	bool any = false;
+
+	if (s->nexus == NULL)
+		return false;
+	for (; scsi_drop_next(s->nexus, &drop); any = true) {
+		assert_int_equal(rig_say(s, ARBITER_DROP, &drop, sizeof drop), 0);
+		scsi_drop_sent(s->nexus);
+	}
+	if (scsi_order_next(s->nexus, &order)) {
+		scsi_order_sent(s->nexus);
+		assert_int_equal(rig_say(s, ARBITER_ORDER, &order, sizeof order), 0);
+		any = true;
+	}
+	for (; s->view.settled > 0; s->view.settled--, any = true)
+		assert_int_equal(rig_say(s, ARBITER_SETTLED, NULL, 0), 0);
+	if (s->answered) {
+		s->answered = false;
+		scsi_answered(s->nexus, &s->answer);
+		any = true;
+	}
+	scsi_shared_turn(s->nexus);
+	return any;
+}
+
+/* Messages of all go until none is left. */
+static inline void rig_share(void)
+{
+	bool any;
+
+	do {
+		any = false;
+		for (size_t k = 0; k < RIG_SEATS; k++)
+			any = rig_share_one(&rig->seats[k]) || any;
+	} while (any);
+}
+
+static inline void rig_end_tasks(void *host, const struct scsi_lun *lun, bool with_status)
+{
+	struct rig_seat *s = host;
+
+	(void)with_status;
+	s->to_end |= 1ull << lun->number;
+}
+
+/* A session of initiator `seat`, which has disk n as LUN n. */
+static inline void rig_sit(unsigned seat, struct scsi_nexus *nexus)
+{
+	struct rig_seat *s = &rig->seats[seat];
+	struct arbiter_attach info = {.connection = seat + 1, .relative_port = 1};
+	struct arbiter_hello hello = {.life = 1};
+
+	(void)snprintf(info.initiator, ISCSI_NAME_SIZE, "iqn.2026-11.net.example:%u", seat);
+	(void)snprintf(info.target, ISCSI_NAME_SIZE, "iqn.2026-11.net.example.gw:vault");
+	for (uint16_t lun = 0; lun < RIG_LUNS; lun++)
+		info.disks[lun] = (uint16_t)(lun + 1);
+	s->member = (struct member){.own = &s->own};
+	assert_int_equal(court_attach(&rig->court, &s->member, &info), 0);
+	s->view = (struct arbiter_view){
+		.page = rig->shared, .own = &s->own, .me = seat + 1, .nexus = s->member.nexus};
+	arbiter_view_attach(&s->view);
+	assert_int_equal(rig_say(s, ARBITER_HELLO, &hello, sizeof hello), 0);
+	s->nexus = nexus;
+	nexus->arbiter = &s->view;
+	nexus->host = s;
+	nexus->end_tasks = rig_end_tasks;
+}
+
 static inline void rig_open_arbiter(void)
 {
-	rig->shared = aligned_alloc(64, sizeof *rig->shared);
-	rig->own = calloc(1, sizeof *rig->own);
-	assert_true(rig->shared && rig->own);
-	memset(rig->shared, 0, sizeof *rig->shared);
-	for (unsigned d = 0; d < ARBITER_DISKS_MAX; d++)
-		atomic_store(&rig->shared->disks[d].generation, ARBITER_GENERATION_FIRST(1));
-	rig->view = (struct arbiter_view){.page = rig->shared, .own = rig->own, .me = 1};
-	arbiter_view_attach(&rig->view);
+	static const struct court_ops ops = {rig_changed, rig_reset_done, rig_answered, rig_killed,
+					     rig_keep};
+	int fd = memfd_shared("arbiter", sizeof *rig->shared);
+
+	assert_true(fd >= 0);
+	rig->shared = mmap(NULL, sizeof *rig->shared, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_true(rig->shared != MAP_FAILED);
+	fd_close(&fd);
+	assert_int_equal(court_open(&rig->court, rig->shared, 1, RIG_LUNS, &ops), 0);
+	rig_sit(0, &rig->nexus);
+	court_go(&rig->court, rig->nexus.now_ms);
+}
+
+/* Somebody else's session, `nexus` zeroed, with the same LUNs; after those were added. */
+static inline void rig_open_peer(unsigned seat, struct scsi_nexus *nexus)
+{
+	*nexus = rig->nexus;
+	nexus->gate = NULL;
+	nexus->verifier = NULL;
+	rig_sit(seat, nexus);
+	for (uint16_t lun = 0; lun < RIG_LUNS; lun++) {
+		if (nexus->luns[lun].present)
+			arbiter_view_hold(nexus->arbiter, lun, lun);
+	}
+	assert_int_equal(scsi_nexus_open(nexus, RIG_ADMISSIONS), 0);
+}
+
+/* A session that gives no commands resets its LUN 0. */
+static inline void rig_reset_by(unsigned seat)
+{
+	struct arbiter_exclude body = {.id = 1, .luns = {1}};
+
+	arbiter_view_ask(&rig->seats[seat].view, body.luns);
+	assert_int_equal(rig_say(&rig->seats[seat], ARBITER_EXCLUDE, &body, sizeof body), 0);
 }
 
 static inline int rig_open(void **state)
@@ -219,7 +380,6 @@ static inline int rig_open(void **state)
 	rig_open_ring();
 	rig_open_arbiter();
 	rig->nexus.ring = &rig->ring;
-	rig->nexus.arbiter = &rig->view;
 	rig->nexus.now_ms = 1000;
 	rig->nexus.wall_ns = 1700000000000000000u;
 	rig->nexus.portal_group = 1;
@@ -238,8 +398,8 @@ static inline void rig_close(void)
 	audit_ring_detach(&rig->ring);
 	(void)munmap(rig->page, sizeof *rig->page);
 	fd_close(&rig->auditor_fd);
-	free(rig->shared);
-	free(rig->own);
+	court_close(&rig->court);
+	(void)munmap(rig->shared, sizeof *rig->shared);
 	free(rig->disk);
 	free(rig->buffer);
 	free(rig);
@@ -319,9 +479,12 @@ static inline struct scsi_task *rig_run(const struct rig_command *c)
 		step = step == SCSI_WANT_DATA ? scsi_data_arrived(task) : scsi_buffer_ready(task);
 	}
 	if (step == SCSI_RUNNING) {
-		rig_reap();
-		rig_audit_durable();
-		scsi_audit_moved(&rig->nexus);
+		for (unsigned turn = 0; turn < RIG_TURNS && rig->dones == 0; turn++) {
+			rig_share();
+			rig_reap();
+			rig_audit_durable();
+			scsi_audit_moved(&rig->nexus);
+		}
 		assert_int_equal(rig->dones, 1);
 		rig->dones = 0;
 	} else {

@@ -2,6 +2,7 @@
  * away, and the unit attention after a reset. The test plays the arbiter. */
 #include "tests/unit/scsi_rig.h"
 #include "gateway/scsi/sense.h"
+#include "gateway/scsi/shared.h"
 
 static const struct rig_command
 	read_one = {{0x28, 0, 0, 0, 0, 5, 0, 0, 1}, .edtl = 512, .read = true},
@@ -24,24 +25,27 @@ static void begin(struct scsi_task *task, const struct rig_command *c, enum scsi
 
 static unsigned in_flight(void)
 {
-	return atomic_load(&rig->own->luns[0].in_flight);
+	const struct arbiter_own_lun *own = &rig->seats[0].own.luns[0];
+
+	return atomic_load(&own->in_flight[0]) + atomic_load(&own->in_flight[1]);
 }
+
+static struct scsi_nexus other;
 
 /* Somebody else resets the disk of LUN 0. */
 static void reset(void)
 {
-	atomic_fetch_add(&rig->shared->disks[0].generation, 1);
-	atomic_fetch_add(&rig->shared->changes, 1);
+	rig_reset_by(1);
 }
 
 static void arbiter_dies(void)
 {
-	memset(rig->shared, 0, sizeof *rig->shared);
+	memset(rig->shared->generations, 0, sizeof rig->shared->generations);
 }
 
 static void arbiter_left(void)
 {
-	arbiter_view_detach(&rig->view);
+	arbiter_view_detach(&rig->seats[0].view);
 }
 
 /* --- in flight --- */
@@ -52,7 +56,7 @@ static void counted(void **state)
 
 	rig_open(state);
 	begin(&task, &write_one, SCSI_WANT_DATA);
-	assert_int_equal(in_flight(), 1);
+	assert_int_equal(in_flight(), 0); /* an initiator that sends no data keeps nobody up */
 	assert_int_equal(scsi_data_arrived(&task), SCSI_RUNNING);
 	assert_int_equal(in_flight(), 1);
 	rig_reap();
@@ -63,7 +67,7 @@ static void counted(void **state)
 	assert_int_equal(in_flight(), 0);
 	assert_int_equal(rig_run(&ready)->status, SCSI_GOOD);
 	assert_int_equal(rig_run(&bad_field)->status, SCSI_CHECK_CONDITION);
-	assert_int_equal(in_flight(), 0);
+	assert_int_equal(rig->nexus.luns[0].tasks, 0);
 	rig_close();
 }
 
@@ -85,7 +89,6 @@ static const struct {
 	const char *why;
 	void (*change)(void);
 } closings[] = {
-	{"P4: a reset of another session closes the unit", reset},
 	{"P4: nothing is admitted while the arbiter's page is empty", arbiter_dies},
 	{"P4: nothing is admitted without an arbiter", arbiter_left},
 };
@@ -104,7 +107,6 @@ static void closed(void **state)
 		begin(&task, all[k], SCSI_DONE);
 		assert_int_equal(task.status, SCSI_BUSY);
 	}
-	assert_int_equal(in_flight(), 1);
 	/* admitted before, and its data comes only now */
 	assert_int_equal(scsi_data_arrived(&waiting), SCSI_DONE);
 	assert_int_equal(waiting.status, SCSI_BUSY);
@@ -120,20 +122,151 @@ static void other_unit(void **state)
 
 	rig_open(state);
 	rig_add_lun(1, true);
+	rig_open_peer(1, &other);
 	reset();
 	c.lun[1] = 1;
 	assert_int_equal(rig_run(&c)->status, SCSI_GOOD);
+	scsi_nexus_close(&other);
 	rig_close();
 }
 
-static void opens_again(void **state)
+/* The host ends the tasks that somebody's reset found, later in its turn. */
+static void closed_by_reset(void **state)
+{
+	struct scsi_task task, waiting;
+
+	rig_open(state);
+	rig_open_peer(1, &other);
+	begin(&waiting, &write_one, SCSI_WANT_DATA);
+	reset();
+	begin(&task, &inquiry, SCSI_DONE);
+	assert_int_equal(task.status, SCSI_BUSY);
+	assert_int_equal(rig->seats[0].to_end, 1);
+	assert_int_equal(scsi_data_arrived(&waiting), SCSI_DONE);
+	assert_int_equal(waiting.status, SCSI_BUSY);
+	assert_int_equal(rig->submitted, 0);
+	scsi_tasks_ended(&rig->nexus, 0);
+	assert_int_equal(rig_run(&ready)->status, SCSI_CHECK_CONDITION);
+	assert_int_equal(rig_run(&ready)->status, SCSI_GOOD);
+	scsi_nexus_close(&other);
+	rig_close();
+}
+
+/* Without tasks there is nothing to end. */
+static void open_after_reset(void **state)
 {
 	rig_open(state);
+	rig_open_peer(1, &other);
 	reset();
-	assert_int_equal(arbiter_look(&rig->view, 0), ARBITER_NEWS_RESET);
-	assert_int_equal(rig_run(&ready)->status, SCSI_BUSY);
-	assert_true(arbiter_settle(&rig->view, 0));
-	assert_int_equal(rig_run(&ready)->status, SCSI_GOOD);
+	assert_int_equal(rig->seats[1].resets_done, 1);
+	assert_int_equal(rig_run(&inquiry)->status, SCSI_GOOD);
+	assert_int_equal(rig->seats[0].to_end, 0);
+	scsi_nexus_close(&other);
+	rig_close();
+}
+
+/* P4: a request that is at the backend is waited for. */
+static void reset_waits(void **state)
+{
+	struct scsi_task task;
+
+	rig_open(state);
+	rig_open_peer(1, &other);
+	begin(&task, &write_one, SCSI_WANT_DATA);
+	assert_int_equal(scsi_data_arrived(&task), SCSI_RUNNING);
+	reset();
+	assert_int_equal(rig->seats[1].resets_done, 0);
+	rig_share();
+	assert_int_equal(rig->seats[1].resets_done, 0);
+	rig_reap();
+	rig_share();
+	assert_int_equal(rig->seats[1].resets_done, 1);
+	scsi_nexus_close(&other);
+	rig_close();
+}
+
+/* --- exclusive ranges --- */
+
+static enum scsi_step alone(struct scsi_task *task)
+{
+	task->stage = 7;
+	return SCSI_RUNNING;
+}
+
+/* A write of somebody else within the range waits until its holder ends; one beside it does not. */
+static void range_parks_others(void **state)
+{
+	struct rig_command beside = write_one;
+	struct scsi_task holder, inside;
+
+	rig_open(state);
+	rig_open_peer(1, &other);
+	rig_prepare(&holder, &write_one);
+	holder.nexus = &other;
+	assert_int_equal(scsi_begin(&holder), SCSI_WANT_DATA);
+	assert_int_equal(range_take(&holder, alone), SCSI_RUNNING);
+	rig_share();
+	assert_int_equal(holder.stage, 7);
+	begin(&inside, &write_one, SCSI_WANT_DATA);
+	assert_int_equal(scsi_data_arrived(&inside), SCSI_RUNNING);
+	rig_share();
+	assert_int_equal(rig->submitted, 0);
+	beside.cdb[5] = 6;
+	assert_int_equal(rig_run(&beside)->status, SCSI_GOOD);
+	assert_int_equal(rig->submitted, 1);
+	assert_true(scsi_cancel(&holder));
+	rig_share();
+	assert_int_equal(rig->submitted, 2);
+	rig_reap();
+	assert_int_equal(inside.status, SCSI_GOOD);
+	scsi_nexus_close(&other);
+	rig_close();
+}
+
+/* The holder's session dies: its range goes with it. */
+static void range_of_the_dead(void **state)
+{
+	struct scsi_task holder, inside;
+
+	rig_open(state);
+	rig_open_peer(1, &other);
+	rig_prepare(&holder, &write_one);
+	holder.nexus = &other;
+	assert_int_equal(scsi_begin(&holder), SCSI_WANT_DATA);
+	assert_int_equal(range_take(&holder, alone), SCSI_RUNNING);
+	rig_share();
+	begin(&inside, &write_one, SCSI_WANT_DATA);
+	assert_int_equal(scsi_data_arrived(&inside), SCSI_RUNNING);
+	rig->seats[1].nexus = NULL;
+	court_over(&rig->court, &rig->seats[1].member, 2000);
+	rig_share();
+	assert_int_equal(rig->submitted, 1);
+	rig_reap();
+	assert_true(scsi_cancel(&holder));
+	scsi_nexus_close(&other);
+	rig_close();
+}
+
+/* What runs in the range is waited for before it is granted. */
+static void range_waits(void **state)
+{
+	struct scsi_task holder, inside;
+
+	rig_open(state);
+	rig_open_peer(1, &other);
+	begin(&inside, &write_one, SCSI_WANT_DATA);
+	assert_int_equal(scsi_data_arrived(&inside), SCSI_RUNNING);
+	rig_prepare(&holder, &write_one);
+	holder.nexus = &other;
+	assert_int_equal(scsi_begin(&holder), SCSI_WANT_DATA);
+	assert_int_equal(range_take(&holder, alone), SCSI_RUNNING);
+	rig_share();
+	assert_int_equal(holder.stage, 0);
+	rig_reap();
+	rig_share();
+	assert_int_equal(holder.stage, 7);
+	assert_true(scsi_cancel(&holder));
+	scsi_nexus_close(&other);
 	rig_close();
 }
 
@@ -161,7 +294,7 @@ static void attention(void **state)
 	const struct scsi_task *task;
 
 	rig_open(NULL);
-	scsi_unit_reset(&rig->nexus, 0);
+	attention_raise(&rig->nexus.luns[0], SENSE_BUS_DEVICE_RESET);
 	task = rig_run(row->c);
 	assert_int_equal(task->status, row->tells ? SCSI_CHECK_CONDITION : SCSI_GOOD);
 	if (row->tells) {
@@ -179,7 +312,7 @@ static void attention(void **state)
 static void sense_data(void **state)
 {
 	rig_open(state);
-	scsi_unit_reset(&rig->nexus, 0);
+	attention_raise(&rig->nexus.luns[0], SENSE_BUS_DEVICE_RESET);
 	assert_int_equal(rig_run(&sense_18)->data_len, 18);
 	assert_int_equal(rig->buffer[2], KEY_UNIT_ATTENTION);
 	assert_int_equal(get_be(rig->buffer + 12, 2), 0x2903);
@@ -194,7 +327,7 @@ static void attention_of_one_unit(void **state)
 
 	rig_open(state);
 	rig_add_lun(1, true);
-	scsi_unit_reset(&rig->nexus, 1);
+	attention_raise(&rig->nexus.luns[1], SENSE_BUS_DEVICE_RESET);
 	assert_int_equal(rig_run(&c)->status, SCSI_GOOD);
 	c.lun[1] = 1;
 	assert_int_equal(rig_run(&c)->status, SCSI_CHECK_CONDITION);
@@ -204,7 +337,7 @@ static void attention_of_one_unit(void **state)
 static void attention_without_a_record(void **state)
 {
 	rig_open(state);
-	scsi_unit_reset(&rig->nexus, 0);
+	attention_raise(&rig->nexus.luns[0], SENSE_BUS_DEVICE_RESET);
 	atomic_store(&rig->page->state, AUDIT_CANNOT_WRITE);
 	assert_int_equal(rig_run(&ready)->status, SCSI_BUSY);
 	atomic_store(&rig->page->state, AUDIT_WRITING);
@@ -217,12 +350,21 @@ int main(void)
 {
 	static struct tests t;
 
-	tests_add(&t, "a command is in flight from its admission to its end", counted, NULL);
+	tests_add(&t, "a command is in flight while the backend has its request", counted, NULL);
 	tests_add(&t, "P4: a cancelled command is in flight until its I/O is over",
 		  cancelled_running, NULL);
 	TESTS_ADD_TABLE(&t, closings, closed);
 	tests_add(&t, "another disk's reset disturbs nobody", other_unit, NULL);
-	tests_add(&t, "the unit opens again when the session has settled", opens_again, NULL);
+	tests_add(&t, "P4: after another's reset nothing is admitted until the tasks are ended",
+		  closed_by_reset, NULL);
+	tests_add(&t, "a unit without tasks stays open after another's reset", open_after_reset,
+		  NULL);
+	tests_add(&t, "P4: a reset waits for what the backend has", reset_waits, NULL);
+	tests_add(&t, "an exclusive range keeps others waiting, and only there", range_parks_others,
+		  NULL);
+	tests_add(&t, "an exclusive range goes with its session", range_of_the_dead, NULL);
+	tests_add(&t, "an exclusive range is granted when what runs there is over", range_waits,
+		  NULL);
 	TESTS_ADD_TABLE(&t, attentions, attention);
 	tests_add(&t, "REQUEST SENSE tells a reset once", sense_data, NULL);
 	tests_add(&t, "a unit attention is of one unit", attention_of_one_unit, NULL);
