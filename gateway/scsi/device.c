@@ -169,6 +169,23 @@ struct scsi_task *scsi_next(struct scsi_nexus *n)
 	return task_set_next(n);
 }
 
+/* Everything else is decided in the task's turn: the tasks before it may have changed it. */
+static enum scsi_step start(struct scsi_task *task)
+{
+	if (tells_attention(task))
+		return tell_attention(task);
+	if (task->command == NULL)
+		return refuse_unknown(task);
+	command_decode(task);
+	if (task->read && task->write) { /* no command of the table moves data both ways */
+		sense_set(task, KEY_ILLEGAL_REQUEST, SENSE_INVALID_FIELD_IN_COMMAND_IU);
+		return task_refuse(task);
+	}
+	if (!command_check_reserved(task))
+		return task_refuse(task);
+	return task->command->begin(task);
+}
+
 enum scsi_step scsi_begin(struct scsi_task *task)
 {
 	assert(task->cdb_len >= CDB_MAX);
@@ -186,24 +203,13 @@ enum scsi_step scsi_begin(struct scsi_task *task)
 		return refuse_aca(task);
 	if (task->unit != NULL && !task_set_enter(task))
 		return SCSI_RUNNING;
-	return scsi_start(task);
+	return start(task);
 }
 
-/* Everything else is decided in the task's turn: the tasks before it may have changed it. */
 enum scsi_step scsi_start(struct scsi_task *task)
 {
-	if (tells_attention(task))
-		return tell_attention(task);
-	if (task->command == NULL)
-		return refuse_unknown(task);
-	command_decode(task);
-	if (task->read && task->write) { /* no command of the table moves data both ways */
-		sense_set(task, KEY_ILLEGAL_REQUEST, SENSE_INVALID_FIELD_IN_COMMAND_IU);
-		return task_refuse(task);
-	}
-	if (!command_check_reserved(task))
-		return task_refuse(task);
-	return task->command->begin(task);
+	shared_look(task->nexus);
+	return start(task);
 }
 
 enum scsi_step scsi_data_arrived(struct scsi_task *task)

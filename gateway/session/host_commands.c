@@ -106,7 +106,6 @@ bool host_start_waiting(struct session *s)
 	bool any = false;
 
 	while ((scsi = scsi_next(&s->nexus)) != NULL) {
-		host_arbiter_look(s);
 		go_on(CONTAINER_OF(scsi, struct command, scsi), scsi_start(scsi));
 		any = true;
 	}

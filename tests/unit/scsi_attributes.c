@@ -3,6 +3,7 @@
 #include "tests/unit/scsi_rig.h"
 #include "gateway/scsi/commands.h"
 #include "gateway/scsi/sense.h"
+#include "gateway/scsi/shared.h"
 
 #define TASKS 6
 
@@ -188,7 +189,7 @@ static void attention_in_turn(void)
 {
 	assert_int_equal(begin(0, SCSI_ORDERED, write_10), SCSI_WANT_DATA);
 	assert_int_equal(begin(1, SCSI_SIMPLE, ready), SCSI_RUNNING);
-	scsi_unit_reset(&rig->nexus, 0);
+	attention_raise(&rig->nexus.luns[0], SENSE_BUS_DEVICE_RESET);
 	assert_int_equal(begin(2, SCSI_HEAD_OF_QUEUE, ready), SCSI_DONE);
 	assert_int_equal(rig_code(task_of(2)), SENSE_BUS_DEVICE_RESET);
 	data_comes(0);
@@ -226,7 +227,7 @@ static void no_unit(void)
 
 static void aca(void)
 {
-	scsi_unit_reset(&rig->nexus, 0);
+	attention_raise(&rig->nexus.luns[0], SENSE_BUS_DEVICE_RESET);
 	assert_int_equal(begin(0, SCSI_ACA, ready), SCSI_DONE);
 	assert_int_equal(task_of(0)->status, SCSI_CHECK_CONDITION);
 	assert_int_equal(task_of(0)->sense[2], KEY_ILLEGAL_REQUEST);

@@ -22,7 +22,7 @@
 #define RIG_LOG	       64
 #define RIG_SEATS      4
 #define RIG_TURNS      64 /* of the loop, until a command has ended */
-#define RIG_LUNS       4 /* disks that the arbiter knows; LUN n is disk n */
+#define RIG_LUNS       8 /* disks that the arbiter knows; LUN n is disk n */
 
 struct backend_log {
 	enum io_op op;

@@ -67,7 +67,7 @@ static void counted(void **state)
 	assert_int_equal(in_flight(), 0);
 	assert_int_equal(rig_run(&ready)->status, SCSI_GOOD);
 	assert_int_equal(rig_run(&bad_field)->status, SCSI_CHECK_CONDITION);
-	assert_int_equal(rig->nexus.luns[0].tasks, 0);
+	assert_int_equal(rig->nexus.luns[0].begun, 0);
 	rig_close();
 }
 
