@@ -50,6 +50,23 @@ static const struct {
 	{"READ CAPACITY(10): no octet that was not written", {0x25}, 0, 0},
 	{"READ CAPACITY(16): no octet that was not written", {0x9e, 0x10}, 10, 4},
 	{"REPORT LUNS: no octet that was not written", {0xa0}, 6, 4},
+	{"VPD 00h: no octet that was not written", {0x12, 1, 0x00}, 3, 2},
+	{"VPD 80h: no octet that was not written", {0x12, 1, 0x80}, 3, 2},
+	{"VPD 87h: no octet that was not written", {0x12, 1, 0x87}, 3, 2},
+	{"VPD B1h: no octet that was not written", {0x12, 1, 0xb1}, 3, 2},
+	{"VPD B2h: no octet that was not written", {0x12, 1, 0xb2}, 3, 2},
+	{"LOG SENSE, all pages: no octet that was not written", {0x4d, 0, 0, 0xff}, 7, 2},
+	{"LOG SENSE, room: no octet that was not written", {0x4d, 0, 0x0c}, 7, 2},
+	{"LOG SENSE, exceptions: no octet that was not written", {0x4d, 0, 0x2f}, 7, 2},
+	{"READ DEFECT DATA(12): no octet that was not written", {0xb7}, 6, 4},
+	{"one command with its timeouts: no octet that was not written",
+	 {0xa3, 0x0c, 0x81, 0x88},
+	 6,
+	 4},
+	{"all commands with their timeouts: no octet that was not written",
+	 {0xa3, 0x0c, 0x80},
+	 6,
+	 4},
 	{"VPD 86h: no octet that was not written", {0x12, 1, 0x86}, 3, 2},
 	{"VPD 88h: no octet that was not written", {0x12, 1, 0x88}, 3, 2},
 	{"LOG SENSE, self-tests: no octet that was not written", {0x4d, 0, 0x10}, 7, 2},
@@ -77,6 +94,8 @@ static void reply_once(const struct rig_command *c, uint8_t poison, uint8_t *ret
 	memcpy(ret, rig->buffer, *ret_len);
 }
 
+#define ROOM 4000u
+
 static void every_length(void **state)
 {
 	const __typeof__(replies[0]) *row = *state;
@@ -85,15 +104,16 @@ static void every_length(void **state)
 	struct rig_command c = {.edtl = 0, .read = true};
 
 	rig_open(NULL);
+	rig->nexus.luns[0].thin = true;
 	memcpy(c.cdb, row->cdb, sizeof c.cdb);
-	c.edtl = 1000;
+	c.edtl = ROOM;
 	if (row->width != 0)
-		put_be(c.cdb + row->at, row->width, row->width == 1 ? 255 : 1000);
+		put_be(c.cdb + row->at, row->width, row->width == 1 ? 255 : ROOM);
 	reply_once(&c, 0x00, whole, &whole_len);
-	for (uint32_t room = 0; room <= MIN(whole_len + 2, 255); room++) {
+	for (uint32_t room = 0; room <= MIN(whole_len + 2, row->width == 1 ? 255 : ROOM); room++) {
 		if (row->width != 0)
 			put_be(c.cdb + row->at, row->width, room);
-		c.edtl = row->width == 0 ? room : 1000;
+		c.edtl = row->width == 0 ? room : ROOM;
 		reply_once(&c, 0x55, a, &a_len);
 		reply_once(&c, 0xaa, b, &b_len);
 		assert_int_equal(a_len, MIN(room, whole_len));
