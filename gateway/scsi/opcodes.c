@@ -7,6 +7,9 @@
 enum { REPORT_ALL = 0, REPORT_OPCODE = 1, REPORT_ACTION = 2, REPORT_EITHER = 3 };
 enum { SUPPORT_NOT = 1, SUPPORT_STANDARD = 3 };
 
+enum { OP_WRITE_SAME_10 = 0x41, OP_UNMAP = 0x42, OP_WRITE_SAME_16 = 0x93 };
+#define UNMAP_BIT 0x08 /* of WRITE SAME, octet 1 */
+
 #define RCTD		  0x80
 #define CTDP_OF_LIST	  0x02
 #define SERVACTV	  0x01
@@ -97,22 +100,32 @@ static void write_all(const struct scsi_task *task, struct wr *w, bool timeouts)
 	put_be(w->start, 4, wr_len(w) - 4);
 }
 
-static void write_one(struct wr *w, const struct scsi_command *c, bool timeouts)
+/* The bits that this unit evaluates for this nexus; a service action stands there itself. */
+static void write_usage(const struct scsi_task *task, struct wr *w, const struct scsi_command *c)
 {
 	uint8_t usage[CDB_MAX];
 
+	memcpy(usage, c->usage, sizeof usage);
+	if (c->service_action >= 0)
+		usage[1] = (uint8_t)((usage[1] & ~0x1f) | c->service_action);
+	if ((c->opcode == OP_WRITE_SAME_10 || c->opcode == OP_WRITE_SAME_16) &&
+	    !command_offers(task, OP_UNMAP, 0))
+		usage[1] &= (uint8_t)~UNMAP_BIT;
+	wr_bytes(w, usage, c->cdb_len);
+}
+
+static void write_one(const struct scsi_task *task, struct wr *w, const struct scsi_command *c,
+		      bool timeouts)
+{
 	wr_be(w, 1, 0);
 	if (c == NULL) {
 		wr_be(w, 1, SUPPORT_NOT);
 		wr_be(w, 2, 0);
 		return;
 	}
-	memcpy(usage, c->usage, sizeof usage);
-	if (c->service_action >= 0) /* the action itself stands in the map, SPC-4 */
-		usage[1] = (uint8_t)((usage[1] & ~0x1f) | c->service_action);
 	wr_be(w, 1, (timeouts ? CTDP_OF_ONE : 0) | SUPPORT_STANDARD);
 	wr_be(w, 2, c->cdb_len);
-	wr_bytes(w, usage, c->cdb_len);
+	write_usage(task, w, c);
 	if (timeouts)
 		write_timeouts(w, c);
 }
@@ -158,6 +171,6 @@ bool report_opcodes_reply(struct scsi_task *task, struct wr *w)
 	}
 	if (option == REPORT_EITHER && c != NULL && !has_actions && action != 0)
 		c = NULL;
-	write_one(w, c, timeouts);
+	write_one(task, w, c, timeouts);
 	return true;
 }

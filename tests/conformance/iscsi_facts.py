@@ -9,7 +9,8 @@ version: 1
 portals:
   here: {{listen: ["127.0.0.1:{port}"], transport: plain}}
 disks:
-  vault: {{file: {folder}/vault.img, size: 64MiB}}
+  vault: {{file: {folder}/vault.img, size: 64MiB, removable: true, rotational: true, physical_block_size: 512,
+          identity: {{vendor: ACME, product: DEPOT}}}}
   scratch: {{memory: 16MiB}}
 targets:
   {target}:
@@ -18,6 +19,7 @@ targets:
     initiators:
       {client}:
         chap: {{user: alice, mutual: gw-for-alice}}
+        deny: [verify-16, discard]
 """
 ROOM = bytes([0x4d, 0, 0x4c, 0, 0, 0, 0, 1, 0, 0])
 TESTS = bytes([0x4d, 0, 0x50, 0, 0, 0, 0, 0, 24, 0])
@@ -55,6 +57,14 @@ with Initiator(gw.port) as i:
     commands = listed(i)
     check(AREA, "the commands of this test are listed, once and sorted",
           {(0x1d, 0), (0x4d, 0), (0xa3, 0x0a), (0xa3, 0x0c)} <= set(commands) and commands == sorted(set(commands)), commands)
+    check(AREA, "P1: what is denied is not listed", not {0x8f, 0x42} & {opcode for opcode, _ in commands}, commands)
+    check(AREA, "P1: there is no limit for what is denied", vital(i, 0xb0)[20:28] == bytes(8) and vital(i, 0xb2)[5] & 0xe0 == 0)
+    check(AREA, "P1: WRITE SAME has no UNMAP bit where that is denied",
+          i.run(bytes([0xa3, 0x0c, 1, 0x93, 0, 0, 0, 0, 1, 0, 0, 0]), read=256)[1][5] & 0x08 == 0)
+    inquiry = i.run(bytes([0x12, 0, 0, 0, 96, 0]), read=96)[1]
+    check(AREA, "vendor, product and removable medium are the policy's",
+          inquiry[1] == 0x80 and inquiry[8:32] == b"ACME    DEPOT           ", inquiry)
+    check(AREA, "so are the physical block and that it rotates", vital(i, 0xb0)[6:8] == bytes([0, 1]) and vital(i, 0xb1)[4:6] == bytes(2))
     check(AREA, "a foreground self-test passes", i.run(bytes([0x1d, 0xa0, 0, 0, 0, 0]))[0] == 0)
     check(AREA, "the log has it", i.run(TESTS, read=24)[1][8] == 0xa0)
     os.unlink(gw.folder / "vault.img")

@@ -51,6 +51,12 @@ def designators(page):
 
 check(AREA, "both paths name one logical unit", designators(ids[0]) and designators(ids[0]) == designators(ids[1]), ids)
 check(AREA, "each path has its own target port", ids[0] != ids[1], ids)
+for disk in ("sda", "sdb"):
+    at = f"/sys/block/{disk}/device"
+    code, out = guest.run(f"modprobe scsi_dh_alua; echo alua > {at}/dh_state; n=0; until grep -q active/optimized {at}/access_state || "
+                          f"[ $n = 30 ]; do n=$((n + 1)); sleep 1; done; cat {at}/dh_state {at}/access_state")
+    check(AREA, f"the kernel's ALUA handler takes {disk}: its group is active/optimized", out.split() == ["alua", "active/optimized"],
+          out + guest.log())
 code, out = guest.run(
     "modprobe -a dm-multipath dm-service-time; size=$(cat /sys/block/sda/size); dmsetup mknodes; dmsetup create both --table "
     "\"0 $size multipath 1 queue_if_no_path 0 1 1 service-time 0 2 1 8:0 1 8:16 1\" && dmsetup mknodes && "

@@ -19,6 +19,10 @@ static const struct reply_row replies[] = {
 	 {{0xa3, 0x0c, 0x81, 0x35, [9] = 255}, IN(255)},
 	 26,
 	 {{0, 4, 0x0083000a}, {14, 8, 0x000a000000000005}, {22, 4, 300}}},
+	{"REPORT SUPPORTED OPERATION CODES: WRITE SAME of a disk that is not thin has no UNMAP bit",
+	 {{0xa3, 0x0c, 1, 0x41, [9] = 255}, IN(255)},
+	 14,
+	 {{0, 4, 0x0003000a}, {4, 2, 0x41e0}}},
 	{"REPORT SUPPORTED OPERATION CODES: one that is not there",
 	 {{0xa3, 0x0c, 1, 0x42, [9] = 255}, IN(255)},
 	 4,
@@ -43,6 +47,17 @@ static const struct reply_row replies[] = {
 	 {{0xa3, 0x0c, 2, 0x9e, 1, 0x10, [9] = 255}, IN(255)},
 	 4,
 	 {{0, 2, 0x0001}}},
+};
+
+static const struct reply_row thin[] = {
+	{"REPORT SUPPORTED OPERATION CODES: WRITE SAME of a thin disk has its UNMAP bit",
+	 {{0xa3, 0x0c, 1, 0x93, [9] = 255}, IN(255)},
+	 20,
+	 {{0, 4, 0x00030010}, {4, 2, 0x93e9}}},
+	{"REPORT SUPPORTED OPERATION CODES: UNMAP is there on a thin disk",
+	 {{0xa3, 0x0c, 1, 0x42, [9] = 255}, IN(255)},
+	 14,
+	 {{0, 4, 0x0003000a}, {4, 2, 0x4200}}},
 };
 
 static const struct field_row fields[] = {
@@ -116,6 +131,7 @@ int main(void)
 	static struct tests t;
 
 	TESTS_ADD_TABLE(&t, replies, reply_check);
+	TESTS_ADD_TABLE(&t, thin, reply_check_thin);
 	TESTS_ADD_TABLE(&t, fields, field_check);
 	tests_add(&t, "REPORT SUPPORTED OPERATION CODES lists the command table",
 		  opcodes_are_the_table, NULL);
