@@ -18,7 +18,7 @@ MAY = {
     "gateway/base": [],
     "gateway/iscsi": ["gateway/base"],
     "gateway/scsi": ["gateway/base", "backends/backend.h", "gateway/audit/ring.h", "gateway/audit/record.h",
-                     "gateway/arbiter/page.h"],
+                     "gateway/arbiter/page.h", "gateway/arbiter/order.h"],
     "gateway/audit": ["gateway/base", NAMES],
     "gateway/arbiter": ["gateway/base"],
     "gateway/session": ["gateway/base", "gateway/iscsi", "gateway/scsi", "gateway/audit", "gateway/arbiter",

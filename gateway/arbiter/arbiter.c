@@ -22,7 +22,7 @@ struct seat {
 	struct watch watch;
 	struct arbiter_done done;
 	struct arbiter_answer answer;
-	uint32_t blame, error;			  /* for the monitor */
+	uint32_t blame, error;				       /* for the monitor */
 	bool tell_done, tell_answer, tell_attached, tell_kill; /* what waits for room */
 	struct seat *next;
 };

@@ -3,6 +3,7 @@
  * files, no network. */
 #pragma once
 
+#include "gateway/arbiter/order.h"
 #include "gateway/arbiter/page.h"
 #include "gateway/base/channel.h"
 #include "gateway/base/iscsi_name.h"
@@ -31,7 +32,8 @@ enum arbiter_message {
 	/* arbiter to session */
 	ARBITER_CHANGED, /* look at the page */
 	ARBITER_DONE,	 /* struct arbiter_done: nobody else has anything in flight from before */
-	ARBITER_ANSWER,	 /* struct arbiter_answer: to the order; if it changed anything, as of DONE */
+	ARBITER_ANSWER,	 /* struct arbiter_answer: to the order; if it changed anything, as of DONE
+			  */
 };
 
 struct arbiter_begin {
@@ -41,7 +43,7 @@ struct arbiter_begin {
 
 struct arbiter_attach {
 	uint32_t connection;
-	uint32_t old; /* 1: an earlier arbiter had it */
+	uint32_t old;						  /* 1: an earlier arbiter had it */
 	char initiator[ISCSI_NAME_SIZE], target[ISCSI_NAME_SIZE]; /* normalised */
 	uint8_t isid[6];
 	uint16_t relative_port;	      /* and portal group tag */
@@ -91,72 +93,6 @@ struct arbiter_exclude {
 struct arbiter_done {
 	uint32_t id;
 	uint32_t reserved;
-};
-
-enum order_kind {
-	ORDER_INVALID,
-	ORDER_TAKE_RANGE, /* lba, blocks: exclusively; its id is the order's. Answered in its turn */
-	ORDER_RESERVE,	  /* RESERVE(6), (10) */
-	ORDER_RELEASE,
-	ORDER_PR_IN,   /* action; `at`: of the parameter data, which may take several orders */
-	ORDER_PR_OUT,  /* action, scope_type, key, action_key, flags, relative_port, octets: TransportIDs */
-	ORDER_MODES,   /* octets: all ARBITER_MODES; flags: ORDER_SAVE */
-	ORDER_PREVENT, /* action: 1 prevent, 0 allow */
-	ORDER_LOAD,    /* action: ORDER_LOAD_… */
-	ORDER_OPERATION, /* action: enum disk_operation, progress in `at` */
-	ORDER_FAILED,	 /* `at`: errno that ended the disk for good */
-	ORDER_ACCESS,	 /* action: asymmetric access state */
-	ORDER_TOKEN_MAKE,
-	ORDER_TOKEN_USE,
-	ORDER_TOKEN_VOID,
-	ORDER_KINDS
-};
-
-#define ORDER_SAVE	 (1u << 0)
-#define ORDER_APTPL	 (1u << 0)
-#define ORDER_ALL_TG_PT	 (1u << 1)
-#define ORDER_SPEC_I_PT	 (1u << 2)
-#define ORDER_UNREGISTER (1u << 3)
-
-enum order_load { ORDER_LOAD_STOP, ORDER_LOAD_START, ORDER_LOAD_EJECT, ORDER_LOAD_INSERT };
-
-#define ARBITER_OCTETS 2048 /* of an order or an answer */
-
-/* What a session asks about a disk, for one of its commands. Which fields count, the kind says. */
-struct arbiter_order {
-	uint32_t id; /* the session's own; comes back with the answer. Asked again of a new arbiter
-		      * under the same id */
-	uint16_t lun;
-	uint8_t kind; /* enum order_kind */
-	uint8_t action;
-	uint8_t scope_type, flags;
-	uint16_t relative_port;
-	uint32_t at;
-	uint32_t blocks;
-	uint64_t lba;
-	uint64_t key, action_key;
-	uint32_t len; /* of octets */
-	uint32_t reserved;
-	uint8_t octets[ARBITER_OCTETS];
-};
-
-struct arbiter_answer {
-	uint32_t id;
-	uint8_t status; /* SCSI's */
-	uint8_t key;	/* sense key, with CHECK CONDITION */
-	uint16_t code;	/* ASC and ASCQ */
-	uint8_t pointed;    /* 1: `field` says which octet of the parameter list is wrong */
-	uint8_t reserved;
-	uint16_t field;
-	uint32_t total;	    /* octets of all that there is to say */
-	uint32_t len;	    /* … of which these are here */
-	uint32_t reserved_2;
-	uint8_t octets[ARBITER_OCTETS];
-};
-
-struct arbiter_drop {
-	uint32_t id; /* of the order that took it */
-	uint32_t lun;
 };
 
 #define ARBITER_DRAIN_MS 5000

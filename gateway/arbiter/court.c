@@ -4,19 +4,6 @@
  * ARBITER_DRAIN_MS at most, and costs the liar its life. */
 #include "gateway/arbiter/court.h"
 
-#define STATUS_CHECK_CONDITION	    0x02
-#define STATUS_BUSY		    0x08
-#define STATUS_RESERVATION_CONFLICT 0x18
-
-struct disk_set {
-	uint64_t bits[ARBITER_DISKS_MAX / 64];
-};
-
-static bool disk_has(const struct disk_set *s, unsigned disk)
-{
-	return (s->bits[disk / 64] & 1ull << disk % 64) != 0;
-}
-
 static bool lun_has(const uint64_t luns[], unsigned lun)
 {
 	return (luns[lun / 64] & 1ull << lun % 64) != 0;
@@ -48,22 +35,6 @@ static void disks_add(struct disk_set *to, const struct disk_set *more)
 {
 	for (size_t n = 0; n < ARRAY_LEN(to->bits); n++)
 		to->bits[n] |= more->bits[n];
-}
-
-/* --- answers --- */
-
-enum decision answer_sense(struct arbiter_answer *ret, uint8_t key, uint16_t code)
-{
-	ret->status = STATUS_CHECK_CONDITION;
-	ret->key = key;
-	ret->code = code;
-	return DECISION_ANSWER;
-}
-
-enum decision answer_conflict(struct arbiter_answer *ret)
-{
-	ret->status = STATUS_RESERVATION_CONFLICT;
-	return DECISION_ANSWER;
 }
 
 /* --- what is in flight --- */
@@ -104,214 +75,6 @@ static void condemn_undrained(struct court *c, const struct petition *p)
 		if (has_in_flight(m, &disks, ONE_BEFORE, c))
 			court_condemn(c, m, ARBITER_NOT_DRAINED);
 	}
-}
-
-/* --- publishing --- */
-
-static void tell_changed(struct court *c, const struct disk_set *disks)
-{
-	atomic_fetch_add(&c->page->changes, 1);
-	for (struct member *m = c->members; m != NULL; m = m->next_member) {
-		bool concerned = false;
-
-		for (unsigned k = 0; k < m->lun_count; k++)
-			concerned = concerned || disk_has(disks, m->luns[k].disk);
-		if (concerned && !m->condemned)
-			c->ops->changed(m);
-	}
-}
-
-void court_tell_changed(struct court *c, unsigned disk)
-{
-	struct disk_set disks = {0};
-
-	disks.bits[disk / 64] |= 1ull << disk % 64;
-	tell_changed(c, &disks);
-}
-
-static void publish_events(struct arbiter_disk *disk, const struct arbiter_record *r)
-{
-	uint64_t at = atomic_load(&disk->event_count);
-	uint64_t words[3];
-
-	while (at < r->event_count) {
-		uint64_t left = r->event_count - at;
-		const struct arbiter_event *e = &r->events[r->event_new - MIN(left, r->event_new)];
-
-		memcpy(words, e, sizeof words);
-		for (size_t k = 0; k < ARRAY_LEN(words); k++)
-			atomic_store(&disk->events[at % ARBITER_EVENTS][k], words[k]);
-		atomic_store(&disk->event_count, ++at);
-	}
-}
-
-static void publish_state(struct arbiter_disk *disk, const struct arbiter_record *r)
-{
-	uint64_t words[ARBITER_STATE_WORDS];
-
-	memcpy(words, &r->state, sizeof words);
-	atomic_store(&disk->sequence, atomic_load(&disk->sequence) | 1);
-	atomic_thread_fence(memory_order_release);
-	for (size_t k = 0; k < ARBITER_STATE_WORDS; k++)
-		atomic_store_explicit(&disk->state[k], words[k], memory_order_relaxed);
-	atomic_store(&disk->sequence, atomic_load(&disk->sequence) + 1);
-}
-
-static void publish(struct court *c, unsigned d)
-{
-	if (c->records[d] != NULL) {
-		publish_state(&c->page->disks[d], c->records[d]);
-		publish_events(&c->page->disks[d], c->records[d]);
-	}
-	atomic_fetch_add(&c->page->generations[d], 1);
-}
-
-void record_event(struct arbiter_record *draft, const struct arbiter_event *event)
-{
-	if (draft->event_new == ARBITER_EVENTS)
-		return; /* more than there are registrants: cannot be */
-	draft->events[draft->event_new++] = *event;
-	draft->event_count++;
-}
-
-/* The draft becomes the record. */
-static int keep(struct court *c, unsigned d, bool durable)
-{
-	struct arbiter_record *old = c->records[d];
-	int r = c->ops->keep(d, c->draft, durable);
-
-	if (r < 0)
-		return r;
-	c->records[d] = c->draft;
-	c->draft = old;
-	return 0;
-}
-
-static struct arbiter_record *draft_of(struct court *c, unsigned d)
-{
-	*c->draft = *court_record(c, d);
-	c->draft->event_new = 0;
-	return c->draft;
-}
-
-/* --- resets --- */
-
-#define ATTENTION_BUS_DEVICE_RESET 0x2903
-
-/* SPC-4, SPC-2: a reset ends reservations of RESERVE(6), takes the saved mode parameters up again and
- * lets the medium go; it leaves persistent reservations alone. */
-static void record_reset(struct arbiter_record *draft, uint32_t by)
-{
-	record_event(draft, &(struct arbiter_event){.by = by,
-						    .code = ATTENTION_BUS_DEVICE_RESET,
-						    .flags = EVENT_ABORTS});
-	draft->state.resets++;
-	if (draft->state.reservation == RESERVATION_RESERVE_6) {
-		draft->state.reservation = RESERVATION_NONE;
-		draft->state.holder = 0;
-	}
-	draft->state.prevented = false;
-	draft->state.stopped = false;
-	memcpy(draft->state.modes, draft->saved_modes, sizeof draft->state.modes);
-}
-
-static void prevents_clear(struct court *c, unsigned d)
-{
-	for (struct member *m = c->members; m != NULL; m = m->next_member) {
-		for (unsigned k = 0; k < m->lun_count; k++) {
-			if (m->luns[k].disk == d)
-				m->luns[k].prevents = false;
-		}
-	}
-}
-
-/* A reset can't fail. If it can't be kept, a later arbiter may know the state from before it; that
- * excludes more, never less. */
-static void reset_publish(struct court *c, const struct petition *p, const struct disk_set *disks)
-{
-	for (unsigned d = 0; d < ARBITER_DISKS_MAX; d++) {
-		if (!disk_has(disks, d) || court_record(c, d) == NULL)
-			continue;
-		record_reset(draft_of(c, d), p->member->connection);
-		if (keep(c, d, false) < 0)
-			*c->records[d] = *c->draft;
-		prevents_clear(c, d);
-		publish(c, d);
-	}
-	tell_changed(c, disks);
-}
-
-/* --- orders --- */
-
-static order_decide *const deciders[ORDER_KINDS] = {
-	[ORDER_TAKE_RANGE] = order_take_range,
-};
-
-static unsigned place_of(const struct petition *p)
-{
-	for (unsigned k = 0; k < p->member->lun_count; k++) {
-		if (lun_has(p->luns, p->member->luns[k].lun))
-			return k;
-	}
-	assert(false);
-	return 0;
-}
-
-static void answer_busy(struct arbiter_answer *ret)
-{
-	*ret = (struct arbiter_answer){.id = ret->id, .status = STATUS_BUSY};
-}
-
-/* What was kept for the member that asks again, after another arbiter died with the answer. */
-static bool was_decided(const struct court *c, const struct petition *p, unsigned d)
-{
-	const struct arbiter_record *r = c->records[d];
-
-	return r != NULL && r->last_connection == p->member->connection && r->last_id == p->id &&
-	       r->last_id != 0;
-}
-
-static void repeat_answer(const struct arbiter_record *r, struct arbiter_answer *ret)
-{
-	ret->status = r->last_status;
-	ret->key = r->last_key;
-	ret->code = r->last_code;
-}
-
-static void remember_answer(struct arbiter_record *draft, const struct petition *p)
-{
-	const struct arbiter_answer *a = &p->member->answer;
-
-	draft->last_connection = p->member->connection;
-	draft->last_id = p->id;
-	draft->last_status = a->status;
-	draft->last_key = a->key;
-	draft->last_code = a->code;
-}
-
-static enum decision order_decided(struct court *c, struct petition *p, unsigned d)
-{
-	struct member *m = p->member;
-	struct arbiter_answer *answer = &m->answer;
-	enum decision decision;
-
-	*answer = (struct arbiter_answer){.id = p->id};
-	if (court_record(c, d) == NULL) {
-		answer_busy(answer);
-		return DECISION_ANSWER;
-	}
-	if (was_decided(c, p, d)) {
-		repeat_answer(c->records[d], answer);
-		return DECISION_ANSWER; /* what it changed was published when this arbiter began */
-	}
-	decision = deciders[m->order.kind](c, m, place_of(p), draft_of(c, d), answer);
-	if (decision != DECISION_CHANGE && decision != DECISION_KEEP)
-		return decision;
-	remember_answer(c->draft, p);
-	if (keep(c, d, decision == DECISION_KEEP) == 0)
-		return decision;
-	answer_busy(answer);
-	return DECISION_ANSWER;
 }
 
 /* --- the queue --- */
@@ -360,8 +123,8 @@ static void first_disk(const struct disk_set *disks, unsigned *ret)
 		(*ret)++;
 }
 
-/* Publishes what it changes, and answers it if that is nothing. False: it waits for others and keeps
- * nobody up. */
+/* Publishes what it changes, and answers it if that is nothing. False: it waits for others and
+ * keeps nobody up. */
 static bool petition_begin(struct court *c, struct petition *p, const struct disk_set *disks,
 			   uint64_t now_ms)
 {
@@ -369,14 +132,14 @@ static bool petition_begin(struct court *c, struct petition *p, const struct dis
 	unsigned d = 0;
 
 	if (!p->is_order) {
-		reset_publish(c, p, disks);
+		change_reset(c, p, disks);
 	} else {
 		first_disk(disks, &d);
-		decision = order_decided(c, p, d);
+		decision = change_order(c, p, d);
 		if (decision == DECISION_WAIT)
 			return false;
 		if (decision == DECISION_DRAIN)
-			atomic_fetch_add(&c->page->generations[d], 1);
+			publish_generation(c, d);
 		else if (decision != DECISION_ANSWER)
 			publish(c, d);
 		if (decision != DECISION_ANSWER)
@@ -403,55 +166,13 @@ static bool queue_pass(struct court *c, uint64_t now_ms)
 			petition_answer(c, p);
 			return true;
 		}
-next:
+	next:
 		disks_add(&taken, &disks);
 	}
 	return false;
 }
 
 /* --- what those left who are over --- */
-
-static bool is_member(const struct court *c, uint64_t nexus, unsigned d)
-{
-	for (const struct member *m = c->members; m != NULL; m = m->next_member) {
-		for (unsigned k = 0; k < m->lun_count && m->nexus == nexus; k++) {
-			if (m->luns[k].disk == d)
-				return true;
-		}
-	}
-	return false;
-}
-
-static bool is_prevented(const struct court *c, unsigned d)
-{
-	for (const struct member *m = c->members; m != NULL; m = m->next_member) {
-		for (unsigned k = 0; k < m->lun_count; k++) {
-			if (m->luns[k].disk == d && m->luns[k].prevents)
-				return true;
-		}
-	}
-	return false;
-}
-
-/* SPC-2, SAM-5: what the loss of an I_T nexus ends. True: the draft has changed. */
-static bool record_sweep(const struct court *c, unsigned d, struct arbiter_record *draft)
-{
-	struct arbiter_state *state = &draft->state, before = *state;
-
-	if (state->reservation == RESERVATION_RESERVE_6 && !is_member(c, state->holder, d)) {
-		state->reservation = RESERVATION_NONE;
-		state->holder = 0;
-	}
-	state->prevented = is_prevented(c, d);
-	if (draft->operator_connection != 0 && court_find(c, draft->operator_connection) == NULL) {
-		draft->operator_connection = 0;
-		if (state->operation == OPERATION_FORMAT)
-			state->operation = OPERATION_FORMAT_FAILED;
-		if (state->operation == OPERATION_SANITIZE)
-			state->operation = OPERATION_SANITIZE_FAILED;
-	}
-	return memcmp(&before, state, sizeof before) != 0;
-}
 
 static bool is_busy(const struct court *c, const struct disk_set *disks)
 {
@@ -471,14 +192,10 @@ static void sweep(struct court *c, unsigned d)
 	struct disk_set disks = {0};
 
 	disks.bits[d / 64] |= 1ull << d % 64;
-	if (c->records[d] == NULL) {
-		c->swept[d / 64] &= ~(1ull << d % 64);
-		return;
-	}
-	if (is_busy(c, &disks))
+	if (c->records[d] != NULL && is_busy(c, &disks))
 		return;
 	c->swept[d / 64] &= ~(1ull << d % 64);
-	if (record_sweep(c, d, draft_of(c, d)) && keep(c, d, false) == 0) {
+	if (change_sweep(c, d)) {
 		publish(c, d);
 		tell_changed(c, &disks);
 	}
@@ -551,8 +268,7 @@ static int hear_order(struct court *c, struct member *m, const void *body)
 
 	memcpy(&order, body, sizeof order);
 	if (!m->hello || m->ask.state != PETITION_NONE || order.id == 0 ||
-	    order.lun >= ARBITER_LUNS || order.kind >= ORDER_KINDS ||
-	    deciders[order.kind] == NULL || order.len > ARBITER_OCTETS)
+	    order.lun >= ARBITER_LUNS || !change_decides(order.kind) || order.len > ARBITER_OCTETS)
 		return -EPROTO;
 	p.id = order.id;
 	p.luns[order.lun / 64] |= 1ull << order.lun % 64;
@@ -662,33 +378,6 @@ uint64_t court_next_tick(const struct court *c)
 
 /* --- what the monitor says --- */
 
-struct arbiter_record *court_record(struct court *c, unsigned disk)
-{
-	if (c->records[disk] == NULL)
-		c->records[disk] = calloc(1, sizeof *c->records[disk]);
-	return c->records[disk];
-}
-
-/* A record without a journal knows less than the page's log. */
-static void disk_open(struct court *c, unsigned d)
-{
-	struct arbiter_disk *disk = &c->page->disks[d];
-	struct arbiter_record *r = c->records[d];
-
-	court_recount_ranges(c, d);
-	if (r == NULL && atomic_load(&disk->sequence) != 0 && (r = court_record(c, d)) == NULL)
-		return; /* no memory: nothing is admitted there */
-	if (r != NULL && r->event_count < atomic_load(&disk->event_count)) {
-		r->event_count = atomic_load(&disk->event_count);
-		r->event_new = 0;
-	}
-	if (r != NULL) { /* otherwise nothing ever happened to it */
-		publish_state(disk, r);
-		publish_events(disk, r);
-	}
-	atomic_store(&c->page->generations[d], ARBITER_GENERATION_FIRST(c->life));
-}
-
 int court_open(struct court *c, struct arbiter_page *page, uint32_t life, uint32_t disks,
 	       const struct court_ops *ops)
 {
@@ -700,7 +389,7 @@ int court_open(struct court *c, struct arbiter_page *page, uint32_t life, uint32
 	if (c->draft == NULL)
 		return -ENOMEM;
 	for (unsigned d = 0; d < c->disks; d++)
-		disk_open(c, d);
+		publish_open(c, d);
 	atomic_store(&page->changes, ARBITER_GENERATION_FIRST(life));
 	return 0;
 }

@@ -8,6 +8,15 @@
 #include "gateway/arbiter/arbiter.h"
 #include "gateway/arbiter/record.h"
 
+struct disk_set {
+	uint64_t bits[ARBITER_DISKS_MAX / 64];
+};
+
+static inline bool disk_has(const struct disk_set *s, unsigned disk)
+{
+	return (s->bits[disk / 64] & 1ull << disk % 64) != 0;
+}
+
 /* Clearing: nothing may be in flight under the generation before the last. Draining: the change is
  * published, and who has something in flight from before it is waited for. */
 enum petition_state {
@@ -53,7 +62,8 @@ struct court_ops {
 	void (*done)(struct member *m, uint32_t id);
 	void (*answer)(struct member *m, const struct arbiter_answer *answer);
 	void (*kill)(struct member *m, enum arbiter_blame blame); /* once a member */
-	/* Keeps the record; `durable`: over a loss of power. 0 or -errno: the change is not made. */
+	/* Keeps the record; `durable`: over a loss of power. 0 or -errno: the change is not made.
+	 */
 	int (*keep)(unsigned disk, const struct arbiter_record *record, bool durable);
 };
 
@@ -64,7 +74,7 @@ struct court {
 	bool gone_on; /* ARBITER_GO has come */
 	uint64_t attach_deadline_ms;
 	struct member *members;
-	struct petition *queue; /* oldest first */
+	struct petition *queue;				   /* oldest first */
 	struct arbiter_record *records[ARBITER_DISKS_MAX]; /* made when first needed */
 	struct arbiter_record *draft;			   /* the copy that is decided on */
 	uint64_t swept[ARBITER_DISKS_MAX / 64]; /* of these a member is over: see to what it left */
@@ -105,11 +115,25 @@ void court_condemn(struct court *c, struct member *m, enum arbiter_blame blame);
 void court_tick(struct court *c, uint64_t now_ms);
 uint64_t court_next_tick(const struct court *c); /* 0: none */
 
-/* For who decides. An event of the change that is being decided. */
-void court_tell_changed(struct court *c, unsigned disk); /* its sessions look */
-/* ranges.c: a member's range, by the id of the order that took it; id 0: all of its ranges. */
-void court_drop_ranges(struct court *c, const struct member *m, unsigned disk, uint32_t id);
-void court_recount_ranges(struct court *c, unsigned disk); /* drops those whose owner is over */
+/* changes.c: how a disk's record changes. */
+/* Resets the disks, whatever the journal says. */
+void change_reset(struct court *c, const struct petition *p, const struct disk_set *disks);
+bool change_decides(uint8_t kind); /* there are orders of that kind */
+/* Decides the order of a petition: its member's answer is set, what is kept is kept. */
+enum decision change_order(struct court *c, struct petition *p, unsigned disk);
+/* What members left on the disk who are over. True: it is to be published. */
+bool change_sweep(struct court *c, unsigned disk);
+/* An event of the change that is being decided. */
 void record_event(struct arbiter_record *draft, const struct arbiter_event *event);
 enum decision answer_sense(struct arbiter_answer *ret, uint8_t key, uint16_t code);
 enum decision answer_conflict(struct arbiter_answer *ret); /* RESERVATION CONFLICT */
+
+/* publish.c: the page. */
+void publish_open(struct court *c, unsigned disk); /* as its record is; ranges stay */
+void publish(struct court *c, unsigned disk);	   /* the record, and a new generation */
+void publish_generation(struct court *c, unsigned disk);
+void tell_changed(struct court *c, const struct disk_set *disks); /* their sessions look */
+
+/* ranges.c: a member's range, by the id of the order that took it; id 0: all of its ranges. */
+void court_drop_ranges(struct court *c, const struct member *m, unsigned disk, uint32_t id);
+void court_recount_ranges(struct court *c, unsigned disk); /* drops those whose owner is over */

@@ -47,16 +47,16 @@ enum disk_operation {
 
 /* Of one disk, as each of its sessions may know it. */
 struct arbiter_state {
-	uint64_t size;	 /* octets; 0: as granted */
-	uint64_t resets; /* how often it was reset */
-	uint64_t holder; /* nexus; 0: none, or all registrants */
-	uint32_t failed; /* errno that ended it for good; 0: well */
-	uint16_t progress; /* of the operation, in 65536ths */
-	uint8_t reservation; /* enum reservation */
-	uint8_t operation;   /* enum disk_operation */
-	uint8_t ejected;     /* the medium of a removable disk */
-	uint8_t prevented;   /* somebody prevents its removal */
-	uint8_t stopped;     /* START STOP UNIT with START=0 */
+	uint64_t size;	      /* octets; 0: as granted */
+	uint64_t resets;      /* how often it was reset */
+	uint64_t holder;      /* nexus; 0: none, or all registrants */
+	uint32_t failed;      /* errno that ended it for good; 0: well */
+	uint16_t progress;    /* of the operation, in 65536ths */
+	uint8_t reservation;  /* enum reservation */
+	uint8_t operation;    /* enum disk_operation */
+	uint8_t ejected;      /* the medium of a removable disk */
+	uint8_t prevented;    /* somebody prevents its removal */
+	uint8_t stopped;      /* START STOP UNIT with START=0 */
 	uint8_t access_state; /* SPC-4's asymmetric access state; 0: active/optimized */
 	uint8_t reserved[4];
 	uint8_t modes[ARBITER_MODES];
@@ -85,7 +85,7 @@ struct arbiter_range_slot {
 struct arbiter_disk {
 	_Atomic uint64_t sequence; /* odd: the state is being written */
 	_Atomic uint64_t state[ARBITER_STATE_WORDS];
-	_Atomic uint64_t event_count;		     /* ever; the last is at (count - 1) % EVENTS */
+	_Atomic uint64_t event_count; /* ever; the last is at (count - 1) % EVENTS */
 	_Atomic uint64_t events[ARBITER_EVENTS][3];
 	_Atomic uint64_t range_count;
 	struct arbiter_range_slot ranges[ARBITER_RANGES];
@@ -121,8 +121,8 @@ struct arbiter_view {
 		bool held;
 		bool asked; /* we asked to reset it, and ended its tasks */
 		uint16_t disk;
-		uint64_t seen;	 /* the generation that we adopted */
-		uint64_t events; /* as many were taken */
+		uint64_t seen;		    /* the generation that we adopted */
+		uint64_t events;	    /* as many were taken */
 		struct arbiter_state state; /* as of `seen` */
 		enum standing standing;
 	} luns[ARBITER_LUNS];

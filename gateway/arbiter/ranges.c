@@ -86,6 +86,7 @@ enum decision order_take_range(struct court *c, struct member *m, unsigned k,
 void court_drop_ranges(struct court *c, const struct member *m, unsigned d, uint32_t id)
 {
 	struct arbiter_disk *disk = &c->page->disks[d];
+	struct disk_set disks = {0};
 	bool dropped = false;
 
 	for (size_t k = 0; k < ARBITER_RANGES; k++) {
@@ -99,8 +100,9 @@ void court_drop_ranges(struct court *c, const struct member *m, unsigned d, uint
 		atomic_fetch_sub(&disk->range_count, 1);
 		dropped = true;
 	}
+	disks.bits[d / 64] |= 1ull << d % 64;
 	if (dropped)
-		court_tell_changed(c, d);
+		tell_changed(c, &disks);
 }
 
 /* The count may be wrong when an arbiter died between two stores; the owners are right. */

@@ -17,13 +17,14 @@ struct registration {
 
 struct arbiter_record {
 	struct arbiter_state state; /* as it is published */
-	struct registration registrations[ARBITER_REGISTRANTS]; /* at the places of its registrants */
+	struct registration
+		registrations[ARBITER_REGISTRANTS]; /* at the places of its registrants */
 	uint32_t pr_generation;
 	bool aptpl; /* registrations and reservation are kept over a loss of power */
 	uint8_t saved_modes[ARBITER_MODES];
 	uint32_t operator_connection; /* who carries out state.operation */
-	/* The change that was kept last, so that a new arbiter, asked for it again, knows that it is
-	 * done: by which connection, under which of its ids, and what it was answered. */
+	/* The change that was kept last, so that a new arbiter, asked for it again, knows that it
+	 * is done: by which connection, under which of its ids, and what it was answered. */
 	uint32_t last_connection, last_id;
 	uint8_t last_status, last_key;
 	uint16_t last_code;

@@ -5,7 +5,8 @@
 
 #include <sys/uio.h>
 #include "backends/backend.h"
-#include "gateway/arbiter/arbiter.h"
+#include "gateway/arbiter/order.h"
+#include "gateway/arbiter/page.h"
 #include "gateway/audit/ring.h"
 #include "gateway/base/base.h"
 #include "gateway/base/iscsi_name.h"

@@ -19,7 +19,8 @@ enum standing shared_standing(const struct scsi_task *task)
 
 /* --- unit attentions --- */
 
-/* One that is there already is not raised twice. Without room the reset's stands for what is lost. */
+/* One that is there already is not raised twice. Without room the reset's stands for what is lost.
+ */
 void attention_raise(struct scsi_lun *unit, enum sense_code code)
 {
 	if (code >> 8 == ATTENTION_RESETS)
@@ -250,7 +251,8 @@ static bool is_held(const struct scsi_nexus *n, uint32_t id)
 	return task != NULL;
 }
 
-/* What was on the way to the arbiter that is gone is lost: its page tells what it still has of us. */
+/* What was on the way to the arbiter that is gone is lost: its page tells what it still has of us.
+ */
 static void drop_lost(struct scsi_nexus *n, const struct scsi_lun *unit)
 {
 	const struct arbiter_view_lun *l = &n->arbiter->luns[unit->number];

@@ -3,7 +3,8 @@
  * are somebody else's. */
 #pragma once
 
-#include "gateway/arbiter/arbiter.h"
+#include "gateway/arbiter/order.h"
+#include "gateway/arbiter/page.h"
 #include "gateway/scsi/commands.h"
 #include "gateway/scsi/sense.h"
 
@@ -14,7 +15,8 @@ enum standing shared_standing(const struct scsi_task *task);
 /* One load while nothing happened; otherwise adopts states, raises unit attentions and tells the
  * host of tasks that are to be ended. */
 void shared_look(struct scsi_nexus *n);
-/* What is in force for this unit is adopted. False: no arbiter now, or its tasks are being ended. */
+/* What is in force for this unit is adopted. False: no arbiter now, or its tasks are being ended.
+ */
 bool shared_is_open(struct scsi_nexus *n, struct scsi_lun *unit) MUST_CHECK;
 
 void attention_raise(struct scsi_lun *unit, enum sense_code code);
@@ -37,7 +39,8 @@ enum scsi_step task_answered(struct scsi_task *task, const struct arbiter_answer
  * data_arrived(). */
 enum scsi_step range_take(struct scsi_task *task, enum scsi_step (*then)(struct scsi_task *task));
 
-/* A request of the task waits for somebody else's range: gate_submit() again when it may be over. */
+/* A request of the task waits for somebody else's range: gate_submit() again when it may be over.
+ */
 void shared_park(struct scsi_task *task);
 /* Its order was sent, so that an answer will come. */
 bool shared_order_is_out(const struct scsi_task *task);

@@ -1,182 +1,5 @@
-/* The court and the sessions' side of its pages, without processes: three sessions on two
- * disks. Session 1 has disk 0 as LUN 0 and disk 1 as LUN 1, session 2 the same, session 3
- * disk 1 alone, as LUN 7. What the court says is counted. */
-#include "tests/unit/test.h"
-#include "gateway/arbiter/court.h"
-
-#define SESSIONS 3
-#define DISKS	 2
-#define NOW	 1000
-
-static struct arbiter_page page;
-static struct court court;
-static uint64_t now;
-
-static struct session {
-	struct member member;
-	struct arbiter_own own;
-	struct arbiter_view view;
-	unsigned changed, done, killed, answers;
-	uint32_t id;
-	struct arbiter_answer answer;
-	enum arbiter_blame blame;
-} sessions[SESSIONS + 1]; /* by connection */
-
-static struct session *of(struct member *m)
-{
-	return CONTAINER_OF(m, struct session, member);
-}
-
-static void on_changed(struct member *m)
-{
-	of(m)->changed++;
-}
-
-static void on_done(struct member *m, uint32_t id)
-{
-	of(m)->done++;
-	of(m)->id = id;
-}
-
-static void on_kill(struct member *m, enum arbiter_blame blame)
-{
-	of(m)->killed++;
-	of(m)->blame = blame;
-}
-
-static void on_answer(struct member *m, const struct arbiter_answer *answer)
-{
-	of(m)->answers++;
-	of(m)->answer = *answer;
-}
-
-static int on_keep(unsigned disk, const struct arbiter_record *record, bool durable)
-{
-	(void)disk, (void)record, (void)durable;
-	return 0;
-}
-
-static const struct court_ops ops = {on_changed, on_done, on_answer, on_kill, on_keep};
-
-static int say(uint32_t connection, uint32_t type, const void *body, size_t size)
-{
-	struct message m = {.type = type};
-
-	if (size > 0)
-		memcpy(m.body, body, size);
-	return court_hear(&court, &sessions[connection].member, &m, now);
-}
-
-static int hello(uint32_t connection, uint32_t life)
-{
-	struct arbiter_hello body = {.life = life};
-
-	return say(connection, ARBITER_HELLO, &body, sizeof body);
-}
-
-static int reset(uint32_t connection, uint64_t luns, uint32_t id)
-{
-	struct arbiter_exclude body = {.id = id, .luns = {luns}};
-
-	if (sessions[connection].view.page != NULL)
-		arbiter_view_ask(&sessions[connection].view, body.luns);
-	return say(connection, ARBITER_EXCLUDE, &body, sizeof body);
-}
-
-static int settled(uint32_t connection)
-{
-	return say(connection, ARBITER_SETTLED, NULL, 0);
-}
-
-static void attach(uint32_t connection, bool old)
-{
-	struct session *s = &sessions[connection];
-	struct arbiter_attach info = {.connection = connection, .old = old};
-
-	info.isid[0] = (uint8_t)connection;
-	if (connection == 3) {
-		info.disks[7] = 2;
-	} else {
-		info.disks[0] = 1;
-		info.disks[1] = 2;
-	}
-	s->member = (struct member){.own = &s->own};
-	assert_int_equal(court_attach(&court, &s->member, &info), 0);
-}
-
-static void view_open(uint32_t connection)
-{
-	struct session *s = &sessions[connection];
-
-	s->view = (struct arbiter_view){
-		.page = &page, .own = &s->own, .me = connection, .nexus = s->member.nexus};
-	arbiter_view_attach(&s->view);
-	if (connection == 3) {
-		arbiter_view_hold(&s->view, 7, 1);
-	} else {
-		arbiter_view_hold(&s->view, 0, 0);
-		arbiter_view_hold(&s->view, 1, 1);
-	}
-}
-
-/* All three, attached, greeted, and let go on. */
-static void court_begin(void)
-{
-	now = NOW;
-	court_close(&court);
-	memset(&court, 0, sizeof court);
-	memset(&page, 0, sizeof page);
-	memset(sessions, 0, sizeof sessions);
-	assert_int_equal(court_open(&court, &page, 1, DISKS, &ops), 0);
-	for (uint32_t n = 1; n <= SESSIONS; n++) {
-		attach(n, false);
-		view_open(n);
-		assert_int_equal(hello(n, 1), 0);
-	}
-	court_go(&court, now);
-}
-
-static struct arbiter_view *view(uint32_t connection)
-{
-	return &sessions[connection].view;
-}
-
-/* Requests at the backend, under what the session adopted; -EAGAIN: it has to look first. */
-static int enter(uint32_t connection, unsigned lun)
-{
-	return arbiter_enter(view(connection), lun);
-}
-
-static int adopt_and_enter(uint32_t connection, unsigned lun)
-{
-	assert_true(arbiter_adopt(view(connection), lun));
-	return enter(connection, lun);
-}
-
-/* Ends one; what the arbiter is to be told of it is said. */
-static void leave(uint32_t connection, unsigned lun, int parity)
-{
-	arbiter_leave(view(connection), lun, parity);
-	for (; view(connection)->settled > 0; view(connection)->settled--)
-		assert_int_equal(settled(connection), 0);
-}
-
-static uint32_t in_flight(uint32_t connection, unsigned lun)
-{
-	const struct arbiter_own_lun *own = &sessions[connection].own.luns[lun];
-
-	return own->in_flight[0] + own->in_flight[1];
-}
-
-static unsigned events(uint32_t connection, unsigned lun)
-{
-	struct arbiter_event e;
-	unsigned count = 0;
-
-	while (arbiter_event_next(view(connection), lun, &e))
-		count++;
-	return count;
-}
+/* The court: resets in their turn, who does not drain, a new arbiter, words out of turn. */
+#include "tests/unit/court_bench.h"
 
 /* --- admission --- */
 
@@ -333,89 +156,6 @@ static void overrun(void **state)
 	assert_int_equal(events(2, 0), 1);
 }
 
-static void new_life(void)
-{
-	court_close(&court);
-	memset(&court, 0, sizeof court);
-	memset(page.generations, 0, sizeof page.generations);
-	assert_int_equal(court_open(&court, &page, 2, DISKS, &ops), 0);
-}
-
-/* --- exclusive ranges --- */
-
-static int take(uint32_t connection, uint16_t lun, uint64_t lba, uint32_t blocks, uint32_t id)
-{
-	struct arbiter_order body = {
-		.id = id, .lun = lun, .kind = ORDER_TAKE_RANGE, .lba = lba, .blocks = blocks};
-
-	return say(connection, ARBITER_ORDER, &body, sizeof body);
-}
-
-static int drop(uint32_t connection, uint32_t lun, uint32_t id)
-{
-	struct arbiter_drop body = {.id = id, .lun = lun};
-
-	return say(connection, ARBITER_DROP, &body, sizeof body);
-}
-
-static void ranges_in_turn(void **state)
-{
-	(void)state;
-	court_begin();
-	assert_int_equal(take(1, 1, 100, 8, 1), 0);
-	assert_int_equal(sessions[1].answers, 1);
-	assert_true(arbiter_range_is_taken(view(3), 7, 107, 1, 0));
-	assert_false(arbiter_range_is_taken(view(3), 7, 108, 1, 0));
-	assert_false(arbiter_range_is_taken(view(3), 7, 92, 8, 0));
-	assert_false(arbiter_range_is_taken(view(3), 7, 100, 0, 0));
-	assert_false(arbiter_range_is_taken(view(1), 1, 100, 8, 1)); /* our own */
-	assert_true(arbiter_range_is_taken(view(1), 1, 100, 8, 2));
-	assert_int_equal(take(2, 1, 90, 11, 1), 0);
-	assert_int_equal(take(3, 7, 80, 11, 1), 0); /* overlaps what waits: after it */
-	assert_int_equal(sessions[2].answers + sessions[3].answers, 0);
-	assert_int_equal(reset(2, 1, 9), 0); /* others are not kept up */
-	assert_int_equal(sessions[2].done, 1);
-	assert_int_equal(drop(1, 1, 2), 0); /* another's id: nothing */
-	assert_int_equal(sessions[2].answers, 0);
-	assert_int_equal(drop(1, 1, 1), 0);
-	assert_int_equal(sessions[2].answers, 1);
-	assert_int_equal(sessions[3].answers, 0);
-	court_over(&court, &sessions[2].member, now);
-	assert_int_equal(sessions[3].answers, 1);
-}
-
-static void many_ranges(void **state)
-{
-	(void)state;
-	court_begin();
-	for (uint32_t k = 0; k < ARBITER_RANGES; k++)
-		assert_int_equal(take(1, 1, k * 8ull, 8, k + 1), 0);
-	assert_int_equal(sessions[1].answers, ARBITER_RANGES);
-	assert_int_equal(take(2, 1, 4096, 1, 1), 0);
-	assert_int_equal(sessions[2].answers, 0);
-	assert_int_equal(drop(1, 1, 5), 0);
-	assert_int_equal(sessions[2].answers, 1);
-}
-
-/* The page outlives the arbiter, and so does what it grants. */
-static void range_outlives(void **state)
-{
-	(void)state;
-	court_begin();
-	assert_int_equal(take(1, 1, 100, 8, 7), 0);
-	new_life();
-	for (uint32_t n = 1; n <= SESSIONS; n++) {
-		attach(n, true);
-		assert_int_equal(hello(n, 2), 0);
-	}
-	court_go(&court, now);
-	assert_true(arbiter_range_is_taken(view(3), 7, 100, 1, 0));
-	assert_int_equal(take(1, 1, 100, 8, 7), 0); /* its answer was lost: asked again */
-	assert_int_equal(sessions[1].answers, 2);
-	assert_int_equal(drop(1, 1, 7), 0);
-	assert_false(arbiter_range_is_taken(view(3), 7, 100, 1, 0));
-}
-
 /* --- who does not drain --- */
 
 static void is_killed(void **state)
@@ -533,10 +273,7 @@ static const struct {
 	{"a reset of a LUN that is not granted", 0, ARBITER_EXCLUDE, {1, 0, {4}}},
 	{"a reset of its own LUN and another", 0, ARBITER_EXCLUDE, {1, 0, {5}}},
 	{"a reset of the last LUN", 0, ARBITER_EXCLUDE, {1, 0, {0, 0, 0, 1ull << 63}}},
-	{"a second reset while the first waits",
-	 ARBITER_EXCLUDE,
-	 ARBITER_EXCLUDE,
-	 {1, 0, {1}}},
+	{"a second reset while the first waits", ARBITER_EXCLUDE, ARBITER_EXCLUDE, {1, 0, {1}}},
 	{"the monitor's words", 0, ARBITER_OVER, {0}},
 };
 
@@ -566,8 +303,7 @@ static const struct {
 	{"an order of no kind", {.id = 1}},
 	{"an order of a kind that is none", {.id = 1, .kind = ORDER_KINDS}},
 	{"an order for a LUN that is not granted", {.id = 1, .kind = ORDER_TAKE_RANGE, .lun = 2}},
-	{"an order for a LUN beyond all",
-	 {.id = 1, .kind = ORDER_TAKE_RANGE, .lun = ARBITER_LUNS}},
+	{"an order for a LUN beyond all", {.id = 1, .kind = ORDER_TAKE_RANGE, .lun = ARBITER_LUNS}},
 	{"an order with more octets than there are",
 	 {.id = 1, .kind = ORDER_TAKE_RANGE, .len = ARBITER_OCTETS + 1}},
 };
@@ -617,9 +353,6 @@ int main(void)
 	tests_add(&t, "a reset goes on for others when who asked for it is over", asker_is_over,
 		  NULL);
 	tests_add(&t, "who missed too many events is told of a reset", overrun, NULL);
-	tests_add(&t, "exclusive ranges that overlap are granted in turn", ranges_in_turn, NULL);
-	tests_add(&t, "P6: more ranges than there are places wait", many_ranges, NULL);
-	tests_add(&t, "P4: an exclusive range outlives the arbiter", range_outlives, NULL);
 	tests_add(&t, "P4: who does not drain is killed, and its end awaited", is_killed, NULL);
 	tests_add(&t, "P6: a session that lies in its page is bounded", liar_is_bounded, NULL);
 	tests_add(&t, "who asked and left leaves nothing behind", asker_leaves, NULL);

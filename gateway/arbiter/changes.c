@@ -1,0 +1,235 @@
+/* How a disk's record changes: by resets, by orders (one decider for each kind, in a table)
+ * and by members that go. A change is made on a copy, kept in the journal, and only then
+ * the record. Runs in the arbiter; what an order says is hostile to its deciders. */
+#include "gateway/arbiter/court.h"
+
+#define STATUS_CHECK_CONDITION	    0x02
+#define STATUS_BUSY		    0x08
+#define STATUS_RESERVATION_CONFLICT 0x18
+
+/* --- answers --- */
+
+enum decision answer_sense(struct arbiter_answer *ret, uint8_t key, uint16_t code)
+{
+	ret->status = STATUS_CHECK_CONDITION;
+	ret->key = key;
+	ret->code = code;
+	return DECISION_ANSWER;
+}
+
+enum decision answer_conflict(struct arbiter_answer *ret)
+{
+	ret->status = STATUS_RESERVATION_CONFLICT;
+	return DECISION_ANSWER;
+}
+
+void record_event(struct arbiter_record *draft, const struct arbiter_event *event)
+{
+	if (draft->event_new == ARBITER_EVENTS)
+		return; /* more than there are registrants: cannot be */
+	draft->events[draft->event_new++] = *event;
+	draft->event_count++;
+}
+
+struct arbiter_record *court_record(struct court *c, unsigned disk)
+{
+	if (c->records[disk] == NULL)
+		c->records[disk] = calloc(1, sizeof *c->records[disk]);
+	return c->records[disk];
+}
+
+/* The draft becomes the record. */
+static int keep(struct court *c, unsigned d, bool durable)
+{
+	struct arbiter_record *old = c->records[d];
+	int r = c->ops->keep(d, c->draft, durable);
+
+	if (r < 0)
+		return r;
+	c->records[d] = c->draft;
+	c->draft = old;
+	return 0;
+}
+
+static struct arbiter_record *draft_of(struct court *c, unsigned d)
+{
+	*c->draft = *court_record(c, d);
+	c->draft->event_new = 0;
+	return c->draft;
+}
+
+/* --- resets --- */
+
+#define ATTENTION_BUS_DEVICE_RESET 0x2903
+
+/* SPC-4, SPC-2: a reset ends reservations of RESERVE(6), takes the saved mode parameters up again
+ * and lets the medium go; it leaves persistent reservations alone. */
+static void record_reset(struct arbiter_record *draft, uint32_t by)
+{
+	record_event(draft, &(struct arbiter_event){.by = by,
+						    .code = ATTENTION_BUS_DEVICE_RESET,
+						    .flags = EVENT_ABORTS});
+	draft->state.resets++;
+	if (draft->state.reservation == RESERVATION_RESERVE_6) {
+		draft->state.reservation = RESERVATION_NONE;
+		draft->state.holder = 0;
+	}
+	draft->state.prevented = false;
+	draft->state.stopped = false;
+	memcpy(draft->state.modes, draft->saved_modes, sizeof draft->state.modes);
+}
+
+static void prevents_clear(struct court *c, unsigned d)
+{
+	for (struct member *m = c->members; m != NULL; m = m->next_member) {
+		for (unsigned k = 0; k < m->lun_count; k++) {
+			if (m->luns[k].disk == d)
+				m->luns[k].prevents = false;
+		}
+	}
+}
+
+/* A reset can't fail. If it can't be kept, a later arbiter may know the state from before it; that
+ * excludes more, never less. */
+void change_reset(struct court *c, const struct petition *p, const struct disk_set *disks)
+{
+	for (unsigned d = 0; d < ARBITER_DISKS_MAX; d++) {
+		if (!disk_has(disks, d) || court_record(c, d) == NULL)
+			continue;
+		record_reset(draft_of(c, d), p->member->connection);
+		if (keep(c, d, false) < 0)
+			*c->records[d] = *c->draft;
+		prevents_clear(c, d);
+		publish(c, d);
+	}
+	tell_changed(c, disks);
+}
+
+/* --- orders --- */
+
+static order_decide *const deciders[ORDER_KINDS] = {
+	[ORDER_TAKE_RANGE] = order_take_range,
+};
+
+bool change_decides(uint8_t kind)
+{
+	return kind < ORDER_KINDS && deciders[kind] != NULL;
+}
+
+/* Of the LUN that its order names, which it has. */
+static unsigned place_of(const struct member *m)
+{
+	unsigned k = 0;
+
+	while (m->luns[k].lun != m->order.lun)
+		k++;
+	return k;
+}
+
+static void answer_busy(struct arbiter_answer *ret)
+{
+	*ret = (struct arbiter_answer){.id = ret->id, .status = STATUS_BUSY};
+}
+
+/* What was kept for the member that asks again, after another arbiter died with the answer. */
+static bool was_decided(const struct court *c, const struct petition *p, unsigned d)
+{
+	const struct arbiter_record *r = c->records[d];
+
+	return r != NULL && r->last_connection == p->member->connection && r->last_id == p->id &&
+	       r->last_id != 0;
+}
+
+static void repeat_answer(const struct arbiter_record *r, struct arbiter_answer *ret)
+{
+	ret->status = r->last_status;
+	ret->key = r->last_key;
+	ret->code = r->last_code;
+}
+
+static void remember_answer(struct arbiter_record *draft, const struct petition *p)
+{
+	const struct arbiter_answer *a = &p->member->answer;
+
+	draft->last_connection = p->member->connection;
+	draft->last_id = p->id;
+	draft->last_status = a->status;
+	draft->last_key = a->key;
+	draft->last_code = a->code;
+}
+
+enum decision change_order(struct court *c, struct petition *p, unsigned d)
+{
+	struct member *m = p->member;
+	struct arbiter_answer *answer = &m->answer;
+	enum decision decision;
+
+	*answer = (struct arbiter_answer){.id = p->id};
+	if (court_record(c, d) == NULL) {
+		answer_busy(answer);
+		return DECISION_ANSWER;
+	}
+	if (was_decided(c, p, d)) {
+		repeat_answer(c->records[d], answer);
+		return DECISION_ANSWER; /* what it changed was published when this arbiter began */
+	}
+	decision = deciders[m->order.kind](c, m, place_of(m), draft_of(c, d), answer);
+	if (decision != DECISION_CHANGE && decision != DECISION_KEEP)
+		return decision;
+	remember_answer(c->draft, p);
+	if (keep(c, d, decision == DECISION_KEEP) == 0)
+		return decision;
+	answer_busy(answer);
+	return DECISION_ANSWER;
+}
+
+/* --- what those left who are over --- */
+
+static bool is_member(const struct court *c, uint64_t nexus, unsigned d)
+{
+	for (const struct member *m = c->members; m != NULL; m = m->next_member) {
+		for (unsigned k = 0; k < m->lun_count && m->nexus == nexus; k++) {
+			if (m->luns[k].disk == d)
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool is_prevented(const struct court *c, unsigned d)
+{
+	for (const struct member *m = c->members; m != NULL; m = m->next_member) {
+		for (unsigned k = 0; k < m->lun_count; k++) {
+			if (m->luns[k].disk == d && m->luns[k].prevents)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* SPC-2, SAM-5: what the loss of an I_T nexus ends. True: the draft has changed. */
+static bool record_sweep(const struct court *c, unsigned d, struct arbiter_record *draft)
+{
+	struct arbiter_state *state = &draft->state, before = *state;
+
+	if (state->reservation == RESERVATION_RESERVE_6 && !is_member(c, state->holder, d)) {
+		state->reservation = RESERVATION_NONE;
+		state->holder = 0;
+	}
+	state->prevented = is_prevented(c, d);
+	if (draft->operator_connection != 0 && court_find(c, draft->operator_connection) == NULL) {
+		draft->operator_connection = 0;
+		if (state->operation == OPERATION_FORMAT)
+			state->operation = OPERATION_FORMAT_FAILED;
+		if (state->operation == OPERATION_SANITIZE)
+			state->operation = OPERATION_SANITIZE_FAILED;
+	}
+	return memcmp(&before, state, sizeof before) != 0;
+}
+
+bool change_sweep(struct court *c, unsigned d)
+{
+	if (c->records[d] == NULL)
+		return false;
+	return record_sweep(c, d, draft_of(c, d)) && keep(c, d, false) == 0;
+}
