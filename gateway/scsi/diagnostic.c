@@ -106,6 +106,7 @@ enum scsi_step send_diagnostic_begin(struct scsi_task *task)
 /* Page 00h, with nothing in it, asks for the list that RECEIVE DIAGNOSTIC RESULTS has anyway. */
 enum scsi_step send_diagnostic_start(struct scsi_task *task)
 {
+	static const struct cdb_field fields[] = {{0, 1}, {1, 1}, {2, 2}}; /* code, -, length */
 	uint8_t page[PAGE_LENGTH];
 
 	if (task->buffer_len < task->bytes) {
@@ -113,8 +114,12 @@ enum scsi_step send_diagnostic_start(struct scsi_task *task)
 		return task_fail(task);
 	}
 	task_gather(task, 0, page, sizeof page);
-	if (get_be(page, sizeof page) == PAGE_SUPPORTED)
-		return task_good(task);
-	sense_set(task, KEY_ILLEGAL_REQUEST, SENSE_INVALID_FIELD_IN_PARAMETER_LIST);
-	return task_fail(task);
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+		if (get_be(page + fields[i].at, fields[i].width) == 0)
+			continue;
+		sense_set(task, KEY_ILLEGAL_REQUEST, SENSE_INVALID_FIELD_IN_PARAMETER_LIST);
+		sense_parameter_field(task, fields[i].at);
+		return task_fail(task);
+	}
+	return task_good(task);
 }

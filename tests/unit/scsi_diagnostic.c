@@ -71,12 +71,13 @@ static const struct field_row fields[] = {
 static const struct {
 	const char *why;
 	uint8_t page[4];
-	uint16_t code; /* 0: GOOD */
+	uint16_t code;	/* 0: GOOD */
+	uint16_t octet; /* of the list that is pointed at */
 } pages[] = {
-	{"SEND DIAGNOSTIC: page 00h asks for what is there", {0, 0, 0, 0}, 0},
-	{"SEND DIAGNOSTIC: a page that is not there", {0x40, 0, 0, 0}, 0x2600},
-	{"SEND DIAGNOSTIC: a reserved octet of the page", {0, 1, 0, 0}, 0x2600},
-	{"SEND DIAGNOSTIC: a page that says it is longer than it came", {0, 0, 0, 1}, 0x2600},
+	{"SEND DIAGNOSTIC: page 00h asks for what is there", {0, 0, 0, 0}, 0, 0},
+	{"SEND DIAGNOSTIC: a page that is not there", {0x40, 0, 0, 0}, 0x2600, 0},
+	{"SEND DIAGNOSTIC: a reserved octet of the page", {0, 1, 0, 0}, 0x2600, 1},
+	{"SEND DIAGNOSTIC: a page that says it is longer than it came", {0, 0, 0, 1}, 0x2600, 2},
 };
 
 static void page(void **state)
@@ -88,6 +89,8 @@ static void page(void **state)
 	memcpy(rig->buffer, row->page, sizeof row->page);
 	assert_int_equal(rig_run(&c)->status, row->code == 0 ? SCSI_GOOD : SCSI_CHECK_CONDITION);
 	assert_int_equal(rig_code(&rig->task), row->code);
+	if (row->code != 0)
+		assert_int_equal(get_be(rig->task.sense + 15, 3), 0x800000 | row->octet);
 	rig_close();
 }
 
