@@ -20,6 +20,7 @@
 #define ARBITER_EVENTS	    256	 /* of one disk that a session may be behind */
 #define ARBITER_RANGES	    16	 /* exclusive ones of one disk at once */
 #define ARBITER_MODES	    16	 /* octets of mode parameters; what they mean is scsi's */
+#define ARBITER_MODES_TAS   0x01 /* … but for this bit of the first: TAS, see EVENT_TAS */
 
 /* A generation: which life of the arbiter, and how often it excluded somebody. 0: no arbiter. */
 #define ARBITER_GENERATION_FIRST(life) ((uint64_t)(life) << 40)
