@@ -26,11 +26,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *b, size_t size)
 	}
 	for (uint64_t now = 1; size >= 4; b += 4, size -= 4, now += b[-1]) {
 		struct arbiter_exclude e = {1, 0, {b[2] >> 1, 0, 0, (b[3] & 4u) << 6}};
-		struct arbiter_order o = {b[3], b[2] & 1, b[3] >> 4, b[2] >> 4, b[2], b[3]};
+		struct arbiter_order o = {.id = b[3], .lun = b[2] & 1, .kind = b[3] >> 4};
 		struct message m = {.type = b[1] % 32};
 		unsigned n = b[0] % 3;
 
-		o.lba = b[2];
+		o.lba = o.action = o.scope_type = o.flags = b[2];
 		o.len = (uint32_t)MIN(size, sizeof o.octets);
 		memcpy(o.octets, b, o.len);
 		memcpy(m.body, m.type == ARBITER_ORDER ? (void *)&o : (void *)&e,
