@@ -9,9 +9,13 @@ import gzip, hashlib, os, pathlib, platform, re, shutil, stat, struct, subproces
 HERE = pathlib.Path(__file__).resolve().parent
 DISK_BYTES, PARTITION = 64 << 20, 1 << 20
 PACKAGES = ("linux-image-amd64", "kmod", "busybox-static", "open-iscsi", "fio", "e2fsprogs", "xfsprogs", "dmsetup",
-            "grub-pc-bin", "grub-common")
+            "grub-pc-bin", "grub-common", "sg3-utils", "util-linux")
+SG = ("compare_and_write", "copy_results", "format", "get_lba_status", "inq", "logs", "luns", "modes", "opcodes", "persist",
+      "prevent", "raw", "readcap", "requests", "reset", "rtpg", "sanitize", "senddiag", "start", "stpg", "sync", "turs", "unmap",
+      "verify", "vpd", "wr_mode", "write_same", "write_x", "xcopy")
 PROGRAMS = ("bin/busybox", "sbin/iscsid", "sbin/iscsiadm", "sbin/iscsistart", "usr/bin/fio", "sbin/mke2fs",
-            "sbin/e2fsck", "sbin/mkfs.xfs", "usr/sbin/xfs_repair|sbin/xfs_repair", "sbin/dmsetup")
+            "sbin/e2fsck", "sbin/mkfs.xfs", "usr/sbin/xfs_repair|sbin/xfs_repair", "sbin/dmsetup", "sbin/blkdiscard", "bin/lsblk",
+            *(f"usr/bin/sg_{name}" for name in SG))
 TO_BOOT = ("bin/busybox", "sbin/iscsistart")
 MODULES = ("virtio_pci", "virtio_console", "virtio_net", "virtio_blk", "iscsi_tcp", "iscsi_ibft", "sd_mod", "ext4", "xfs", "crc32c_generic",
            "dm-multipath", "dm-service-time", "dm-round-robin", "scsi_dh_alua")
