@@ -10,7 +10,9 @@ enum order_kind {
 			   */
 	ORDER_RESERVE,	  /* RESERVE(6), (10) */
 	ORDER_RELEASE,
-	ORDER_PR_IN,	 /* action; `at`: of the parameter data, which may take several orders */
+	/* action; `at`: of the parameter data, which may take several orders: pieces whose answers
+	 * have the same `field` are of one whole */
+	ORDER_PR_IN,
 	ORDER_PR_OUT,	 /* action, scope_type, key, action_key, flags, relative_port, octets:
 			    TransportIDs */
 	ORDER_MODES,	 /* octets: all ARBITER_MODES; flags: ORDER_SAVE */

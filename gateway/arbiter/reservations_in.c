@@ -118,12 +118,12 @@ enum decision order_pr_in(struct court *c, struct member *m, unsigned k,
 	struct wr w = wr_over(data, sizeof data);
 	size_t at;
 
-	(void)c, (void)k;
 	if (draft->state.reservation == RESERVATION_RESERVE_6) /* SPC-2: whoever asks */
 		return answer_conflict(ret);
 	if (!put_data(draft, m->order.action, &w))
 		return answer_sense(ret, 0x5, 0x2400);
 	at = MIN(m->order.at, wr_len(&w));
+	ret->field = (uint16_t)atomic_load(&c->page->generations[m->luns[k].disk]);
 	ret->total = (uint32_t)wr_len(&w);
 	ret->len = (uint32_t)MIN(wr_len(&w) - at, sizeof ret->octets);
 	memcpy(ret->octets, data + at, ret->len);

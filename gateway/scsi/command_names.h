@@ -14,12 +14,26 @@ enum command_touches {
 	TOUCHES_RESERVATION = 1 << 5,
 };
 
+/* Who may while a disk is reserved by somebody else: the tables of SPC and SBC of the commands that
+ * are allowed in the presence of reservations, row by row. */
+enum command_allowed {
+	ALLOWED_INVALID,
+	ALLOWED_ALWAYS,
+	ALLOWED_UNLESS_RESERVED, /* always, but not while RESERVE excludes others */
+	ALLOWED_AS_READ,	 /* to everybody unless access is exclusive */
+	ALLOWED_AS_WRITE,	 /* to holders and, where these share, registrants alone */
+	ALLOWED_TO_START,	 /* always, if START=1 and POWER CONDITION is 0; else as a write */
+	ALLOWED_TO_ALLOW,	 /* always, if PREVENT is 0; else as a write */
+	ALLOWED_BY_ARBITER,	 /* by who is registered, with which key: it decides */
+};
+
 struct command_name {
 	uint8_t opcode;
 	int16_t service_action;	 /* -1: the opcode has none */
 	const char *name;	 /* as SPC and SBC write it: "READ(10)" */
 	const char *policy_name; /* as `deny:` and `--command` write it: "read-10" */
 	uint32_t touches;
+	enum command_allowed allowed;
 };
 
 /* The row for a CDB of at least 1 octet, or NULL for one that is not in the table. */

@@ -2,6 +2,8 @@
  * alone. Runs in the session; a CDB is the peer's, at least 16 octets long in
  * memory, and nothing in it is believed before it was checked here. */
 #include "gateway/scsi/commands.h"
+
+#include "gateway/arbiter/reservations.h"
 #include "gateway/scsi/sense.h"
 
 #define NO_ACTION (-1)
@@ -18,6 +20,16 @@
 	.data_arrived = write_same_start
 #define PRE_FETCHES  .touches = TOUCHES_READ, .begin = pre_fetch_begin
 #define SYNCHRONIZES .touches = TOUCHES_CONTROL, .begin = synchronize_begin
+#define RESERVES     .touches = TOUCHES_RESERVATION, .begin = reserve_begin
+/* SCOPE and TYPE mean something to three of the actions, the others ignore them. */
+#define PR_IN                                                                \
+	.cdb_len = 10, .touches = TOUCHES_RESERVATION, .allocation = {7, 2}, \
+	.usage = {0x5e, 0x1f, [7] = 0xff, 0xff, 0}, .begin = pr_in_begin,    \
+	.buffer_ready = pr_in_start
+#define PR_OUT(type, no_type)                                                                    \
+	.cdb_len = 10, .touches = TOUCHES_RESERVATION,                                           \
+	.usage = {0x5f, 0x1f, type, 0, 0, 0xff, 0xff, 0xff, 0xff, 0}, .ignored = {{2, no_type}}, \
+	.begin = pr_out_begin, .data_arrived = pr_out_start
 
 /* clang-format off */
 #define ONES_2 0xff, 0xff
@@ -59,6 +71,9 @@ static const struct scsi_command table[] = {
 	{0x12, NO_ACTION, .cdb_len = 6, .touches = TOUCHES_NOTHING, .any_lun = true,
 	 .head_of_queue = true,
 	 .allocation = {3, 2}, .usage = {0x12, 0x01, 0xff, ONES_2, 0}, REPLY(inquiry_reply)},
+	/* Of the whole unit, for oneself: no extents, no third party. */
+	{0x16, NO_ACTION, .cdb_len = 6, .usage = {0x16}, .ignored = {{2, 0xff}}, RESERVES},
+	{0x17, NO_ACTION, .cdb_len = 6, .usage = {0x17}, .ignored = {{2, 0xff}}, RESERVES},
 	{0x1a, NO_ACTION, .cdb_len = 6, .touches = TOUCHES_NOTHING, .allocation = {4, 1},
 	 .usage = {0x1a, 0x08, 0xff, 0xff, 0xff, 0}, REPLY(mode_sense_6_reply)},
 	{0x1b, NO_ACTION, .cdb_len = 6, .touches = TOUCHES_CONTROL,
@@ -87,8 +102,22 @@ static const struct scsi_command table[] = {
 	 .data_arrived = unmap_start},
 	{0x4d, NO_ACTION, .cdb_len = 10, .touches = TOUCHES_NOTHING, .allocation = {7, 2},
 	 .usage = {0x4d, 0, 0xff, 0xff, 0, ONES_2, ONES_2, 0}, REPLY(log_sense_reply)},
+	{0x56, NO_ACTION, .cdb_len = 10, .usage = {0x56}, .ignored = {{2, 0xff}}, RESERVES},
+	{0x57, NO_ACTION, .cdb_len = 10, .usage = {0x57}, .ignored = {{2, 0xff}}, RESERVES},
 	{0x5a, NO_ACTION, .cdb_len = 10, .touches = TOUCHES_NOTHING, .allocation = {7, 2},
 	 .usage = {0x5a, 0x18, 0xff, 0xff, 0, 0, 0, ONES_2, 0}, REPLY(mode_sense_10_reply)},
+	{0x5e, PR_READ_KEYS, PR_IN},
+	{0x5e, PR_READ_RESERVATION, PR_IN},
+	{0x5e, PR_REPORT_CAPABILITIES, PR_IN},
+	{0x5e, PR_READ_FULL_STATUS, PR_IN},
+	{0x5f, PR_REGISTER, PR_OUT(0, 0xff)},
+	{0x5f, PR_RESERVE, PR_OUT(0xff, 0)},
+	{0x5f, PR_RELEASE, PR_OUT(0xff, 0)},
+	{0x5f, PR_CLEAR, PR_OUT(0, 0xff)},
+	{0x5f, PR_PREEMPT, PR_OUT(0xff, 0)},
+	{0x5f, PR_PREEMPT_AND_ABORT, PR_OUT(0xff, 0)},
+	{0x5f, PR_REGISTER_AND_IGNORE, PR_OUT(0, 0xff)},
+	{0x5f, PR_REGISTER_AND_MOVE, PR_OUT(0, 0xff)},
 	{0x88, NO_ACTION, CDB_16, USAGE_16(0x88, PROTECT | DPO | FUA), IGNORE_16(FUA_NV), READS},
 	{0x8a, NO_ACTION, CDB_16, USAGE_16(0x8a, PROTECT | DPO | FUA), IGNORE_16(FUA_NV), WRITES},
 	{0x8e, NO_ACTION, CDB_16, USAGE_16(0x8e, PROTECT | DPO | BYTCHK_1), IGNORE_16(0),

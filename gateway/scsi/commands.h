@@ -64,6 +64,8 @@ enum scsi_step reply_fill(struct scsi_task *task);
 
 /* device.c: copies out of the data-out, which may be in pieces. */
 void task_gather(const struct scsi_task *task, size_t at, uint8_t *ret, size_t len);
+/* … and into the room for data-in, of which there is as much. */
+void task_scatter(const struct scsi_task *task, size_t at, const uint8_t *bytes, size_t len);
 
 /* device.c: ends of a task. Return SCSI_DONE. */
 enum scsi_step task_good(struct scsi_task *task);
@@ -111,3 +113,10 @@ enum scsi_step synchronize_begin(struct scsi_task *task);
 enum scsi_step send_diagnostic_begin(struct scsi_task *task);
 enum scsi_step send_diagnostic_start(struct scsi_task *task);
 enum scsi_step start_stop_begin(struct scsi_task *task);
+
+/* Those that the arbiter decides. */
+enum scsi_step reserve_begin(struct scsi_task *task);
+enum scsi_step pr_in_begin(struct scsi_task *task);
+enum scsi_step pr_in_start(struct scsi_task *task);
+enum scsi_step pr_out_begin(struct scsi_task *task);
+enum scsi_step pr_out_start(struct scsi_task *task);

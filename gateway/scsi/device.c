@@ -269,18 +269,23 @@ void scsi_audit_moved(struct scsi_nexus *n)
 	}
 }
 
-/* Copies into the task's buffer; returns how much of it there was room for. */
-static size_t scatter(const struct scsi_task *task, const uint8_t *bytes, size_t len)
+void task_scatter(const struct scsi_task *task, size_t at, const uint8_t *bytes, size_t len)
 {
-	size_t copied = 0;
+	for (unsigned i = 0; i < task->iov_count && len > 0; i++) {
+		const struct iovec *v = &task->iov[i];
+		size_t part;
 
-	for (unsigned i = 0; i < task->iov_count && copied < len; i++) {
-		size_t part = MIN(len - copied, task->iov[i].iov_len);
-
-		memcpy(task->iov[i].iov_base, bytes + copied, part);
-		copied += part;
+		if (at >= v->iov_len) {
+			at -= v->iov_len;
+			continue;
+		}
+		part = MIN(len, v->iov_len - at);
+		memcpy((uint8_t *)v->iov_base + at, bytes, part);
+		bytes += part;
+		len -= part;
+		at = 0;
 	}
-	return copied;
+	assert(len == 0);
 }
 
 void task_gather(const struct scsi_task *task, size_t at, uint8_t *ret, size_t len)
@@ -328,6 +333,7 @@ enum scsi_step reply_fill(struct scsi_task *task)
 
 	if (!task->command->reply(task, &w))
 		return task_fail(task);
-	task->data_len = scatter(task, reply, MIN(len, wr_len(&w)));
+	task->data_len = MIN(len, wr_len(&w));
+	task_scatter(task, 0, reply, task->data_len);
 	return task_good(task);
 }

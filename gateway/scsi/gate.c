@@ -168,6 +168,15 @@ void gate_refuse(struct scsi_task *task)
 	put_final(task, VERDICT_REFUSED, 0);
 }
 
+/* P3: who was given a unit for reading changes nothing on it, and does not lock out who writes it.
+ */
+static bool is_for_writers(const struct scsi_task *task)
+{
+	if (task->command->touches & (TOUCHES_WRITE | TOUCHES_DISCARD))
+		return true;
+	return task->unit->rule_line != 0 && reservation_shuts_out(task->command);
+}
+
 /* What the policy says of this command. True: denied, and the task has its sense. */
 static bool denied(struct scsi_task *task)
 {
@@ -177,8 +186,7 @@ static bool denied(struct scsi_task *task)
 		put_final(task, VERDICT_DENIED, line);
 		return true;
 	}
-	if (!task->unit || task->unit->writable ||
-	    !(task->command->touches & (TOUCHES_WRITE | TOUCHES_DISCARD)))
+	if (!task->unit || task->unit->writable || !is_for_writers(task))
 		return false;
 	sense_set(task, KEY_DATA_PROTECT, SENSE_WRITE_PROTECTED);
 	put_final(task, VERDICT_DENIED, task->unit->rule_line);
@@ -310,8 +318,8 @@ static void io_over(struct io *io, int result)
 }
 
 /* What the arbiter published since the admission binds this request: it is counted in flight under
- * what is in force, or it never reaches the disk. 1: counted. 0: it is somebody else's turn on these
- * blocks. -EAGAIN: not now. -EACCES: the task's status says why. */
+ * what is in force, or it never reaches the disk. 1: counted. 0: it is somebody else's turn on
+ * these blocks. -EAGAIN: not now. -EACCES: the task's status says why. */
 static int enter(struct scsi_task *task)
 {
 	struct arbiter_view *v = task->nexus->arbiter;

@@ -25,17 +25,9 @@ NOT_YET = {
                     "WriteAtomic16.DpoFua WriteAtomic16.VPD",
     "WRITE SAME to the end of the medium": "WriteSame10.ZeroBlocks WriteSame16.ZeroBlocks ReadOnly.ReadOnlySBC",
     "MODE SELECT": "ModeSense6.Control-SWP Sanitize.Readonly",
-    "PERSISTENT RESERVE": "PrinReadKeys.Simple PrinReadKeys.Truncate PrinServiceactionRange.Range PrinReportCapabilities.Simple "
-                          "ProutRegister.Simple ProutReserve.Simple ProutReserve.AccessEA ProutReserve.AccessWE "
-                          "ProutReserve.AccessEARO ProutReserve.AccessWERO ProutReserve.AccessEAAR ProutReserve.AccessWEAR "
-                          "ProutReserve.OwnershipEA ProutReserve.OwnershipWE ProutReserve.OwnershipEARO "
-                          "ProutReserve.OwnershipWERO ProutReserve.OwnershipEAAR ProutReserve.OwnershipWEAR ProutClear.Simple "
-                          "ProutPreempt.RemoveRegistration",
-    "RESERVE and RELEASE": "Reserve6.Simple Reserve6.2Initiators Reserve6.Logout Reserve6.ITNexusLoss Reserve6.TargetColdReset "
-                           "Reserve6.TargetWarmReset Reserve6.LUNReset Sanitize.Reservations",
     "SANITIZE": "Sanitize.BlockErase Sanitize.BlockEraseReserved Sanitize.CryptoErase Sanitize.CryptoEraseReserved "
                 "Sanitize.ExitFailureMode Sanitize.InvalidServiceAction Sanitize.Overwrite Sanitize.OverwriteReserved "
-                "Sanitize.Reset",
+                "Sanitize.Reset Sanitize.Reservations",
     "EXTENDED COPY": "ExtendedCopy.Simple ExtendedCopy.ParamHdr ExtendedCopy.DescrLimits ExtendedCopy.DescrType "
                      "ExtendedCopy.ValidTgtDescr ExtendedCopy.ValidSegDescr ReceiveCopyResults.CopyStatus "
                      "ReceiveCopyResults.OpParams",

@@ -4,13 +4,13 @@
 #include "gateway/arbiter/reservations.h"
 static order_decide *const deciders[] = {order_pr_in, order_reserve, order_release, order_pr_out};
 int LLVMFuzzerTestOneInput(const uint8_t *b, size_t size);
-
 int LLVMFuzzerTestOneInput(const uint8_t *b, size_t size)
 {
 	static struct arbiter_record record, draft;
+	static struct arbiter_page page;
 	struct arbiter_attach info = {.relative_port = 1, .initiator = "iqn.a", .disks = {1}};
 	struct member all[3] = {0};
-	struct court c = {.disks = 1};
+	struct court c = {.page = &page, .disks = 1};
 
 	record = (struct arbiter_record){0};
 	for (unsigned n = 0; n < 3; n++, info.connection++, info.isid[5]++, info.relative_port ^= n)

@@ -19,6 +19,7 @@ enum { NO_PLACE = 0x5504 };
 
 static struct member members[MEMBERS];
 static struct court court;
+static struct arbiter_page page;
 static struct arbiter_record before, after;
 static struct arbiter_answer answer;
 
@@ -54,7 +55,7 @@ static inline void register_member(struct arbiter_record *r, unsigned who)
 
 static inline void record_open(uint8_t type)
 {
-	court = (struct court){.disks = 1};
+	court = (struct court){.page = &page, .disks = 1};
 	before = (struct arbiter_record){.pr_generation = 100};
 	for (unsigned who = 0; who < MEMBERS; who++)
 		member_open(who);
