@@ -27,7 +27,10 @@ void record_event(struct arbiter_record *draft, const struct arbiter_event *even
 {
 	if (draft->event_new == ARBITER_EVENTS)
 		return; /* more than there are registrants: cannot be */
-	draft->events[draft->event_new++] = *event;
+	draft->events[draft->event_new] = *event;
+	if ((event->flags & EVENT_ABORTS) && (draft->state.modes[0] & ARBITER_MODES_TAS))
+		draft->events[draft->event_new].flags |= EVENT_TAS;
+	draft->event_new++;
 	draft->event_count++;
 }
 
@@ -113,6 +116,7 @@ static order_decide *const deciders[ORDER_KINDS] = {
 	[ORDER_RELEASE] = order_release,
 	[ORDER_PR_IN] = order_pr_in,
 	[ORDER_PR_OUT] = order_pr_out,
+	[ORDER_MODES] = order_modes,
 };
 
 bool change_decides(uint8_t kind)

@@ -15,7 +15,7 @@ enum order_kind {
 	ORDER_PR_IN,
 	ORDER_PR_OUT,	 /* action, scope_type, key, action_key, flags, relative_port, octets:
 			    TransportIDs */
-	ORDER_MODES,	 /* octets: all ARBITER_MODES; flags: ORDER_SAVE */
+	ORDER_MODES,	 /* octets: ARBITER_MODES_EACH values, as many of mask; flags: ORDER_SAVE */
 	ORDER_PREVENT,	 /* action: 1 prevent, 0 allow */
 	ORDER_LOAD,	 /* action: ORDER_LOAD_… */
 	ORDER_OPERATION, /* action: enum disk_operation, progress in `at` */

@@ -21,6 +21,7 @@
 #define ARBITER_RANGES	    16	 /* exclusive ones of one disk at once */
 #define ARBITER_MODES	    16	 /* octets of mode parameters; what they mean is scsi's */
 #define ARBITER_MODES_TAS   0x01 /* … but for this bit of the first: TAS, see EVENT_TAS */
+#define ARBITER_MODES_EACH  8	 /* the current ones; the rest are the saved ones */
 
 /* A generation: which life of the arbiter, and how often it excluded somebody. 0: no arbiter. */
 #define ARBITER_GENERATION_FIRST(life) ((uint64_t)(life) << 40)
