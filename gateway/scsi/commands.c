@@ -18,6 +18,9 @@
 #define WRITES_SAME                                                            \
 	.touches = TOUCHES_WRITE | TOUCHES_DISCARD, .begin = write_same_begin, \
 	.data_arrived = write_same_start
+#define SELECTS_MODES                                          \
+	.touches = TOUCHES_CONTROL, .begin = mode_select_begin, \
+	.data_arrived = mode_select_start
 #define PRE_FETCHES  .touches = TOUCHES_READ, .begin = pre_fetch_begin
 #define SYNCHRONIZES .touches = TOUCHES_CONTROL, .begin = synchronize_begin
 #define RESERVES     .touches = TOUCHES_RESERVATION, .begin = reserve_begin
@@ -71,6 +74,7 @@ static const struct scsi_command table[] = {
 	{0x12, NO_ACTION, .cdb_len = 6, .touches = TOUCHES_NOTHING, .any_lun = true,
 	 .head_of_queue = true,
 	 .allocation = {3, 2}, .usage = {0x12, 0x01, 0xff, ONES_2, 0}, REPLY(inquiry_reply)},
+	{0x15, NO_ACTION, .cdb_len = 6, .usage = {0x15, 0x11, 0, 0, 0xff, 0}, SELECTS_MODES},
 	/* Of the whole unit, for oneself: no extents, no third party. */
 	{0x16, NO_ACTION, .cdb_len = 6, .usage = {0x16}, .ignored = {{2, 0xff}}, RESERVES},
 	{0x17, NO_ACTION, .cdb_len = 6, .usage = {0x17}, .ignored = {{2, 0xff}}, RESERVES},
@@ -102,6 +106,7 @@ static const struct scsi_command table[] = {
 	 .data_arrived = unmap_start},
 	{0x4d, NO_ACTION, .cdb_len = 10, .touches = TOUCHES_NOTHING, .allocation = {7, 2},
 	 .usage = {0x4d, 0, 0xff, 0xff, 0, ONES_2, ONES_2, 0}, REPLY(log_sense_reply)},
+	{0x55, NO_ACTION, .cdb_len = 10, .usage = {0x55, 0x11, [7] = ONES_2, 0}, SELECTS_MODES},
 	{0x56, NO_ACTION, .cdb_len = 10, .usage = {0x56}, .ignored = {{2, 0xff}}, RESERVES},
 	{0x57, NO_ACTION, .cdb_len = 10, .usage = {0x57}, .ignored = {{2, 0xff}}, RESERVES},
 	{0x5a, NO_ACTION, .cdb_len = 10, .touches = TOUCHES_NOTHING, .allocation = {7, 2},

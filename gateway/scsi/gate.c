@@ -5,6 +5,7 @@
  * now, commands are answered BUSY and counted. */
 #include "gateway/scsi/gate.h"
 #include "gateway/scsi/commands.h"
+#include "gateway/scsi/mode_pages.h"
 #include "gateway/scsi/reservation_rules.h"
 #include "gateway/scsi/rules.h"
 #include "gateway/scsi/sense.h"
@@ -70,6 +71,7 @@ static struct audit_record record_for(const struct scsi_task *task, enum audit_k
 				      enum audit_verdict verdict)
 {
 	int lun = scsi_lun_decode(task->lun);
+	struct sense sense;
 	struct audit_record r = {
 		.wall_ns = task->nexus->wall_ns,
 		.lba = task->lba,
@@ -83,10 +85,10 @@ static struct audit_record record_for(const struct scsi_task *task, enum audit_k
 	};
 
 	memcpy(r.cdb, task->cdb, MIN(task->cdb_len, sizeof r.cdb));
-	if (task->sense_len != 0) {
-		r.sense_key = task->sense[2];
-		r.asc = task->sense[12];
-		r.ascq = task->sense[13];
+	if (sense_read(task, &sense)) {
+		r.sense_key = (uint8_t)sense.key;
+		r.asc = (uint8_t)(sense.code >> 8);
+		r.ascq = (uint8_t)sense.code;
 	}
 	return r;
 }
@@ -186,10 +188,18 @@ static bool denied(struct scsi_task *task)
 		put_final(task, VERDICT_DENIED, line);
 		return true;
 	}
-	if (!task->unit || task->unit->writable || !is_for_writers(task))
+	if (!task->unit)
 		return false;
-	sense_set(task, KEY_DATA_PROTECT, SENSE_WRITE_PROTECTED);
-	put_final(task, VERDICT_DENIED, task->unit->rule_line);
+	if (!task->unit->writable && is_for_writers(task)) {
+		sense_set(task, KEY_DATA_PROTECT, SENSE_WRITE_PROTECTED);
+		put_final(task, VERDICT_DENIED, task->unit->rule_line);
+		return true;
+	}
+	if (!(task->command->touches & (TOUCHES_WRITE | TOUCHES_DISCARD)) ||
+	    !mode_swp(task->nexus, task->unit))
+		return false;
+	sense_set(task, KEY_DATA_PROTECT, SENSE_SOFTWARE_WRITE_PROTECTED);
+	put_final(task, VERDICT_REFUSED, 0);
 	return true;
 }
 
@@ -317,6 +327,11 @@ static void io_over(struct io *io, int result)
 	task->io_done(io, result);
 }
 
+static bool changes_medium(enum io_op op)
+{
+	return op == IO_WRITE || op == IO_DISCARD || op == IO_ZERO;
+}
+
 /* What the arbiter published since the admission binds this request: it is counted in flight under
  * what is in force, or it never reaches the disk. 1: counted. 0: it is somebody else's turn on
  * these blocks. -EAGAIN: not now. -EACCES: the task's status says why. */
@@ -331,6 +346,10 @@ static int enter(struct scsi_task *task)
 			return -EAGAIN;
 		if (reservation_conflicts(task)) {
 			task->status = SCSI_RESERVATION_CONFLICT;
+			return -EACCES;
+		}
+		if (changes_medium(task->io.op) && mode_swp(task->nexus, unit)) {
+			sense_set(task, KEY_DATA_PROTECT, SENSE_SOFTWARE_WRITE_PROTECTED);
 			return -EACCES;
 		}
 		parity = arbiter_enter(v, unit->number);

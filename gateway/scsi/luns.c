@@ -77,6 +77,7 @@ bool request_sense_reply(struct scsi_task *task, struct wr *w)
 	enum sense_key key = KEY_NO_SENSE;
 	enum sense_code code = SENSE_NONE;
 	uint8_t sense[SENSE_FIXED_SIZE];
+	struct sense failed;
 	size_t len;
 
 	if (task->unit == NULL) {
@@ -88,8 +89,9 @@ bool request_sense_reply(struct scsi_task *task, struct wr *w)
 		if (task->admission != NULL) /* this time it is sent */
 			attention_drop(task->unit);
 	} else if (!medium_is_ready(task)) {
-		key = (enum sense_key)task->sense[2];
-		code = (enum sense_code)get_be(task->sense + 12, 2);
+		(void)sense_read(task, &failed);
+		key = failed.key;
+		code = failed.code;
 	}
 	task->status = SCSI_GOOD;
 	task->sense_len = 0;

@@ -4,6 +4,7 @@
  * is trusted, what the CDB says was checked here. */
 #include "gateway/scsi/medium.h"
 #include "gateway/scsi/gate.h"
+#include "gateway/scsi/mode_pages.h"
 #include "gateway/scsi/sense.h"
 
 #define CHECK_EVERY_MS 1000u
@@ -196,7 +197,7 @@ void medium_promise(struct scsi_task *task)
 
 bool medium_is_write_through(const struct scsi_task *task)
 {
-	return task->unit->write_through &&
+	return !mode_write_cache(task->nexus, task->unit) &&
 	       (task->command->touches & (TOUCHES_WRITE | TOUCHES_DISCARD)) != 0;
 }
 

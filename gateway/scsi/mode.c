@@ -1,7 +1,7 @@
-/* MODE SENSE(6) and (10), SPC-4 and SBC-3: caching, control and informational exceptions,
- * as they are. Nothing can be changed yet: changeable values are 0, and default
- * values are the current ones. Runs in the session. */
+/* MODE SENSE(6) and (10), SPC-5 and SBC-4: the pages of mode_pages.c, with block descriptors.
+ * Runs in the session. */
 #include "gateway/scsi/commands.h"
+#include "gateway/scsi/mode_pages.h"
 #include "gateway/scsi/sense.h"
 
 enum {
@@ -14,62 +14,41 @@ enum {
 	ALL_SUBPAGES = 0xff,
 };
 
-enum page_control { PAGE_CURRENT = 0, PAGE_CHANGEABLE = 1, PAGE_DEFAULT = 2, PAGE_SAVED = 3 };
-
-static const struct mode_page {
-	uint8_t code, len; /* len: without code and length */
-	uint8_t values[4]; /* octets 2 to 5; the rest are 0 */
-} pages[] = {
-	/* Caching: WCE=1. A write is answered when the page cache has it. */
-	{0x08, 0x12, {0x04}},
-	/* Control: TST=001b, one task set per nexus; D_SENSE=0; unrestricted reordering. */
-	{0x0a, 0x0a, {0x20, 0x10}},
-	/* Informational exceptions control: DEXCPT=1, none are reported. */
-	{0x1c, 0x0a, {0x08}},
-};
-
-static void write_page(struct wr *w, const struct mode_page *page, enum page_control control)
-{
-	wr_be(w, 1, page->code);
-	wr_be(w, 1, page->len);
-	if (control == PAGE_CHANGEABLE)
-		wr_zero(w, sizeof page->values);
-	else
-		wr_bytes(w, page->values, sizeof page->values);
-	wr_zero(w, page->len - sizeof page->values);
-}
-
 /* False: the task has its sense. */
 static bool write_pages(struct scsi_task *task, struct wr *w)
 {
 	uint8_t code = task->cdb[2] & 0x3f, subpage = task->cdb[3];
 	enum page_control control = (enum page_control)(task->cdb[2] >> 6);
-	bool found = false;
+	bool has_code = false, has_any = false;
+	size_t count;
+	const struct mode_page *pages = mode_pages(&count);
 
-	if (control == PAGE_SAVED) {
-		sense_set(task, KEY_ILLEGAL_REQUEST, SENSE_SAVING_NOT_SUPPORTED);
-		return false;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
+	for (size_t i = 0; i < count; i++) {
+		uint8_t octets[MODE_PAGE_MAX];
+
 		if (code != ALL_PAGES && code != pages[i].code)
 			continue;
-		found = true;
-		write_page(w, &pages[i], control);
+		has_code = true;
+		if (subpage != ALL_SUBPAGES &&
+		    (code == ALL_PAGES ? 0 : subpage) != pages[i].subpage)
+			continue;
+		has_any = true;
+		wr_bytes(w, octets, mode_page_write(task, &pages[i], control, octets));
 	}
-	if (!found) {
-		sense_cdb_field(task, 2, 5);
-		return false;
-	}
-	if (subpage != 0 && subpage != ALL_SUBPAGES) {
-		sense_cdb_field(task, 3, 7);
-		return false;
-	}
-	return true;
+	/* SPC-5: of all pages, there are the page_0 format alone, or all */
+	if (code == ALL_PAGES && subpage != 0 && subpage != ALL_SUBPAGES)
+		has_any = false;
+	if (has_any)
+		return true;
+	sense_cdb_field(task, has_code ? 3 : 2, has_code ? 7 : 5);
+	return false;
 }
 
 static uint8_t device_specific(const struct scsi_task *task)
 {
-	return DPO_FUA | (task->unit->writable ? 0 : WRITE_PROTECT);
+	bool protected = !task->unit->writable || mode_swp(task->nexus, task->unit);
+
+	return DPO_FUA | (protected ? WRITE_PROTECT : 0);
 }
 
 static void short_descriptor(const struct scsi_task *task, struct wr *w)

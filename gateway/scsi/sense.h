@@ -1,5 +1,6 @@
-/* Sense data, SPC-4 section 4.5: what went wrong, where in the CDB or on the medium.
- * The fixed format (D_SENSE=0); the descriptor format for REQUEST SENSE alone. */
+/* Sense data, SPC-4 section 4.5: what went wrong, where in the CDB or on the medium. In the
+ * format that the control mode page of the task's unit says (D_SENSE): fixed by default,
+ * descriptors otherwise. REQUEST SENSE has a bit of its own for it. */
 #pragma once
 
 #include "gateway/scsi/scsi.h"
@@ -31,28 +32,44 @@ enum sense_code {
 	SENSE_LOGICAL_UNIT_NOT_SUPPORTED = 0x2500,
 	SENSE_INVALID_FIELD_IN_PARAMETER_LIST = 0x2600,
 	SENSE_WRITE_PROTECTED = 0x2700,
+	SENSE_SOFTWARE_WRITE_PROTECTED = 0x2702,
 	SENSE_SPACE_ALLOCATION_FAILED = 0x2707,
 	SENSE_POWER_ON_OR_RESET = 0x2900,
 	SENSE_BUS_DEVICE_RESET = 0x2903,
-	SENSE_SAVING_NOT_SUPPORTED = 0x3900,
 	SENSE_FAILED_SELF_TEST = 0x3e03,
 	SENSE_INTERNAL_TARGET_FAILURE = 0x4400,
 	SENSE_INVALID_MESSAGE_ERROR = 0x4900,
 };
 
 #define SENSE_FIXED_SIZE      18
-#define SENSE_DESCRIPTOR_SIZE 8
+#define SENSE_DESCRIPTOR_SIZE 8 /* without descriptors */
 
-/* Each sets the status CHECK CONDITION and fixed-format sense data on the task. */
+/* What sense data says, in either format. */
+struct sense {
+	enum sense_key key;
+	enum sense_code code;
+	bool has_information, has_specific;
+	uint64_t information;
+	uint8_t specific[3]; /* sense-key specific: a field pointer, or a progress indication */
+};
+
+/* Each sets the status CHECK CONDITION and the sense data on the task. */
 void sense_set(struct scsi_task *task, enum sense_key key, enum sense_code code);
 /* ILLEGAL REQUEST 24h/00h; points at the field whose first (most significant) bit this is. */
 void sense_cdb_field(struct scsi_task *task, unsigned octet, unsigned bit);
+/* ILLEGAL REQUEST 26h/00h; the same for the parameter list. */
+void sense_list_field(struct scsi_task *task, unsigned octet, unsigned bit);
 /* After sense_set(): the octet of the parameter list that is wrong. */
 void sense_parameter_field(struct scsi_task *task, unsigned octet);
-/* With INFORMATION, if it fits the fixed format's 32 bits. */
+/* With INFORMATION; the fixed format leaves out what does not fit its 32 bits. */
 void sense_set_information(struct scsi_task *task, enum sense_key key, enum sense_code code,
 			   uint64_t information);
+/* With the progress of an operation, in 65536ths. */
+void sense_set_progress(struct scsi_task *task, enum sense_key key, enum sense_code code,
+			uint16_t progress);
 
 /* Sense data as parameter data of REQUEST SENSE; returns its length. */
 size_t sense_write(uint8_t ret[SENSE_FIXED_SIZE], bool descriptor, enum sense_key key,
 		   enum sense_code code);
+/* Takes apart what a task has, whatever its format: false if it has none. */
+bool sense_read(const struct scsi_task *task, struct sense *ret);

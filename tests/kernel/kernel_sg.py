@@ -42,8 +42,8 @@ class Row:
 TOLD = [
     Row("sg_inq reads the standard INQUIRY data", "sg_inq {a}", says="Peripheral device type: disk"),
     Row("sg_vpd reads every page that page 00h lists, in rising order",
-        "pages=$(sg_vpd -r -p 0 {a} | od -An -v -tx1 -w1 -j4); echo $pages; [ \"$pages\" = \"$(echo \"$pages\" | sort -u)\" ]; r=$?; "
-        "bad=; for p in $pages; do sg_vpd -r -p 0x$p {a} | od -An -tx1 -N2 | grep -q \" $p$\" || bad=$p; done; [ -z \"$bad\" ] && [ $r = 0 ]"),
+        "pages=$(sg_vpd -r -p 0 {a} | od -An -v -tx1 -w1 -j4); echo $pages; [ \"$pages\" = \"$(echo \"$pages\" | sort -u)\" ] && "
+        "for p in $pages; do sg_vpd -r -p 0x$p {a} | od -An -tx1 -N2 | grep -q \" $p$\" || exit 1; done".replace("exit 1", "! :")),
     Row("sg_vpd tells what UNMAP may take", "sg_vpd -p bl {a}", says="Maximum unmap LBA count: [1-9]"),
     Row("sg_vpd tells that UNMAP and WRITE SAME give blocks back", "sg_vpd -p lbpv {a}",
         says=r"\(LBPU\): 1(.|\n)*\(LBPWS\): 1(.|\n)*\(LBPWS10\): 1"),

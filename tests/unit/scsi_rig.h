@@ -22,7 +22,7 @@
 #define RIG_LOG	       64
 #define RIG_SEATS      4
 #define RIG_TURNS      64 /* of the loop, until a command has ended */
-#define RIG_LUNS       8 /* disks that the arbiter knows; LUN n is disk n */
+#define RIG_LUNS       8  /* disks that the arbiter knows; LUN n is disk n */
 
 struct backend_log {
 	enum io_op op;
@@ -41,7 +41,8 @@ struct rig_seat {
 	struct arbiter_answer answer;
 	bool answered;
 	unsigned resets_done, killed;
-	uint64_t to_end; /* LUNs below 64 whose tasks are to be ended, bit of each */
+	uint64_t to_end;  /* LUNs below 64 whose tasks are to be ended, bit of each */
+	uint64_t to_tell; /* … with status TASK ABORTED */
 };
 
 struct rig {
@@ -62,7 +63,8 @@ struct rig {
 	size_t ended;
 	int submit_result, check_result;
 	unsigned checks, dones;
-	int keep_result;   /* of the arbiter's journal */
+	int keep_result; /* of the arbiter's journal */
+	unsigned keeps, durable_keeps;
 	unsigned failures; /* calls of lun_failed */
 	int failure;
 	struct iovec iov[4];
@@ -245,7 +247,9 @@ static inline void rig_killed(struct member *m, enum arbiter_blame blame)
 
 static inline int rig_keep(unsigned disk, const struct arbiter_record *record, bool durable)
 {
-	(void)disk, (void)record, (void)durable;
+	(void)disk, (void)record;
+	rig->keeps++;
+	rig->durable_keeps += durable;
 	return rig->keep_result;
 }
 
@@ -303,8 +307,8 @@ static inline void rig_end_tasks(void *host, const struct scsi_lun *lun, bool wi
 {
 	struct rig_seat *s = host;
 
-	(void)with_status;
 	s->to_end |= 1ull << lun->number;
+	s->to_tell |= (uint64_t)with_status << lun->number;
 }
 
 /* A session of initiator `seat`, which has disk n as LUN n. */
