@@ -86,11 +86,27 @@ static bool state_copy(const struct arbiter_disk *disk, struct arbiter_state *re
 	return true;
 }
 
+bool reservation_is_of_all(uint8_t type)
+{
+	return type == RESERVATION_WRITE_EXCLUSIVE_ALL || type == RESERVATION_EXCLUSIVE_ACCESS_ALL;
+}
+
+bool reservation_is_of_registrants(uint8_t type)
+{
+	return type == RESERVATION_WRITE_EXCLUSIVE_REGISTRANTS ||
+	       type == RESERVATION_EXCLUSIVE_ACCESS_REGISTRANTS;
+}
+
+bool reservation_is_persistent(uint8_t type)
+{
+	return type == RESERVATION_WRITE_EXCLUSIVE || type == RESERVATION_EXCLUSIVE_ACCESS ||
+	       reservation_is_of_registrants(type) || reservation_is_of_all(type);
+}
+
 /* SPC-4 section 5.13: all registrants hold a reservation of the last two types. */
 static enum standing standing_of(const struct arbiter_state *state, uint64_t nexus)
 {
-	bool shared = state->reservation == RESERVATION_WRITE_EXCLUSIVE_ALL ||
-		      state->reservation == RESERVATION_EXCLUSIVE_ACCESS_ALL;
+	bool shared = reservation_is_of_all(state->reservation);
 
 	if (state->holder == nexus)
 		return STANDING_HOLDER;

@@ -39,6 +39,12 @@ enum reservation {
 	RESERVATION_RESERVE_6 = 0xff, /* RESERVE(6) or (10) */
 };
 
+/* One of the six types that persistent reservations have. */
+bool reservation_is_persistent(uint8_t type);
+/* … that its holder shares with registrants, or that every registrant holds. */
+bool reservation_is_of_registrants(uint8_t type);
+bool reservation_is_of_all(uint8_t type);
+
 enum disk_operation {
 	OPERATION_NONE,
 	OPERATION_FORMAT,

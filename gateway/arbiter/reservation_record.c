@@ -4,23 +4,6 @@
 
 /* --- the record --- */
 
-bool reservation_is_of_all(uint8_t type)
-{
-	return type == RESERVATION_WRITE_EXCLUSIVE_ALL || type == RESERVATION_EXCLUSIVE_ACCESS_ALL;
-}
-
-bool reservation_is_of_registrants(uint8_t type)
-{
-	return type == RESERVATION_WRITE_EXCLUSIVE_REGISTRANTS ||
-	       type == RESERVATION_EXCLUSIVE_ACCESS_REGISTRANTS;
-}
-
-bool reservation_is_persistent(uint8_t type)
-{
-	return type == RESERVATION_WRITE_EXCLUSIVE || type == RESERVATION_EXCLUSIVE_ACCESS ||
-	       reservation_is_of_registrants(type) || reservation_is_of_all(type);
-}
-
 struct registration *registration_find(struct arbiter_record *r, uint64_t nexus)
 {
 	for (size_t i = 0; i < ARBITER_REGISTRANTS && nexus != 0; i++) {

@@ -2,8 +2,6 @@
  * alone. Runs in the session; a CDB is the peer's, at least 16 octets long in
  * memory, and nothing in it is believed before it was checked here. */
 #include "gateway/scsi/commands.h"
-
-#include "gateway/arbiter/reservations.h"
 #include "gateway/scsi/sense.h"
 
 #define NO_ACTION (-1)

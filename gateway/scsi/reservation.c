@@ -2,7 +2,6 @@
  * the CDB and the list, asks the arbiter, and says what it said. Runs in the session. The list
  * is the peer's: its lengths and flags are checked here, its TransportIDs by the arbiter. What
  * takes something from others runs only after its record is durable (P2). */
-#include "gateway/arbiter/reservations.h"
 #include "gateway/scsi/gate.h"
 #include "gateway/scsi/reservation_rules.h"
 #include "gateway/scsi/shared.h"

@@ -2,8 +2,6 @@
  * the column of the table of names. Runs in the session; what the arbiter published is trusted,
  * and of the CDB two bits are looked at. */
 #include "gateway/scsi/reservation_rules.h"
-
-#include "gateway/arbiter/reservations.h"
 #include "gateway/scsi/shared.h"
 
 enum {
@@ -18,18 +16,12 @@ static bool excludes_reads(enum reservation r)
 	       r == RESERVATION_EXCLUSIVE_ACCESS_ALL || r == RESERVATION_RESERVE_6;
 }
 
-static bool admits_registrants(enum reservation r)
-{
-	return r == RESERVATION_WRITE_EXCLUSIVE_REGISTRANTS ||
-	       r == RESERVATION_EXCLUSIVE_ACCESS_REGISTRANTS;
-}
-
 /* Somebody else's reservation binds this nexus. */
 static bool is_bound(enum reservation r, enum standing standing)
 {
 	if (r == RESERVATION_NONE || standing == STANDING_HOLDER)
 		return false;
-	return standing != STANDING_REGISTERED || !admits_registrants(r);
+	return standing != STANDING_REGISTERED || !reservation_is_of_registrants((uint8_t)r);
 }
 
 static bool allowed(const struct command_name *row, enum reservation r, const uint8_t *cdb)

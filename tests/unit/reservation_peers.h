@@ -3,7 +3,6 @@
 #pragma once
 
 #include "tests/unit/scsi_rig.h"
-#include "gateway/arbiter/reservations.h"
 
 enum { A, B, C, PEERS };
 

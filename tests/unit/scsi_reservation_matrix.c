@@ -221,6 +221,7 @@ static void follows_the_table(void **state)
 /* Each command that is executed, through the gate, with fields that it takes. One that has none
  * here may be refused before it comes to the gate, and must not be admitted. */
 static const struct rig_command samples[] = {
+	/* clang-format off */
 	{.cdb = {0x08, [4] = 0}},  {.cdb = {0x0a, [4] = 0}},  {.cdb = {0x1a, [2] = 0x3f}},
 	{.cdb = {0x28, [8] = 1}},  {.cdb = {0x2a, [8] = 1}},  {.cdb = {0x2e, [8] = 1}},
 	{.cdb = {0x41, [8] = 1}, .edtl = RIG_BLOCK},  {.cdb = {0x42}},	      {.cdb = {0x5a, [2] = 0x3f}},
