@@ -87,7 +87,16 @@ def chap(kind, number, secret, challenge):
     return hashlib.new(HASHES[kind], bytes([number]) + secret.encode() + challenge).digest()
 
 
+def attention(answer):
+    """The ASC and ASCQ of a unit attention that an answer has, or None. Sense data of both formats."""
+    status, data = answer
+    key, code = (data[3:4], data[4:6]) if data[2:3] == b"\x72" else (data[4:5], data[14:16])
+    return int.from_bytes(code, "big") if status == 2 and key[0] & 0xf == 6 else None
+
+
 class Initiator:
+    hears = True  # takes the unit attentions that a session begins with, in its login; else its first commands are told
+
     def __init__(self, port, host="127.0.0.1", name=CLIENT, isid=None, timeout=30, source=None):
         self.name, self.isid = name, isid or b"\x80" + os.urandom(5)
         self.itt, self.cmdsn, self.expstatsn, self.tsih = 1, 1, 0, 0
@@ -233,12 +242,27 @@ class Initiator:
         if target is not None:
             operational |= dict(InitialR2T="No", ImmediateData="Yes", MaxBurstLength="262144", FirstBurstLength="65536",
                                 MaxOutstandingR2T="1", MaxConnections="1", ErrorRecoveryLevel="0")
+        leading = self.tsih == 0
         self.login_pdu(1, 3, text(**{**operational, **(more or {})}))
         pdu = self.login_answer()
         self.tsih = struct.unpack_from(">H", pdu.bhs, 14)[0]
         self.header_digest = self.keys.get("HeaderDigest") == "CRC32C"
         self.data_digest = self.keys.get("DataDigest") == "CRC32C"
+        if self.hears and leading and target is not None:
+            self.hear()
         return self
+
+    def luns(self):
+        """The LUNs that REPORT LUNS tells."""
+        status, data = self.answer(self.command(struct.pack(">BBBxxxIxx", 0xa0, 0, 0, 4096), read=4096, immediate=True))
+        assert status == 0, status
+        return [struct.unpack_from(">H", data, at)[0] & 0x3fff for at in range(8, len(data), 8)]
+
+    def hear(self):
+        """Takes the unit attention of each LUN, by immediate commands: no CmdSN is used up."""
+        for lun in self.luns():
+            while attention(self.answer(self.command(bytes(6), lun, immediate=True))) is not None:
+                pass
 
     def login(self, user="alice", secret=SECRET, mutual=MUTUAL, target=TARGET, algorithms="8,7,6,5", more=None):
         """The whole login: security with CHAP, then operational. `target` None: discovery."""

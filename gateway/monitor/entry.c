@@ -335,6 +335,7 @@ static void grant(struct connection *c)
 	int count = 0;
 
 	body.nexus = arbiter_nexus_id(c->initiator_name, c->claim.isid, port);
+	body.attention = c->claim.discovery ? 0 : nexus_begins(&c->m->nexuses, body.nexus);
 	c->tsih = body.tsih = tsih_take(c);
 	(void)string_copy(body.target, sizeof body.target, c->target_name);
 	(void)string_copy(body.initiator, sizeof body.initiator, c->initiator_name);

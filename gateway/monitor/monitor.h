@@ -136,6 +136,14 @@ struct trail {
 	struct noisy_source noisy[NOISY_SOURCES];
 };
 
+/* I_T nexuses that had a session in this run, in a ring. */
+#define NEXUSES_KNOWN 4096
+struct nexuses {
+	uint64_t ids[NEXUSES_KNOWN]; /* arbiter_nexus_id() */
+	uint32_t count;
+	uint32_t next; /* where the next is put */
+};
+
 struct monitor {
 	const char *policy_path, *state_path;
 	struct policy *policy;
@@ -154,6 +162,7 @@ struct monitor {
 	bool arbiter_told;     /* it has heard of every session that the one before had */
 	struct penalties penalties;
 	size_t bans_sent; /* the firewall process has those before it in the list */
+	struct nexuses nexuses;
 	struct monitor_disk *disks;
 	uint64_t largest_disk;
 	uint16_t *portal_tags; /* of each portal: its group's */
@@ -257,6 +266,10 @@ bool entry_same_nexus(const struct connection *a, const struct connection *b);
 void entry_release(struct connection *c); /* its writers' places are free again */
 bool entry_access(const struct connection *c, uint16_t lun, struct policy_access *ret_access);
 void entry_claim(const struct connection *c, struct claim *ret_claim);
+
+/* nexuses.c: the unit attention that a session of this nexus begins with, ASC and ASCQ. Its next
+ * one begins with another. */
+uint16_t nexus_begins(struct nexuses *known, uint64_t nexus);
 
 /* targets.c: what SendTargets tells */
 int targets_send(struct connection *c) MUST_CHECK;

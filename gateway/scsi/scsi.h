@@ -16,7 +16,7 @@
 #define SCSI_SENSE_SIZE	  32
 #define SCSI_TRANSFER_MAX (4u << 20) /* octets a command; VPD B0h says so */
 
-#define SCSI_DROPS_MAX	  512	     /* more than tasks and their successors in one turn */
+#define SCSI_DROPS_MAX 512 /* more than tasks and their successors in one turn */
 
 /* VPD page B0h says these as well. */
 #define WRITE_SAME_MAX_BLOCKS	     32768u
@@ -70,8 +70,8 @@ struct scsi_lun {
 	int failed; /* errno that ended it for good (deleted, shrank, sync failed); 0: well */
 	uint16_t attentions[8]; /* enum sense_code of the unit attentions that wait, oldest first */
 	unsigned attention_count;
-	unsigned begun; /* tasks, and not over */
-	bool ending;	/* somebody reset it: nothing is admitted until its tasks are ended */
+	unsigned begun;	     /* tasks, and not over */
+	bool ending;	     /* somebody reset it: nothing is admitted until its tasks are ended */
 	uint64_t checked_ms; /* when backend_check() ran last: at most once a second */
 	struct scsi_self_test self_tests[SELF_TESTS_MAX]; /* newest first */
 	struct task_set tasks;
@@ -221,6 +221,9 @@ void scsi_tasks_ended(struct scsi_nexus *n, unsigned lun);
 void scsi_shared_turn(struct scsi_nexus *n);
 /* The unit attention that waits first: ASC and ASCQ; 0: none. */
 uint16_t scsi_attention(const struct scsi_nexus *n, unsigned lun);
+/* A new session, after its LUNs are there: each of them has this unit attention (ASC and ASCQ; 0:
+ * none), SAM-5's for what ended before it. */
+void scsi_nexus_began(struct scsi_nexus *n, uint16_t attention);
 /* Free places in the window: bounded by ring slots (two a command) and admissions, of which tasks
  * that wait for their turn will want theirs. */
 uint32_t scsi_room(const struct scsi_nexus *n);

@@ -48,6 +48,14 @@ void attention_drop(struct scsi_lun *unit)
 		--unit->attention_count * sizeof unit->attentions[0]);
 }
 
+void scsi_nexus_began(struct scsi_nexus *n, uint16_t attention)
+{
+	for (size_t lun = 0; lun < ARRAY_LEN(n->luns) && attention != 0; lun++) {
+		if (n->luns[lun].present)
+			attention_raise(&n->luns[lun], (enum sense_code)attention);
+	}
+}
+
 /* --- looking --- */
 
 static void take_event(struct scsi_nexus *n, struct scsi_lun *unit, const struct arbiter_event *e)

@@ -299,6 +299,7 @@ static void on_grant(struct session *s, struct message *m)
 	s->nexus.relative_port = body.relative_port;
 	s->nexus.audit_writes_only = body.audit_writes_only;
 	s->arbiter.nexus = body.nexus;
+	scsi_nexus_began(&s->nexus, body.attention);
 	grant.tsih = body.tsih;
 	grant.queue_depth = body.queue_depth;
 	grant.target_alias = body.alias[0] ? body.alias : NULL;

@@ -134,8 +134,9 @@ struct session_grant {
 	uint32_t lun_count;
 	uint32_t queue_depth;
 	uint32_t audit_writes_only;
-	uint32_t reserved;
-	uint64_t nexus; /* arbiter_nexus_id() */
+	uint16_t attention; /* ASC and ASCQ of the unit attention that it begins with; 0: none */
+	uint16_t reserved;
+	uint64_t nexus;			 /* arbiter_nexus_id() */
 	char target[ISCSI_NAME_SIZE];	 /* normalised */
 	char initiator[ISCSI_NAME_SIZE]; /* normalised */
 	char alias[256];
