@@ -46,7 +46,8 @@ static void subject(FILE *f, const struct trail_record *r)
 
 static void command(FILE *f, const struct audit_record *c)
 {
-	char name[64], cdb[2 * sizeof c->cdb + 1] = "";
+	char name[64], cdb[2 * sizeof c->cdb + 1] = "", hex[20];
+	uint64_t key;
 
 	for (size_t i = 0; i < MIN((size_t)c->cdb_len, sizeof c->cdb); i++)
 		(void)snprintf(cdb + 2 * i, 3, "%02x", c->cdb[i]);
@@ -55,8 +56,13 @@ static void command(FILE *f, const struct audit_record *c)
 	number(f, "cdb_bytes", c->cdb_len);
 	if (c->lun != 0xffff)
 		number(f, "lun", c->lun);
-	number(f, "lba", c->lba);
-	number(f, "blocks", c->blocks);
+	if (audit_command_key(c, &key)) {
+		(void)snprintf(hex, sizeof hex, "0x%016llx", (unsigned long long)key);
+		text(f, "reservation_key", hex);
+	} else {
+		number(f, "lba", c->lba);
+		number(f, "blocks", c->blocks);
+	}
 	number(f, "task_tag", c->task_tag);
 	text(f, "verdict", audit_verdict_name((enum audit_verdict)c->verdict));
 	if (c->rule_line)

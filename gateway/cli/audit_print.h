@@ -18,3 +18,5 @@ void audit_print_row(const struct audit_print *p, const struct trail_record *r);
 
 /* "WRITE(10)", "a3h/1fh" for a CDB that has no name here, "" for none. */
 const char *audit_command_text(const struct audit_record *c, char *ret, size_t size);
+/* A reservation key, of which the record tells instead of blocks. */
+bool audit_command_key(const struct audit_record *c, uint64_t *ret_key);

@@ -23,6 +23,18 @@ const char *audit_command_text(const struct audit_record *c, char *ret, size_t s
 	return ret;
 }
 
+/* PERSISTENT RESERVE OUT, once its list came: a record for each of the two keys. */
+bool audit_command_key(const struct audit_record *c, uint64_t *ret_key)
+{
+	static const uint8_t persistent_reserve_out = 0x5f;
+
+	if (c->kind != AUDIT_COMMAND || c->cdb_len == 0 || c->cdb[0] != persistent_reserve_out ||
+	    c->verdict != VERDICT_ADMITTED)
+		return false;
+	*ret_key = c->lba;
+	return true;
+}
+
 /* Characters, not octets, make columns. */
 static void cell(const struct audit_print *p, const char *text, int width)
 {
@@ -68,9 +80,21 @@ static void command_result(const struct audit_print *p, const struct audit_recor
 		(void)fprintf(p->out, " sense %xh/%02xh/%02xh", c->sense_key, c->asc, c->ascq);
 }
 
+static void blocks_text(const struct audit_record *c, char *ret, size_t size)
+{
+	uint64_t key;
+
+	if (audit_command_key(c, &key))
+		(void)snprintf(ret, size, "key 0x%llx", (unsigned long long)key);
+	else if (c->verdict != VERDICT_BUSY && (c->blocks || c->lba))
+		(void)snprintf(ret, size, "%llu+%u", (unsigned long long)c->lba, c->blocks);
+	else
+		string_copy(ret, size, "-");
+}
+
 static void command_cells(const struct audit_print *p, const struct audit_record *c)
 {
-	char lun[8] = "-", what[64] = "", blocks[48] = "-", name[56];
+	char lun[8] = "-", what[64] = "", blocks[48], name[56];
 
 	if (c->lun != 0xffff)
 		(void)snprintf(lun, sizeof lun, "%u", c->lun);
@@ -79,9 +103,7 @@ static void command_cells(const struct audit_print *p, const struct audit_record
 		(void)snprintf(what, sizeof what, "end of %s", name);
 	else
 		string_copy(what, sizeof what, name[0] ? name : "commands");
-	if (c->verdict != VERDICT_BUSY && (c->blocks || c->lba))
-		(void)snprintf(blocks, sizeof blocks, "%llu+%u", (unsigned long long)c->lba,
-			       c->blocks);
+	blocks_text(c, blocks, sizeof blocks);
 	cell(p, lun, LUN);
 	cell(p, what, WHAT);
 	cell(p, blocks, BLOCKS);

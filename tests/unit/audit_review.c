@@ -266,6 +266,31 @@ static const char *string_of(const json_t *o, const char *name)
 	return text;
 }
 
+static void prints_keys(void **state)
+{
+	struct trail_record r = a_write();
+	char *text;
+
+	(void)state;
+	r.frame.command = (struct audit_record){.lba = 0xb200000000000001u,
+						.kind = AUDIT_COMMAND,
+						.verdict = VERDICT_ADMITTED,
+						.cdb_len = 10,
+						.cdb = {0x5f, 0x04}};
+	text = printed(&r, false);
+	assert_non_null(strstr(text, " key 0xb200000000000001 admitted"));
+	free(text);
+	text = printed(&r, true);
+	assert_non_null(strstr(text, "\"reservation_key\":\"0xb200000000000001\""));
+	assert_null(strstr(text, "\"lba\""));
+	free(text);
+	r.frame.command.verdict = VERDICT_REFUSED; /* before its list came */
+	r.frame.command.lba = 0;
+	text = printed(&r, false);
+	assert_null(strstr(text, "key"));
+	free(text);
+}
+
 static void prints_json(void **state)
 {
 	struct trail_record write = a_write(), refusal = a_refusal();
@@ -499,6 +524,7 @@ int main(void)
 		  NULL);
 	tests_add(&t, "outcomes say what became of a command", prints_outcomes, NULL);
 	tests_add(&t, "JSON is valid whatever names hold, and has all 64 bits", prints_json, NULL);
+	tests_add(&t, "a PERSISTENT RESERVE OUT is told with its keys", prints_keys, NULL);
 	tests_add(&t, "without a log it says where it looked and what to do", no_log, NULL);
 	tests_add(&t, "segments that are removed while they are read harm nobody", folder_emptied,
 		  NULL);
