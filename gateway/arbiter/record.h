@@ -22,6 +22,7 @@ struct arbiter_record {
 	uint32_t pr_generation;
 	bool aptpl; /* registrations and reservation are kept over a loss of power */
 	uint8_t saved_modes[ARBITER_MODES];
+	uint64_t failed_since_s;      /* since 1970; of state.failed */
 	uint32_t operator_connection; /* who carries out state.operation */
 	/* The change that was kept last, so that a new arbiter, asked for it again, knows that it
 	 * is done: by which connection, under which of its ids, and what it was answered. */
