@@ -1,16 +1,19 @@
 /* The arbiter process: one loop, the monitor's channel, one channel for each session, and
- * the court behind them. Maps the page that it writes and the pages that it reads; no
- * disks, no files, no network. Trusts the monitor; a session ends itself at most. */
+ * the court behind them. Maps the page that it writes and the pages that it reads; its
+ * journal's folder, no disks, no network. Trusts the monitor; a session ends itself at
+ * most. */
 #include "gateway/arbiter/arbiter.h"
 
 #include <sys/mman.h>
-#include "gateway/arbiter/court.h"
+#include "gateway/arbiter/keeping.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/fd.h"
 #include "gateway/base/log.h"
 #include "gateway/base/loop.h"
 #include "gateway/base/process.h"
 #include "gateway/base/sandbox.h"
+
+#define FOLDER_FD (PROCESS_FD_FIRST + 1)
 
 #define SEATS_MAX	16384 /* above any number of connections that a policy allows */
 #define DESCRIPTORS_MAX (SEATS_MAX + 32)
@@ -35,10 +38,12 @@ static struct arbiter {
 	struct timer tick;
 	struct court court;
 	struct arbiter_page *page;
+	struct keeping keeping;
 	struct seat *seats;
 	size_t seat_count;
 	uint32_t layers;
-	bool tell_ready;
+	bool tell_ready, tell_cleared, tell_trouble;
+	struct arbiter_cleared cleared;
 	int status;
 } self;
 
@@ -80,6 +85,26 @@ static void tell_seat(struct seat *s)
 		s->tell_kill = !monitor_send(ARBITER_KILL, &kill, sizeof kill);
 }
 
+/* As many as there is room for. What changed once more meanwhile is told once. */
+static void tell_disks(void)
+{
+	struct arbiter_trouble trouble = {.error = (uint32_t)self.keeping.error};
+	struct arbiter_summary summary;
+	int d;
+
+	while (!self.tell_ready && (d = keeping_news(&self.keeping)) >= 0) {
+		summary_of(&self.court, (unsigned)d, &summary);
+		if (!monitor_send(ARBITER_SUMMARY, &summary, sizeof summary))
+			return;
+		keeping_told(&self.keeping, (unsigned)d);
+	}
+	if (self.tell_cleared)
+		self.tell_cleared =
+			!monitor_send(ARBITER_CLEARED, &self.cleared, sizeof self.cleared);
+	if (self.tell_trouble)
+		self.tell_trouble = !monitor_send(ARBITER_TROUBLE, &trouble, sizeof trouble);
+}
+
 /* What could not be sent before. */
 static void tell_monitor(void)
 {
@@ -89,6 +114,7 @@ static void tell_monitor(void)
 		self.tell_ready = !monitor_send(ARBITER_READY, &ready, sizeof ready);
 	for (struct seat *s = self.seats; s != NULL && !self.tell_ready; s = s->next)
 		tell_seat(s);
+	tell_disks();
 }
 
 /* --- to sessions --- */
@@ -140,11 +166,26 @@ static void on_answer(struct member *m, const struct arbiter_answer *answer)
 	seat_tell(s);
 }
 
-/* What is kept in memory alone is gone with this arbiter. */
+/* What is to be durable, the record itself says. */
 static int on_keep(unsigned disk, const struct arbiter_record *record, bool durable)
 {
-	(void)disk, (void)record, (void)durable;
-	return 0;
+	int before = self.keeping.error, r = keeping_keep(&self.keeping, disk, record);
+
+	(void)durable;
+	self.tell_trouble = self.tell_trouble || self.keeping.error != before;
+	return r;
+}
+
+static void on_published(unsigned disk)
+{
+	keeping_note(&self.keeping, disk);
+}
+
+/* The monitor asks for one at a time. */
+static void on_cleared(unsigned disk, int error)
+{
+	self.cleared = (struct arbiter_cleared){disk, (uint32_t)-error};
+	self.tell_cleared = true;
 }
 
 static void on_kill(struct member *m, enum arbiter_blame blame)
@@ -157,7 +198,8 @@ static void on_kill(struct member *m, enum arbiter_blame blame)
 	tell_seat(s);
 }
 
-static const struct court_ops ops = {on_changed, on_done, on_answer, on_kill, on_keep};
+static const struct court_ops ops = {on_changed, on_done,      on_answer, on_kill,
+				     on_keep,	 on_published, on_cleared};
 
 static void tick_set(void)
 {
@@ -175,6 +217,11 @@ static void on_tick(struct timer *t)
 	court_tick(&self.court, loop_now_ms(self.loop));
 }
 
+static uint64_t wall_s(void)
+{
+	return clock_wall_ns() / 1000000000;
+}
+
 /* One message a turn: who sends many waits for the others. */
 static void seat_readable(struct watch *w, uint32_t ready)
 {
@@ -188,6 +235,7 @@ static void seat_readable(struct watch *w, uint32_t ready)
 		return;
 	r = channel_receive(&s->channel, &m);
 	if (r > 0) {
+		self.court.wall_s = wall_s();
 		r = court_hear(&self.court, &s->member, &m, loop_now_ms(self.loop));
 		message_close_fds(&m);
 	}
@@ -273,6 +321,13 @@ static void take_begin(struct message *m)
 		return stop(1);
 	}
 	self.page = page;
+	r = keeping_open(&self.keeping, FOLDER_FD, begin, m->fds[1]);
+	if (r == 0)
+		r = keeping_load(&self.keeping, &self.court, wall_s());
+	if (r < 0) {
+		log_error("the journal can't be read: %s", strerror(-r));
+		return stop(1);
+	}
 	if (court_open(&self.court, self.page, begin->life, begin->disks, &ops) < 0)
 		return stop(1);
 	self.tell_ready = true;
@@ -297,11 +352,17 @@ static void take_over(struct message *m)
 	seat_free(seat_of(gone));
 }
 
+static void take_clear(struct message *m)
+{
+	const struct arbiter_clear *clear = (const void *)m->body;
+
+	if (self.page != NULL)
+		court_clear(&self.court, clear->disk, clear->forget != 0, loop_now_ms(self.loop));
+}
+
 static void (*const handlers[])(struct message *m) = {
-	[ARBITER_BEGIN] = take_begin,
-	[ARBITER_ATTACH] = take_attach,
-	[ARBITER_GO] = take_go,
-	[ARBITER_OVER] = take_over,
+	[ARBITER_BEGIN] = take_begin, [ARBITER_ATTACH] = take_attach, [ARBITER_GO] = take_go,
+	[ARBITER_OVER] = take_over,   [ARBITER_CLEAR] = take_clear,
 };
 
 static void monitor_ready(struct watch *w, uint32_t ready)
@@ -330,6 +391,7 @@ static void monitor_ready(struct watch *w, uint32_t ready)
 static void on_turn(void *arg)
 {
 	(void)arg;
+	tell_disks();
 	tick_set();
 }
 
@@ -337,15 +399,16 @@ static int prepare(void)
 {
 	static const struct sandbox sandbox = {
 		.profile = SANDBOX_ARBITER,
-		.folder_fd = -1,
+		.folder_fd = FOLDER_FD,
+		.file_size_limit = JOURNAL_FILE_MAX,
 		.memory_limit = MEMORY_LIMIT,
 		.files_limit = DESCRIPTORS_MAX,
 	};
 	int r;
 
-	if (!process_fds_are(1)) {
-		log_error("started with other descriptors than one channel: the monitor starts "
-			  "this, nobody else");
+	if (!process_fds_are(2)) {
+		log_error("started with other descriptors than a channel and a folder: the "
+			  "monitor starts this, nobody else");
 		return -EBADF;
 	}
 	if ((r = loop_open(&self.loop)) < 0 || (r = sandbox_enter(&sandbox)) < 0)
@@ -363,6 +426,7 @@ static void clear_up(void)
 	while (self.seats != NULL)
 		seat_free(self.seats);
 	court_close(&self.court);
+	keeping_close(&self.keeping);
 	if (self.page != NULL)
 		(void)munmap(self.page, sizeof *self.page);
 	channel_close(&self.monitor);

@@ -1,6 +1,6 @@
 /* The arbiter process and its channels: with the monitor, which it trusts, and with each
- * session, which is hostile. It keeps what sessions share about a disk. No disks, no
- * files, no network. */
+ * session, which is hostile. It keeps what sessions share about a disk, in a folder of its
+ * own. No disks, no network. */
 #pragma once
 
 #include "gateway/arbiter/order.h"
@@ -8,21 +8,26 @@
 #include "gateway/base/channel.h"
 #include "gateway/base/iscsi_name.h"
 
-/* Descriptors that the monitor gives to the process: 3 the channel. */
+/* Descriptors that the monitor gives to the process: 3 the channel, 4 the journal's folder. */
 int arbiter_main(void);
 
 enum arbiter_message {
 	ARBITER_INVALID,
 	/* monitor to arbiter */
-	ARBITER_BEGIN,	/* struct arbiter_begin; fd: the page, writable. The first message */
+	ARBITER_BEGIN, /* struct arbiter_begin; fds: the page, writable; sealed: an arbiter_identity
+			* for each disk. The first message */
 	ARBITER_ATTACH, /* struct arbiter_attach; fds: the session's channel, its page (read-only)
 			 */
-	ARBITER_GO,   /* once: every session that an earlier arbiter had was attached or is over */
-	ARBITER_OVER, /* struct arbiter_over: no I/O of that session can reach a disk any more */
+	ARBITER_GO,    /* once: every session that an earlier arbiter had was attached or is over */
+	ARBITER_OVER,  /* struct arbiter_over: no I/O of that session can reach a disk any more */
+	ARBITER_CLEAR, /* struct arbiter_clear: an operator says that a failed disk is well */
 	/* arbiter to monitor */
 	ARBITER_READY,	  /* struct arbiter_ready: the page is set up */
 	ARBITER_ATTACHED, /* struct arbiter_attached */
 	ARBITER_KILL,	  /* struct arbiter_kill: end that session, then say ARBITER_OVER */
+	ARBITER_SUMMARY,  /* struct arbiter_summary: what changed about a disk, for people */
+	ARBITER_CLEARED,  /* struct arbiter_cleared; after its ARBITER_SUMMARY */
+	ARBITER_TROUBLE,  /* struct arbiter_trouble: can the journal be written? */
 	/* session to arbiter */
 	ARBITER_HELLO,	 /* struct arbiter_hello, once: it admits under this life's generations */
 	ARBITER_EXCLUDE, /* struct arbiter_exclude; one at a time */
@@ -39,6 +44,12 @@ enum arbiter_message {
 struct arbiter_begin {
 	uint32_t life; /* 1, and one more for each arbiter of this run */
 	uint32_t disks;
+	uint8_t run[16]; /* random */
+};
+
+struct arbiter_identity {
+	char serial[37]; /* a UUID's text, which never changes */
+	char name[67];	 /* the policy's, for the log */
 };
 
 struct arbiter_attach {
@@ -46,12 +57,39 @@ struct arbiter_attach {
 	uint32_t old;						  /* 1: an earlier arbiter had it */
 	char initiator[ISCSI_NAME_SIZE], target[ISCSI_NAME_SIZE]; /* normalised */
 	uint8_t isid[6];
-	uint16_t relative_port;	      /* and portal group tag */
-	uint16_t disks[ARBITER_LUNS]; /* by LUN: the disk's index and 1; 0: not granted */
+	uint16_t relative_port;		      /* and portal group tag */
+	uint16_t disks[ARBITER_LUNS];	      /* by LUN: the disk's index and 1; 0: not granted */
+	uint64_t writable[ARBITER_LUNS / 64]; /* bit of each */
 };
 
 struct arbiter_over {
 	uint32_t connection;
+	uint32_t reserved;
+};
+
+struct arbiter_clear {
+	uint32_t disk;
+	uint32_t forget; /* 1: what a damaged journal may have said is given up */
+};
+
+struct arbiter_cleared {
+	uint32_t disk;
+	uint32_t error; /* errno; EBADMSG: its journal is damaged, and was not to be forgotten */
+};
+
+struct arbiter_summary {
+	uint32_t disk;
+	uint32_t failed; /* errno; EBADMSG: the journal is damaged. 0: well */
+	uint64_t failed_since_s;
+	uint32_t registrants;
+	uint8_t reservation; /* enum reservation */
+	uint8_t aptpl;
+	uint8_t reserved[2];
+	char holder[ISCSI_NAME_SIZE]; /* initiator; "": none, or all registrants */
+};
+
+struct arbiter_trouble {
+	uint32_t error; /* errno of the last change that could not be kept; 0: well */
 	uint32_t reserved;
 };
 
@@ -95,7 +133,8 @@ struct arbiter_done {
 	uint32_t reserved;
 };
 
-#define ARBITER_DRAIN_MS 5000
+#define ARBITER_DRAIN_MS      5000
+#define ARBITER_KEEP_AGAIN_MS 1000
 
 /* An inbox is what the arbiter receives, an outbox what the other end of it receives. */
 extern const struct message_spec arbiter_inbox[], arbiter_outbox[]; /* the monitor's channel */

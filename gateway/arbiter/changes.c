@@ -3,6 +3,9 @@
  * the record. Runs in the arbiter; what an order says is hostile to its deciders. */
 #include "gateway/arbiter/court.h"
 
+#define KEY_NOT_READY		     0x02
+#define MANUAL_INTERVENTION_REQUIRED 0x0403 /* its ASC and ASCQ */
+
 #define STATUS_CHECK_CONDITION	    0x02
 #define STATUS_BUSY		    0x08
 #define STATUS_RESERVATION_CONFLICT 0x18
@@ -42,7 +45,7 @@ struct arbiter_record *court_record(struct court *c, unsigned disk)
 }
 
 /* The draft becomes the record. */
-static int keep(struct court *c, unsigned d, bool durable)
+int change_keep(struct court *c, unsigned d, bool durable)
 {
 	struct arbiter_record *old = c->records[d];
 	int r = c->ops->keep(d, c->draft, durable);
@@ -51,10 +54,20 @@ static int keep(struct court *c, unsigned d, bool durable)
 		return r;
 	c->records[d] = c->draft;
 	c->draft = old;
+	disk_set(&c->unkept, d, false);
 	return 0;
 }
 
-static struct arbiter_record *draft_of(struct court *c, unsigned d)
+/* What can't be kept now, and is so all the same, is kept as soon as that goes. */
+static void take_unkept(struct court *c, unsigned d, uint64_t now_ms)
+{
+	*c->records[d] = *c->draft;
+	disk_set(&c->unkept, d, true);
+	if (c->unkept_ms == 0)
+		c->unkept_ms = now_ms + ARBITER_KEEP_AGAIN_MS;
+}
+
+struct arbiter_record *change_draft(struct court *c, unsigned d)
 {
 	*c->draft = *court_record(c, d);
 	c->draft->event_new = 0;
@@ -94,14 +107,15 @@ static void prevents_clear(struct court *c, unsigned d)
 
 /* A reset can't fail. If it can't be kept, a later arbiter may know the state from before it; that
  * excludes more, never less. */
-void change_reset(struct court *c, const struct petition *p, const struct disk_set *disks)
+void change_reset(struct court *c, const struct petition *p, const struct disk_set *disks,
+		  uint64_t now_ms)
 {
 	for (unsigned d = 0; d < ARBITER_DISKS_MAX; d++) {
 		if (!disk_has(disks, d) || court_record(c, d) == NULL)
 			continue;
-		record_reset(draft_of(c, d), p->member->connection);
-		if (keep(c, d, false) < 0)
-			*c->records[d] = *c->draft;
+		record_reset(change_draft(c, d), p->member->connection);
+		if (change_keep(c, d, false) < 0)
+			take_unkept(c, d, now_ms);
 		prevents_clear(c, d);
 		publish(c, d);
 	}
@@ -115,6 +129,7 @@ static order_decide *const deciders[ORDER_KINDS] = {
 	[ORDER_RELEASE] = order_release,       [ORDER_PR_IN] = order_pr_in,
 	[ORDER_PR_OUT] = order_pr_out,
 	[ORDER_MODES] = order_modes,
+	[ORDER_FAILED] = order_failed,
 };
 
 bool change_decides(uint8_t kind)
@@ -164,7 +179,13 @@ static void remember_answer(struct arbiter_record *draft, const struct petition 
 	draft->last_code = a->code;
 }
 
-enum decision change_order(struct court *c, struct petition *p, unsigned d)
+/* A damaged journal: nobody is told of reservations that may not be the ones that were. */
+static bool is_unknown(const struct arbiter_record *r)
+{
+	return r->state.failed == EBADMSG;
+}
+
+enum decision change_order(struct court *c, struct petition *p, unsigned d, uint64_t now_ms)
 {
 	struct member *m = p->member;
 	struct arbiter_answer *answer = &m->answer;
@@ -179,12 +200,18 @@ enum decision change_order(struct court *c, struct petition *p, unsigned d)
 		repeat_answer(c->records[d], answer);
 		return DECISION_ANSWER; /* what it changed was published when this arbiter began */
 	}
-	decision = deciders[m->order.kind](c, m, place_of(m), draft_of(c, d), answer);
-	if (decision != DECISION_CHANGE && decision != DECISION_KEEP)
+	if (is_unknown(c->records[d]) && m->order.kind != ORDER_TAKE_RANGE)
+		return answer_sense(answer, KEY_NOT_READY, MANUAL_INTERVENTION_REQUIRED);
+	decision = deciders[m->order.kind](c, m, place_of(m), change_draft(c, d), answer);
+	if (decision < DECISION_CHANGE || decision > DECISION_PUBLISH)
 		return decision;
 	remember_answer(c->draft, p);
-	if (keep(c, d, decision == DECISION_KEEP) == 0)
+	if (change_keep(c, d, decision != DECISION_CHANGE) == 0)
 		return decision;
+	if (decision == DECISION_PUBLISH) {
+		take_unkept(c, d, now_ms);
+		return decision;
+	}
 	answer_busy(answer);
 	return DECISION_ANSWER;
 }
@@ -233,9 +260,12 @@ static bool record_sweep(const struct court *c, unsigned d, struct arbiter_recor
 	return memcmp(&before, state, sizeof before) != 0;
 }
 
-bool change_sweep(struct court *c, unsigned d)
+/* One that can't be kept is swept again by a later arbiter. */
+bool change_sweep(struct court *c, unsigned d, uint64_t now_ms)
 {
-	if (c->records[d] == NULL)
+	if (c->records[d] == NULL || !record_sweep(c, d, change_draft(c, d)))
 		return false;
-	return record_sweep(c, d, draft_of(c, d)) && keep(c, d, false) == 0;
+	if (change_keep(c, d, false) < 0)
+		take_unkept(c, d, now_ms);
+	return true;
 }

@@ -132,10 +132,10 @@ static bool petition_begin(struct court *c, struct petition *p, const struct dis
 	unsigned d = 0;
 
 	if (!p->is_order) {
-		change_reset(c, p, disks);
+		change_reset(c, p, disks, now_ms);
 	} else {
 		first_disk(disks, &d);
-		decision = change_order(c, p, d);
+		decision = change_order(c, p, d, now_ms);
 		if (decision == DECISION_WAIT)
 			return false;
 		if (decision == DECISION_DRAIN)
@@ -187,7 +187,7 @@ static bool is_busy(const struct court *c, const struct disk_set *disks)
 }
 
 /* Nobody is answered, so nobody is waited for afterwards. */
-static void sweep(struct court *c, unsigned d)
+static void sweep(struct court *c, unsigned d, uint64_t now_ms)
 {
 	struct disk_set disks = {0};
 
@@ -195,19 +195,41 @@ static void sweep(struct court *c, unsigned d)
 	if (c->records[d] != NULL && is_busy(c, &disks))
 		return;
 	c->swept[d / 64] &= ~(1ull << d % 64);
-	if (change_sweep(c, d)) {
+	if (change_sweep(c, d, now_ms)) {
 		publish(c, d);
 		tell_changed(c, &disks);
 	}
+}
+
+/* Nobody is excluded by it, so nobody is waited for afterwards. */
+static void clear(struct court *c, unsigned d)
+{
+	struct disk_set disks = {0};
+	int r;
+
+	disk_set(&disks, d, true);
+	if (is_busy(c, &disks))
+		return;
+	r = failed_clear(c, d, disk_has(&c->forgets, d));
+	disk_set(&c->clears, d, false);
+	disk_set(&c->forgets, d, false);
+	if (r > 0)
+		tell_changed(c, &disks);
+	if (c->ops->cleared != NULL)
+		c->ops->cleared(d, MIN(r, 0));
 }
 
 static void queue_run(struct court *c, uint64_t now_ms)
 {
 	if (!may_act(c))
 		return;
+	for (unsigned n = 0; n < ARRAY_LEN(c->clears.bits); n++) {
+		for (uint64_t bits = c->clears.bits[n]; bits != 0; bits &= bits - 1)
+			clear(c, n * 64 + (unsigned)__builtin_ctzll(bits));
+	}
 	for (unsigned n = 0; n < ARRAY_LEN(c->swept); n++) {
 		for (uint64_t bits = c->swept[n]; bits != 0; bits &= bits - 1)
-			sweep(c, n * 64 + (unsigned)__builtin_ctzll(bits));
+			sweep(c, n * 64 + (unsigned)__builtin_ctzll(bits), now_ms);
 	}
 	while (queue_pass(c, now_ms))
 		;
@@ -358,6 +380,8 @@ void court_tick(struct court *c, uint64_t now_ms)
 				court_condemn(c, m, ARBITER_NOT_ATTACHED);
 		}
 	}
+	if (c->unkept_ms != 0 && now_ms >= c->unkept_ms)
+		unkept_again(c, now_ms);
 	while (condemn_late(c, now_ms))
 		;
 	queue_run(c, now_ms);
@@ -367,6 +391,8 @@ uint64_t court_next_tick(const struct court *c)
 {
 	uint64_t next = c->attach_deadline_ms;
 
+	if (c->unkept_ms != 0 && (next == 0 || c->unkept_ms < next))
+		next = c->unkept_ms;
 	for (const struct petition *p = c->queue; p != NULL; p = p->next) {
 		uint64_t at = p->state == PETITION_QUEUED ? 0 : p->deadline_ms;
 
@@ -409,6 +435,7 @@ int court_attach(struct court *c, struct member *m, const struct arbiter_attach 
 		if (info->disks[lun] == 0)
 			continue;
 		m->luns[m->lun_count].lun = (uint16_t)lun;
+		m->luns[m->lun_count].writable = lun_has(info->writable, lun);
 		m->luns[m->lun_count++].disk = (uint16_t)(info->disks[lun] - 1);
 	}
 	m->connection = info->connection;
@@ -448,6 +475,15 @@ void court_over(struct court *c, struct member *m, uint64_t now_ms)
 		court_drop_ranges(c, m, d, 0);
 		c->swept[d / 64] |= 1ull << d % 64;
 	}
+	queue_run(c, now_ms);
+}
+
+void court_clear(struct court *c, unsigned d, bool forget, uint64_t now_ms)
+{
+	if (d >= c->disks)
+		return;
+	disk_set(&c->clears, d, true);
+	disk_set(&c->forgets, d, forget);
 	queue_run(c, now_ms);
 }
 

@@ -12,6 +12,14 @@ struct disk_set {
 	uint64_t bits[ARBITER_DISKS_MAX / 64];
 };
 
+static inline void disk_set(struct disk_set *s, unsigned disk, bool on)
+{
+	if (on)
+		s->bits[disk / 64] |= 1ull << disk % 64;
+	else
+		s->bits[disk / 64] &= ~(1ull << disk % 64);
+}
+
 static inline bool disk_has(const struct disk_set *s, unsigned disk)
 {
 	return (s->bits[disk / 64] & 1ull << disk % 64) != 0;
@@ -48,6 +56,7 @@ struct member {
 	struct member_lun {
 		uint16_t lun, disk;
 		bool prevents; /* the removal of the medium */
+		bool writable;
 	} luns[ARBITER_LUNS];
 	const struct arbiter_own *own; /* hostile: loaded once wherever it is looked at */
 	struct petition reset, ask;
@@ -65,6 +74,9 @@ struct court_ops {
 	/* Keeps the record; `durable`: over a loss of power. 0 or -errno: the change is not made.
 	 */
 	int (*keep)(unsigned disk, const struct arbiter_record *record, bool durable);
+	/* Of these two, either may be NULL. */
+	void (*published)(unsigned disk);
+	void (*cleared)(unsigned disk, int error); /* 0 or -errno */
 };
 
 struct court {
@@ -78,14 +90,19 @@ struct court {
 	struct arbiter_record *records[ARBITER_DISKS_MAX]; /* made when first needed */
 	struct arbiter_record *draft;			   /* the copy that is decided on */
 	uint64_t swept[ARBITER_DISKS_MAX / 64]; /* of these a member is over: see to what it left */
+	uint64_t wall_s;			/* since 1970, as of the message that is heard */
+	struct disk_set clears, forgets;	/* an operator asked for */
+	struct disk_set unkept;			/* published, and to be kept as soon as that goes */
+	uint64_t unkept_ms;			/* when it is tried again; 0: nothing is unkept */
 };
 
 enum decision {
-	DECISION_ANSWER, /* nothing changes: the answer is ready */
-	DECISION_CHANGE, /* the draft is to be kept and published */
-	DECISION_KEEP,	 /* the same, and it has to outlive a loss of power */
-	DECISION_DRAIN,	 /* only the page's ranges changed: what is in flight has to end */
-	DECISION_WAIT,	 /* for somebody else: ask again when anything moved */
+	DECISION_ANSWER,  /* nothing changes: the answer is ready */
+	DECISION_CHANGE,  /* the draft is to be kept and published */
+	DECISION_KEEP,	  /* the same, and it has to outlive a loss of power */
+	DECISION_PUBLISH, /* the same, and everybody is told even if it can't be kept now */
+	DECISION_DRAIN,	  /* only the page's ranges changed: what is in flight has to end */
+	DECISION_WAIT,	  /* for somebody else: ask again when anything moved */
 };
 
 /* One for each kind of order, in one table (orders.c). Looks at `order`, which is hostile, changes
@@ -107,6 +124,9 @@ int court_attach(struct court *c, struct member *m, const struct arbiter_attach 
 void court_over(struct court *c, struct member *m, uint64_t now_ms); /* forgets it */
 struct member *court_find(const struct court *c, uint32_t connection);
 void court_go(struct court *c, uint64_t now_ms);
+/* An operator says that the disk is well: its failure is over. Of one whose journal is damaged,
+ * only with `forget`: it starts over without reservations. court_ops.cleared() tells. */
+void court_clear(struct court *c, unsigned disk, bool forget, uint64_t now_ms);
 /* A message of a session, of the right size. -EPROTO: out of turn, or more than it may. */
 int court_hear(struct court *c, struct member *m, const struct message *msg,
 	       uint64_t now_ms) MUST_CHECK;
@@ -117,16 +137,26 @@ uint64_t court_next_tick(const struct court *c); /* 0: none */
 
 /* changes.c: how a disk's record changes. */
 /* Resets the disks, whatever the journal says. */
-void change_reset(struct court *c, const struct petition *p, const struct disk_set *disks);
+void change_reset(struct court *c, const struct petition *p, const struct disk_set *disks,
+		  uint64_t now_ms);
 bool change_decides(uint8_t kind); /* there are orders of that kind */
 /* Decides the order of a petition: its member's answer is set, what is kept is kept. */
-enum decision change_order(struct court *c, struct petition *p, unsigned disk);
+enum decision change_order(struct court *c, struct petition *p, unsigned disk, uint64_t now_ms);
 /* What members left on the disk who are over. True: it is to be published. */
-bool change_sweep(struct court *c, unsigned disk);
+bool change_sweep(struct court *c, unsigned disk, uint64_t now_ms);
+struct arbiter_record *change_draft(struct court *c,
+				    unsigned disk); /* of its record, which is there */
+int change_keep(struct court *c, unsigned disk, bool durable) MUST_CHECK; /* the draft */
 /* An event of the change that is being decided. */
 void record_event(struct arbiter_record *draft, const struct arbiter_event *event);
 enum decision answer_sense(struct arbiter_answer *ret, uint8_t key, uint16_t code);
 enum decision answer_conflict(struct arbiter_answer *ret); /* RESERVATION CONFLICT */
+
+/* failed.c: disks that failed for good. An operator's word: 1: it is to be told, 0: it was well, or
+ * -errno. */
+int failed_clear(struct court *c, unsigned disk, bool forget) MUST_CHECK;
+/* What could not be kept: now, or again later. */
+void unkept_again(struct court *c, uint64_t now_ms);
 
 /* publish.c: the page. */
 void publish_open(struct court *c, unsigned disk); /* as its record is; ranges stay */

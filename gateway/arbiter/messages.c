@@ -4,10 +4,11 @@
 
 /* Received by the arbiter from the monitor. */
 const struct message_spec arbiter_inbox[] = {
-	{ARBITER_BEGIN, "begin", sizeof(struct arbiter_begin), 1, true},
+	{ARBITER_BEGIN, "begin", sizeof(struct arbiter_begin), 2, true},
 	{ARBITER_ATTACH, "attach", sizeof(struct arbiter_attach), 2, false},
 	{ARBITER_GO, "go", 0, 0, true},
 	{ARBITER_OVER, "over", sizeof(struct arbiter_over), 0, false},
+	{ARBITER_CLEAR, "clear", sizeof(struct arbiter_clear), 0, false},
 };
 const size_t arbiter_inbox_len = ARRAY_LEN(arbiter_inbox);
 
@@ -16,6 +17,9 @@ const struct message_spec arbiter_outbox[] = {
 	{ARBITER_READY, "ready", sizeof(struct arbiter_ready), 0, true},
 	{ARBITER_ATTACHED, "attached", sizeof(struct arbiter_attached), 0, false},
 	{ARBITER_KILL, "kill", sizeof(struct arbiter_kill), 0, false},
+	{ARBITER_SUMMARY, "summary", sizeof(struct arbiter_summary), 0, false},
+	{ARBITER_CLEARED, "cleared", sizeof(struct arbiter_cleared), 0, false},
+	{ARBITER_TROUBLE, "trouble", sizeof(struct arbiter_trouble), 0, false},
 };
 const size_t arbiter_outbox_len = ARRAY_LEN(arbiter_outbox);
 

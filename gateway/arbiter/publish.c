@@ -48,6 +48,12 @@ void publish_generation(struct court *c, unsigned d)
 	atomic_fetch_add(&c->page->generations[d], 1);
 }
 
+static void tell_published(const struct court *c, unsigned d)
+{
+	if (c->ops->published != NULL)
+		c->ops->published(d);
+}
+
 void publish(struct court *c, unsigned d)
 {
 	if (c->records[d] != NULL) {
@@ -55,6 +61,7 @@ void publish(struct court *c, unsigned d)
 		publish_events(&c->page->disks[d], c->records[d]);
 	}
 	publish_generation(c, d);
+	tell_published(c, d);
 }
 
 /* A record without a journal knows less than the page's log. */
@@ -73,6 +80,7 @@ void publish_open(struct court *c, unsigned d)
 	if (r != NULL) { /* otherwise nothing ever happened to it */
 		publish_state(disk, r);
 		publish_events(disk, r);
+		tell_published(c, d);
 	}
 	atomic_store(&c->page->generations[d], ARBITER_GENERATION_FIRST(c->life));
 }

@@ -167,17 +167,15 @@ static int limit_set(int which, uint64_t value)
 	return setrlimit((__rlimit_resource_t)which, &limit) < 0 ? -errno : 0;
 }
 
-/* 0 is no write to any file at all. A log that is a file keeps some room, where no disk is held
- * that could grow into it. */
+/* 0 is no write to any file at all. A log that is a file keeps some room beside, where no disk is
+ * held that could grow into it. */
 static uint64_t file_size_limit(const struct sandbox *s, const struct sandbox_rules *rules)
 {
 	struct stat st;
 
-	if (rules->holds_disks || s->file_size_limit > 0)
+	if (rules->holds_disks || fstat(STDERR_FILENO, &st) < 0 || !S_ISREG(st.st_mode))
 		return s->file_size_limit;
-	if (fstat(STDERR_FILENO, &st) < 0 || !S_ISREG(st.st_mode))
-		return 0;
-	return (uint64_t)st.st_size + LOG_ROOM;
+	return MAX(s->file_size_limit, (uint64_t)st.st_size + LOG_ROOM);
 }
 
 static int limits_set(const struct sandbox *s, const struct sandbox_rules *rules)

@@ -12,7 +12,7 @@ enum sandbox_profile {
 	SANDBOX_AUDITOR,       /* the audit folder; no network */
 	SANDBOX_FIREWALL,      /* netlink, and executing nft */
 	SANDBOX_SESSION,       /* its socket and the descriptors granted to it */
-	SANDBOX_ARBITER,       /* compute; channels; pages that the monitor sealed */
+	SANDBOX_ARBITER,       /* its journal's folder; channels; pages that the monitor sealed */
 	SANDBOX_REVIEWER,      /* reading audit files of others */
 };
 

@@ -148,6 +148,11 @@ static const struct sandbox_call auditor[] = {
 };
 
 static const struct sandbox_call arbiter[] = {
+	{.name = "openat", .why = "the journal; Landlock: below its folder alone"},
+	{.name = "renameat", .why = "a file of the journal appears whole or not at all"},
+	{.name = "renameat2", .why = "a file of the journal appears whole or not at all"},
+	{.name = "unlinkat", .why = "what a crash left half made; files of an earlier run"},
+	{.name = "fsync", .why = "the journal, its folder"},
 	{.name = "mmap",
 	 .why = "pages, which the monitor sealed; never code",
 	 .checks = {BITS(2, PROT_EXEC, 0)}},
@@ -274,7 +279,10 @@ static const struct sandbox_rules rules[] = {
 			      .keep_caps = 1ull << CAP_NET_ADMIN,
 			      .read = firewall_reads,
 			      .execute = linkers},
-	[SANDBOX_ARBITER] = {.tables = {TABLE(common), TABLE(own_loop), TABLE(arbiter)}},
+	[SANDBOX_ARBITER] = {.tables = {TABLE(common), TABLE(own_loop), TABLE(arbiter)},
+			     .folder_rights = READ_BELOW | LANDLOCK_ACCESS_FS_WRITE_FILE |
+					      LANDLOCK_ACCESS_FS_REMOVE_FILE |
+					      LANDLOCK_ACCESS_FS_MAKE_REG},
 	[SANDBOX_SESSION] = {.tables = {TABLE(common), TABLE(session)}, .holds_disks = true},
 	[SANDBOX_REVIEWER] = {.tables = {TABLE(common), TABLE(reviewer)},
 			      .folder_rights = READ_BELOW,

@@ -3,6 +3,8 @@
  * login and gives it up when no I/O of it can reach a disk any more; while the arbiter is
  * away, its page has no generations, and nobody admits anything. */
 #include <fcntl.h>
+#include <stdio.h>
+#include <sys/random.h>
 #include "gateway/base/fd.h"
 #include "gateway/base/log.h"
 #include "gateway/monitor/monitor.h"
@@ -19,9 +21,30 @@ static void page_clear(const struct monitor *m)
 		log_error("the arbiter's page can't be cleared: %m");
 }
 
+/* Its journal's files are named by them. */
+static int identities_make(const struct monitor *m)
+{
+	size_t count = m->policy->disk_count;
+	OWNED_FREE struct arbiter_identity *list = calloc(count + 1, sizeof *list);
+
+	if (list == NULL)
+		return -ENOMEM;
+	for (size_t k = 0; k < count; k++) {
+		(void)string_copy(list[k].serial, sizeof list[k].serial, m->disks[k].serial);
+		(void)string_copy(list[k].name, sizeof list[k].name, m->disks[k].policy->name);
+	}
+	return memfd_sealed("identities", list, count * sizeof *list);
+}
+
 int arbiter_open(struct monitor *m)
 {
 	_Static_assert(POLICY_DISKS_MAX <= ARBITER_DISKS_MAX, "a policy has no more disks");
+
+	if (getrandom(m->run, sizeof m->run, 0) != (ssize_t)sizeof m->run)
+		return -EIO;
+	m->identities_fd = identities_make(m);
+	if (m->identities_fd < 0)
+		return m->identities_fd;
 	m->arbiter_page_fd = memfd_shared("arbiter-page", sizeof(struct arbiter_page));
 	return MIN(m->arbiter_page_fd, 0);
 }
@@ -49,8 +72,11 @@ static void disks_of(const struct connection *c, struct arbiter_attach *ret_info
 	for (size_t k = 0; k < c->target->lun_count; k++) {
 		const struct policy_lun *lun = &c->target->luns[k];
 
-		if (entry_access(c, lun->lun, &access))
-			ret_info->disks[lun->lun] = (uint16_t)(lun->disk + 1);
+		if (!entry_access(c, lun->lun, &access))
+			continue;
+		ret_info->disks[lun->lun] = (uint16_t)(lun->disk + 1);
+		if (access.writable && !c->m->disks[lun->disk].policy->read_only)
+			ret_info->writable[lun->lun / 64] |= 1ull << lun->lun % 64;
 	}
 }
 
@@ -162,9 +188,11 @@ int arbiter_begin(struct helper *h)
 		.disks = (uint32_t)m->policy->disk_count,
 	};
 
+	int fds[2] = {m->arbiter_page_fd, m->identities_fd};
+
+	memcpy(begin.run, m->run, sizeof begin.run);
 	m->arbiter_told = false;
-	return channel_send(&h->channel, ARBITER_BEGIN, &begin, sizeof begin, &m->arbiter_page_fd,
-			    1);
+	return channel_send(&h->channel, ARBITER_BEGIN, &begin, sizeof begin, fds, ARRAY_LEN(fds));
 }
 
 static void on_ready(struct helper *h, const void *body)
@@ -214,12 +242,42 @@ static void on_kill(struct helper *h, const void *body)
 	connection_kill(c, arbiter_blame_name(kill.blame));
 }
 
+static void on_summary(struct helper *h, const void *body)
+{
+	struct arbiter_summary summary;
+
+	memcpy(&summary, body, sizeof summary);
+	disk_shared(h->m, &summary);
+}
+
+static void on_cleared(struct helper *h, const void *body)
+{
+	struct arbiter_cleared cleared;
+
+	(void)h;
+	memcpy(&cleared, body, sizeof cleared);
+	control_cleared(-(int)cleared.error);
+}
+
+static void on_trouble(struct helper *h, const void *body)
+{
+	struct arbiter_trouble trouble;
+
+	memcpy(&trouble, body, sizeof trouble);
+	h->why[0] = '\0';
+	if (trouble.error != 0)
+		(void)snprintf(h->why, sizeof h->why,
+			       "its journal can't be written: %s; changes of reservations and mode "
+			       "parameters get BUSY",
+			       strerror((int)trouble.error));
+}
+
 void arbiter_message(struct helper *h, const struct message *msg)
 {
 	static void (*const handlers[])(struct helper * h, const void *body) = {
-		[ARBITER_READY] = on_ready,
-		[ARBITER_ATTACHED] = on_attached,
-		[ARBITER_KILL] = on_kill,
+		[ARBITER_READY] = on_ready,	[ARBITER_ATTACHED] = on_attached,
+		[ARBITER_KILL] = on_kill,	[ARBITER_SUMMARY] = on_summary,
+		[ARBITER_CLEARED] = on_cleared, [ARBITER_TROUBLE] = on_trouble,
 	};
 
 	handlers[msg->type](h, msg->body);

@@ -248,25 +248,27 @@ static void on_report(struct connection *c, const struct message *msg)
 		(void)string_copy(c->ended, sizeof c->ended, ends[report.end].name);
 }
 
-/* Believed of a LUN alone that the session may write: it makes the disk fail for everybody. */
+/* For people: that its disk failed for everybody, the arbiter says. Believed of a LUN alone that
+ * the session may write. */
 static void on_lun_failed(struct connection *c, const struct message *msg)
 {
 	struct session_lun_failed failed;
 	struct monitor_disk *d;
-	char who[64];
 
 	memcpy(&failed, msg->body, sizeof failed);
 	if (c->state != CONN_GRANTED || c->claim.discovery || failed.error < 1 ||
 	    failed.error > ERRNO_MAX)
 		return;
-	(void)snprintf(who, sizeof who, "session %u", c->id);
 	for (size_t k = 0; k < c->target->lun_count; k++) {
-		if (c->target->luns[k].lun != failed.lun || !c->writes[k])
-			continue;
 		d = &c->m->disks[c->target->luns[k].disk];
-		disk_failed(c->m, d, -failed.error, who);
-		/* These two disks_check() sees, too, and their end. */
-		d->failed |= failed.error != ENODATA && failed.error != ESTALE;
+		if (c->target->luns[k].lun != failed.lun || !c->writes[k] ||
+		    d->said == failed.error)
+			continue;
+		d->said = failed.error;
+		log_warning("session %u says that disk %s failed: %s", c->id, d->policy->name,
+			    strerror(failed.error));
+		trail_say(c->m, EVENT_DISK, "told", "disk %s: %s, told by session %u",
+			  d->policy->name, strerror(failed.error), c->id);
 	}
 }
 

@@ -21,6 +21,7 @@ struct client {
 	struct timer timer;
 	struct client *next; /* younger */
 	struct monitor *m;
+	bool waits; /* for the arbiter */
 	char *text; /* the answer, on its way */
 	size_t at, len;
 };
@@ -68,14 +69,37 @@ static json_t *do_kick(struct monitor *m, const char *argument)
 	return json_pack("{s:I}", "asked_to_log_out", (json_int_t)id);
 }
 
+static json_t *do_disks(struct monitor *m, const char *argument)
+{
+	(void)argument;
+	return disks_shared_json(m);
+}
+
+/* json_null(): the answer comes with control_cleared(). */
+static json_t *do_clear(struct monitor *m, const char *argument)
+{
+	static const char forget[] = " forget-reservations";
+	size_t len = strlen(argument), tail = sizeof forget - 1;
+	bool forgets = len > tail && strcmp(argument + len - tail, forget) == 0;
+	char name[REQUEST_MAX];
+	const char *why;
+
+	for (const struct client *cl = clients; cl != NULL; cl = cl->next) {
+		if (cl->waits)
+			return answer_error("another disk is being cleared: again in a moment");
+	}
+	(void)string_copy(name, forgets ? len - tail + 1 : sizeof name, argument);
+	why = disk_clear(m, name, forgets);
+	return why != NULL ? answer_error(why) : json_null();
+}
+
 static const struct request {
 	const char *name;
 	bool changes;
 	json_t *(*run)(struct monitor *m, const char *argument);
 } requests[] = {
-	{"status", false, do_status},
-	{"sessions", false, do_sessions},
-	{"kick", true, do_kick},
+	{"status", false, do_status}, {"sessions", false, do_sessions}, {"kick", true, do_kick},
+	{"disks", false, do_disks},   {"clear-disk", true, do_clear},
 };
 
 static bool may_change(const struct monitor *m, uid_t uid)
@@ -169,6 +193,29 @@ static void client_write(struct client *cl)
 	client_end(cl);
 }
 
+static void client_answer(struct client *cl, json_t *root)
+{
+	cl->text = root ? json_dumps(root, JSON_COMPACT) : NULL;
+	json_decref(root);
+	if (cl->text == NULL)
+		return client_end(cl);
+	cl->len = strlen(cl->text);
+	client_write(cl);
+}
+
+void control_cleared(int error)
+{
+	struct client *cl = clients;
+
+	while (cl != NULL && !cl->waits)
+		cl = cl->next;
+	if (cl == NULL)
+		return; /* it did not wait so long */
+	cl->waits = false;
+	client_answer(cl, error < 0 ? json_pack("{s:s}", "error", strerror(-error))
+				    : json_pack("{s:b}", "cleared", 1));
+}
+
 static void on_client(struct watch *w, uint32_t ready)
 {
 	struct client *cl = CONTAINER_OF(w, struct client, watch);
@@ -180,17 +227,14 @@ static void on_client(struct watch *w, uint32_t ready)
 	if (cl->text != NULL)
 		return client_write(cl);
 	n = recv(w->fd, line, sizeof line - 1, MSG_DONTWAIT);
-	if (n <= 0)
+	if (n <= 0 || cl->waits)
 		return client_end(cl);
 	line[n] = '\0';
 	line[strcspn(line, "\n")] = '\0';
 	root = answer(cl->m, w->fd, line);
-	cl->text = root ? json_dumps(root, JSON_COMPACT) : NULL;
-	json_decref(root);
-	if (cl->text == NULL)
-		return client_end(cl);
-	cl->len = strlen(cl->text);
-	client_write(cl);
+	cl->waits = json_is_null(root);
+	if (!cl->waits)
+		client_answer(cl, root);
 }
 
 static void on_control(struct watch *w, uint32_t ready)

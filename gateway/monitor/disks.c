@@ -72,13 +72,11 @@ void disk_failed(struct monitor *m, struct monitor_disk *d, int error, const cha
 	} rows[] = {
 		{-ENODATA, "shrank", "is smaller than it was: restore its size"},
 		{-ESTALE, "vanished", "was deleted or replaced: put the file back and restart"},
-		{-EIO, "failed",
-		 "failed: what was written last may be lost: check it, then restart the gateway"},
 		{0, "failed", "failed"},
 	};
 	size_t k = 0;
 
-	if (d->error == error || d->failed)
+	if (d->error == error)
 		return;
 	d->error = error;
 	while (rows[k].error != error && rows[k].error != 0)
@@ -91,7 +89,7 @@ void disk_failed(struct monitor *m, struct monitor_disk *d, int error, const cha
 
 void disk_back(struct monitor *m, struct monitor_disk *d)
 {
-	if (d->error == 0 || d->failed)
+	if (d->error == 0)
 		return;
 	d->error = 0;
 	log_notice("disk %s is there again; an initiator that got errors logs in again to use it",

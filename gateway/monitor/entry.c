@@ -242,7 +242,6 @@ static int grant_lun(struct connection *c, const struct policy_lun *lun,
 			 (d->policy->removable ? SESSION_LUN_REMOVABLE : 0) |
 			 (d->policy->write_cache ? 0 : SESSION_LUN_DURABLE) |
 			 (d->disk.kind == DISK_MEMORY ? SESSION_LUN_MEMORY : 0),
-		.failed = (uint16_t)(d->failed ? -d->error : 0),
 		.block_size = d->policy->block_size,
 		.physical_block_size = d->policy->physical_block_size,
 		.rule_line = writable		    ? 0

@@ -376,6 +376,8 @@ static void helper_child(const struct helper *h, int channel_fd, struct child *r
 		ret_child->fds[ret_child->fd_count++] = m->audit_fd;
 		ret_child->fds[ret_child->fd_count++] = m->lock_fd;
 	}
+	if (h->kind == HELPER_ARBITER)
+		ret_child->fds[ret_child->fd_count++] = m->journal_fd;
 	if (h->kind == HELPER_FIREWALL && capability_have(CAP_NET_ADMIN))
 		ret_child->keep_caps = 1ull << CAP_NET_ADMIN;
 }

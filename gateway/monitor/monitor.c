@@ -79,6 +79,23 @@ static int earlier_io_wait(struct monitor *m)
 	return MIN(fd, 0);
 }
 
+/* A helper's own. */
+static int folder_begin(struct monitor *m, const char *name, int *ret_fd)
+{
+	OWNED_FD fd = state_subfolder(m->state_fd, name);
+
+	if (fd < 0) {
+		log_error("%s/%s can't be opened: %s", m->state_path, name, strerror(-fd));
+		return fd;
+	}
+	if (m->root && fchown(fd, m->uid, m->gid) < 0) {
+		log_error("%s/%s can't be given to its helper's user: %m", m->state_path, name);
+		return -errno;
+	}
+	*ret_fd = fd_take(&fd);
+	return 0;
+}
+
 static int state_begin(struct monitor *m)
 {
 	char why[512];
@@ -101,16 +118,8 @@ static int state_begin(struct monitor *m)
 		log_error("%s", why);
 		return r;
 	}
-	m->audit_fd = state_subfolder(m->state_fd, "audit");
-	if (m->audit_fd < 0) {
-		log_error("%s/audit can't be opened: %s", m->state_path, strerror(-m->audit_fd));
-		return m->audit_fd;
-	}
-	if (m->root && fchown(m->audit_fd, m->uid, m->gid) < 0) {
-		log_error("%s/audit can't be given to the auditor's user: %m", m->state_path);
-		return -errno;
-	}
-	return 0;
+	r = folder_begin(m, "audit", &m->audit_fd);
+	return r < 0 ? r : folder_begin(m, "arbiter", &m->journal_fd);
 }
 
 static bool secret_known(void *arg, const char *name)
@@ -377,7 +386,9 @@ static void end(struct monitor *m)
 	if (m->loop != NULL)
 		loop_close(m->loop);
 	fd_close(&m->audit_fd);
+	fd_close(&m->journal_fd);
 	fd_close(&m->arbiter_page_fd);
+	fd_close(&m->identities_fd);
 	fd_close(&m->state_fd);
 	fd_close(&m->lock_fd);
 	free(m->connections);
@@ -396,7 +407,9 @@ int monitor_run(const struct monitor_options *options)
 			     .state_fd = -1,
 			     .lock_fd = -1,
 			     .audit_fd = -1,
+			     .journal_fd = -1,
 			     .arbiter_page_fd = -1,
+			     .identities_fd = -1,
 			     .started_ms = clock_ms()};
 	m.control.fd = -1;
 	notify_open();

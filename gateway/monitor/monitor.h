@@ -111,9 +111,11 @@ struct monitor_disk {
 	const struct policy_disk *policy;
 	char serial[37];	     /* its UUID, which the state folder keeps */
 	struct policy_identity told; /* what initiators hear: the policy's, or from the UUID */
-	int error;		     /* 0: well; else what disk_check() or a session said, -errno */
-	bool failed; /* a write-back failed: this stays, whatever disk_check() says */
-	int checked; /* what that said last */
+	struct arbiter_summary
+		shared; /* the arbiter's last word: which disks failed is its to say */
+	int error;	/* 0: well; else what disk_check() or a login said, -errno */
+	int said;	/* errno that a session told of last */
+	int checked;	/* what the first of these said last */
 	unsigned writers;
 };
 
@@ -149,7 +151,7 @@ struct monitor {
 	struct policy *policy;
 	struct loop *loop;
 	struct programs programs;
-	int state_fd, lock_fd, audit_fd;
+	int state_fd, lock_fd, audit_fd, journal_fd; /* the last two: folders of helpers */
 	bool root;
 	uid_t uid, net_uid;
 	gid_t gid, net_gid;
@@ -157,7 +159,8 @@ struct monitor {
 
 	struct helper helpers[HELPERS];
 	struct trail trail;
-	int arbiter_page_fd;
+	int arbiter_page_fd, identities_fd;
+	uint8_t run[16];       /* random, the arbiter's journal is tagged with it */
 	uint32_t arbiter_life; /* how many arbiters there were */
 	bool arbiter_told;     /* it has heard of every session that the one before had */
 	struct penalties penalties;
@@ -282,9 +285,17 @@ uint16_t tsih_take(struct connection *c); /* that no other session of the initia
 /* disks.c */
 int disks_open(struct monitor *m) MUST_CHECK;
 void disks_check(struct monitor *m);
+/* What is not well with it now; that it failed for good is the arbiter's to say. */
 void disk_failed(struct monitor *m, struct monitor_disk *d, int error, const char *who);
 void disk_back(struct monitor *m, struct monitor_disk *d);
 void disks_close(struct monitor *m);
+
+/* disk_shared.c: what the arbiter says of disks */
+void disk_shared(struct monitor *m, const struct arbiter_summary *summary);
+const char *disk_state(const struct monitor_disk *d, char *ret, size_t size); /* "ok", or why not */
+json_t *disks_shared_json(const struct monitor *m);
+/* NULL: the arbiter was asked, and control_cleared() is called; otherwise why not, for people. */
+const char *disk_clear(struct monitor *m, const char *name, bool forget) MUST_CHECK;
 
 /* identity.c: names that stay (UUIDs of disks, tags of portal groups), in the state folder */
 int identities_load(struct monitor *m) MUST_CHECK;
@@ -299,5 +310,6 @@ void bans_go_on(struct monitor *m);
 /* control.c, status.c */
 int control_open(struct monitor *m) MUST_CHECK;
 void control_close(struct monitor *m);
+void control_cleared(int error); /* the arbiter's answer: 0 or -errno */
 json_t *status_json(struct monitor *m);
 json_t *sessions_json(struct monitor *m);

@@ -59,6 +59,7 @@ static json_t *portals_json(const struct monitor *m)
 static json_t *disks_json(const struct monitor *m, json_t *problems)
 {
 	json_t *list = json_array();
+	char state[512];
 
 	for (size_t k = 0; k < m->policy->disk_count; k++) {
 		const struct monitor_disk *d = &m->disks[k];
@@ -69,9 +70,9 @@ static json_t *disks_json(const struct monitor *m, json_t *problems)
 				  d->policy->path ? d->policy->path : "memory", "size_bytes",
 				  (json_int_t)d->disk.size_bytes, "read_only",
 				  (int)d->policy->read_only, "writers", (int)d->writers, "serial",
-				  d->told.serial, "state", d->error ? strerror(-d->error) : "ok"));
-		if (d->error != 0)
-			add_problem(problems, d->policy->name, strerror(-d->error));
+				  d->told.serial, "state", disk_state(d, state, sizeof state)));
+		if (d->error != 0 || d->shared.failed != 0)
+			add_problem(problems, d->policy->name, state);
 	}
 	return list;
 }

@@ -220,7 +220,6 @@ static void on_lun(struct session *s, struct message *m)
 		.block_size = body.block_size,
 		.physical_block_size = body.physical_block_size,
 		.rule_line = body.rule_line,
-		.failed = body.failed,
 		.blocks = body.size_bytes / body.block_size,
 		.naa_len = body.naa_len,
 	};

@@ -101,7 +101,7 @@ struct session_join {
 
 struct session_lun {
 	uint16_t lun;
-	uint16_t failed; /* errno of a write-back that failed before; 0: well */
+	uint16_t reserved_2;
 	uint32_t flags;
 	uint32_t block_size, physical_block_size;
 	uint32_t rule_line;  /* the policy line that makes it read-only, for the gate's denials */

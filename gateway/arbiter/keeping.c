@@ -1,0 +1,166 @@
+/* Records from the journal at the start, into it at each change. A file that is damaged or
+ * can't be read makes its disk fail for everybody, since reservations that nobody knows
+ * would be as if there were none; it is not written over until an operator says so. Runs
+ * in the arbiter; the table of identities is the monitor's, and trusted. */
+#include "gateway/arbiter/keeping.h"
+
+#include "gateway/base/bytes.h"
+#include "gateway/base/fd.h"
+#include "gateway/base/log.h"
+
+static bool has(const uint64_t bits[], unsigned d)
+{
+	return (bits[d / 64] & 1ull << d % 64) != 0;
+}
+
+static void set(uint64_t bits[], unsigned d, bool on)
+{
+	if (on)
+		bits[d / 64] |= 1ull << d % 64;
+	else
+		bits[d / 64] &= ~(1ull << d % 64);
+}
+
+int keeping_open(struct keeping *k, int folder_fd, const struct arbiter_begin *begin,
+		 int identities_fd)
+{
+	size_t size, len;
+	char *table;
+	int r;
+
+	if (begin->disks > ARBITER_DISKS_MAX || !fd_is_sealed(identities_fd))
+		return -EINVAL;
+	size = begin->disks * sizeof *k->identities;
+	if ((r = fd_read_all(identities_fd, size, &table, &len)) < 0)
+		return r;
+	if (len != size) {
+		free(table);
+		return -EINVAL;
+	}
+	k->identities = (void *)table; /* malloc's: aligned for anything */
+	k->disks = begin->disks;
+	for (uint32_t d = 0; d < k->disks; d++) {
+		k->identities[d].serial[sizeof k->identities[d].serial - 1] = '\0';
+		k->identities[d].name[sizeof k->identities[d].name - 1] = '\0';
+	}
+	k->journal.folder_fd = folder_fd;
+	k->journal.first = begin->life == 1;
+	memcpy(k->journal.run, begin->run, sizeof k->journal.run);
+	return 0;
+}
+
+void keeping_close(struct keeping *k)
+{
+	free(TAKE(k->identities));
+}
+
+/* --- the journal --- */
+
+static void refuse(struct keeping *k, unsigned d, int error, struct arbiter_record *r,
+		   uint64_t wall_s)
+{
+	*r = (struct arbiter_record){.state.failed = EBADMSG, .failed_since_s = wall_s};
+	set(k->damaged, d, true);
+	log_error("the journal of disk %s, arbiter/%s in the state folder: %s; the disk is refused "
+		  "to "
+		  "everybody, since its reservations are not known. Restore the file and start "
+		  "again, or give them up: sallyport disk clear --forget-reservations %s",
+		  k->identities[d].name, k->identities[d].serial,
+		  error == -EBADMSG ? "it is damaged" : strerror(-error), k->identities[d].name);
+}
+
+int keeping_load(struct keeping *k, struct court *c, uint64_t wall_s)
+{
+	OWNED_FREE struct arbiter_record *found = malloc(sizeof *found);
+	int r;
+
+	for (unsigned d = 0; d < k->disks && found != NULL; d++) {
+		if ((r = journal_load(&k->journal, k->identities[d].serial, found)) == 0)
+			continue;
+		if (court_record(c, d) == NULL)
+			return -ENOMEM;
+		if (r < 0)
+			refuse(k, d, r, found, wall_s);
+		*c->records[d] = *found;
+	}
+	return found == NULL ? -ENOMEM : 0;
+}
+
+static void say(struct keeping *k, unsigned d, int error)
+{
+	if (error < 0 && k->error == 0)
+		log_error("what sessions share about disk %s can't be kept: %s; changes of "
+			  "reservations and mode parameters get BUSY until it can",
+			  k->identities[d].name, strerror(-error));
+	if (error == 0 && k->error != 0)
+		log_notice("what sessions share about disks is kept again");
+	k->error = -error;
+}
+
+int keeping_keep(struct keeping *k, unsigned d, const struct arbiter_record *record)
+{
+	const char *serial = k->identities[d].serial;
+	bool damaged = has(k->damaged, d);
+	int r;
+
+	if (damaged && record->state.failed == EBADMSG)
+		return -EBADMSG;
+	r = damaged ? journal_start_over(&k->journal, serial, record)
+		    : journal_keep(&k->journal, serial, record);
+	if (r == 0)
+		set(k->damaged, d, false);
+	say(k, d, r);
+	return r;
+}
+
+/* --- for people --- */
+
+void keeping_note(struct keeping *k, unsigned d)
+{
+	set(k->news, d, true);
+}
+
+int keeping_news(const struct keeping *k)
+{
+	for (unsigned n = 0; n < ARRAY_LEN(k->news); n++) {
+		if (k->news[n] != 0)
+			return (int)(n * 64 + (unsigned)__builtin_ctzll(k->news[n]));
+	}
+	return -1;
+}
+
+void keeping_told(struct keeping *k, unsigned d)
+{
+	set(k->news, d, false);
+}
+
+/* Who holds SPC-2's reservation is a member, who holds a persistent one may be away. */
+static const char *name_of(const struct court *c, const struct arbiter_record *r)
+{
+	for (size_t k = 0; k < ARRAY_LEN(r->registrations) && r->state.holder != 0; k++) {
+		if (r->registrations[k].nexus == r->state.holder)
+			return r->registrations[k].initiator;
+	}
+	for (const struct member *m = c->members; m != NULL && r->state.holder != 0;
+	     m = m->next_member) {
+		if (m->nexus == r->state.holder)
+			return m->initiator;
+	}
+	return "";
+}
+
+void summary_of(const struct court *c, unsigned d, struct arbiter_summary *ret)
+{
+	const struct arbiter_record *r = c->records[d];
+
+	*ret = (struct arbiter_summary){
+		.disk = d,
+		.failed = r->state.failed,
+		.failed_since_s = r->failed_since_s,
+		.reservation = r->state.reservation,
+		.aptpl = r->aptpl,
+	};
+	for (size_t k = 0; k < ARRAY_LEN(r->registrations); k++)
+		ret->registrants += r->registrations[k].nexus != 0;
+	(void)string_copy(ret->holder, sizeof ret->holder, name_of(c, r));
+}
