@@ -90,13 +90,11 @@ static void tell_disks(void)
 {
 	struct arbiter_trouble trouble = {.error = (uint32_t)self.keeping.error};
 	struct arbiter_summary summary;
-	int d;
 
-	while (!self.tell_ready && (d = keeping_news(&self.keeping)) >= 0) {
-		summary_of(&self.court, (unsigned)d, &summary);
+	while (!self.tell_ready && keeping_news(&self.keeping, &self.court, &summary)) {
 		if (!monitor_send(ARBITER_SUMMARY, &summary, sizeof summary))
 			return;
-		keeping_told(&self.keeping, (unsigned)d);
+		keeping_told(&self.keeping, &summary);
 	}
 	if (self.tell_cleared)
 		self.tell_cleared =

@@ -38,6 +38,9 @@ int keeping_open(struct keeping *k, int folder_fd, const struct arbiter_begin *b
 		return -EINVAL;
 	}
 	k->identities = (void *)table; /* malloc's: aligned for anything */
+	k->told = calloc(begin->disks + 1, sizeof *k->told);
+	if (k->told == NULL)
+		return -ENOMEM;
 	k->disks = begin->disks;
 	for (uint32_t d = 0; d < k->disks; d++) {
 		k->identities[d].serial[sizeof k->identities[d].serial - 1] = '\0';
@@ -52,6 +55,7 @@ int keeping_open(struct keeping *k, int folder_fd, const struct arbiter_begin *b
 void keeping_close(struct keeping *k)
 {
 	free(TAKE(k->identities));
+	free(TAKE(k->told));
 }
 
 /* --- the journal --- */
@@ -120,20 +124,6 @@ void keeping_note(struct keeping *k, unsigned d)
 	set(k->news, d, true);
 }
 
-int keeping_news(const struct keeping *k)
-{
-	for (unsigned n = 0; n < ARRAY_LEN(k->news); n++) {
-		if (k->news[n] != 0)
-			return (int)(n * 64 + (unsigned)__builtin_ctzll(k->news[n]));
-	}
-	return -1;
-}
-
-void keeping_told(struct keeping *k, unsigned d)
-{
-	set(k->news, d, false);
-}
-
 /* Who holds SPC-2's reservation is a member, who holds a persistent one may be away. */
 static const char *name_of(const struct court *c, const struct arbiter_record *r)
 {
@@ -149,7 +139,7 @@ static const char *name_of(const struct court *c, const struct arbiter_record *r
 	return "";
 }
 
-void summary_of(const struct court *c, unsigned d, struct arbiter_summary *ret)
+static void summary_of(const struct court *c, unsigned d, struct arbiter_summary *ret)
 {
 	const struct arbiter_record *r = c->records[d];
 
@@ -163,4 +153,26 @@ void summary_of(const struct court *c, unsigned d, struct arbiter_summary *ret)
 	for (size_t k = 0; k < ARRAY_LEN(r->registrations); k++)
 		ret->registrants += r->registrations[k].nexus != 0;
 	(void)string_copy(ret->holder, sizeof ret->holder, name_of(c, r));
+}
+
+bool keeping_news(struct keeping *k, const struct court *c, struct arbiter_summary *ret)
+{
+	for (unsigned n = 0; n < ARRAY_LEN(k->news); n++) {
+		while (k->news[n] != 0) {
+			unsigned d = n * 64 + (unsigned)__builtin_ctzll(k->news[n]);
+
+			k->told[d].disk = d;
+			summary_of(c, d, ret);
+			if (memcmp(ret, &k->told[d], sizeof *ret) != 0)
+				return true;
+			set(k->news, d, false);
+		}
+	}
+	return false;
+}
+
+void keeping_told(struct keeping *k, const struct arbiter_summary *summary)
+{
+	k->told[summary->disk] = *summary;
+	set(k->news, summary->disk, false);
 }

@@ -10,7 +10,8 @@ struct keeping {
 	struct arbiter_identity *identities;
 	uint32_t disks;
 	uint64_t damaged[ARBITER_DISKS_MAX / 64]; /* their files can't be believed, or read */
-	uint64_t news[ARBITER_DISKS_MAX / 64];	  /* the monitor does not know yet */
+	uint64_t news[ARBITER_DISKS_MAX / 64];	  /* the monitor may not know yet */
+	struct arbiter_summary *told;		  /* for each: what it knows */
 	int error;				  /* of the last change that could not be kept */
 };
 
@@ -23,7 +24,6 @@ int keeping_load(struct keeping *k, struct court *c, uint64_t wall_s) MUST_CHECK
 int keeping_keep(struct keeping *k, unsigned disk, const struct arbiter_record *r) MUST_CHECK;
 
 void keeping_note(struct keeping *k, unsigned disk); /* there are news */
-/* The next disk of which there are; -1: none. keeping_told(): the monitor knows them. */
-int keeping_news(const struct keeping *k);
-void keeping_told(struct keeping *k, unsigned disk);
-void summary_of(const struct court *c, unsigned disk, struct arbiter_summary *ret);
+/* The next of them; false: the monitor knows everything. keeping_told(): it knows this, too. */
+bool keeping_news(struct keeping *k, const struct court *c, struct arbiter_summary *ret);
+void keeping_told(struct keeping *k, const struct arbiter_summary *summary);

@@ -6,6 +6,7 @@
 #include "gateway/scsi/gate.h"
 #include "gateway/scsi/mode_pages.h"
 #include "gateway/scsi/sense.h"
+#include "gateway/scsi/shared.h"
 
 #define CHECK_EVERY_MS 1000u
 #define PROTECT_MASK   0xe0
@@ -17,6 +18,7 @@ static const struct {
 	enum sense_key key;
 	enum sense_code code;
 } meanings[] = {
+	{EBADMSG, IO_INVALID, KEY_NOT_READY, SENSE_MANUAL_INTERVENTION_REQUIRED}, /* its journal */
 	{ESTALE, IO_INVALID, KEY_NOT_READY, SENSE_MANUAL_INTERVENTION_REQUIRED},
 	{ENODATA, IO_WRITE, KEY_MEDIUM_ERROR, SENSE_WRITE_ERROR},
 	{ENODATA, IO_INVALID, KEY_MEDIUM_ERROR, SENSE_UNRECOVERED_READ_ERROR},
@@ -60,6 +62,7 @@ void medium_mark_failed(struct scsi_task *task, int error)
 	if (task->unit->failed != 0)
 		return;
 	task->unit->failed = error;
+	shared_tell_failed(n, task->unit);
 	if (n->lun_failed != NULL)
 		n->lun_failed(n->host, task->unit, error, task->lba);
 }
@@ -70,6 +73,7 @@ bool medium_is_ready(struct scsi_task *task)
 	uint64_t now = task->nexus->now_ms;
 	int r;
 
+	IGNORE_RESULT(shared_is_open(task->nexus, unit)); /* it may have failed for somebody else */
 	if (unit->failed == 0 &&
 	    (unit->checked_ms == 0 || now - unit->checked_ms >= CHECK_EVERY_MS)) {
 		unit->checked_ms = MAX(now, 1);
@@ -84,6 +88,7 @@ bool medium_is_ready(struct scsi_task *task)
 	}
 	if (unit->failed == 0)
 		return true;
+	shared_tell_failed(task->nexus, unit); /* if the arbiter does not know yet */
 	sense_of_error(task, IO_INVALID, unit->failed, false);
 	return false;
 }

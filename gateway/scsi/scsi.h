@@ -67,7 +67,9 @@ struct scsi_lun {
 	char serial[37];	     /* the disk's UUID, or what the policy says */
 	char vendor[9], product[17]; /* "": the gateway's own */
 	struct backend *backend;
-	int failed; /* errno that ended it for good (deleted, shrank, sync failed); 0: well */
+	int failed;   /* errno that ended it for good (deleted, shrank, sync failed), as we or the
+		       * arbiter know; 0: well */
+	bool telling; /* the arbiter is to be told so */
 	uint16_t attentions[8]; /* enum sense_code of the unit attentions that wait, oldest first */
 	unsigned attention_count;
 	unsigned begun;	     /* tasks, and not over */
@@ -108,7 +110,10 @@ struct scsi_nexus {
 	 * that hold ranges; ranges that are to be dropped */
 	struct scsi_task *ordering, *parked, *holders;
 	uint32_t order_id;
-	bool order_is_out;
+	bool order_is_out, ask_again; /* ask_again: it was, when the arbiter changed */
+	unsigned telling;	      /* LUNs that failed, and the arbiter does not know yet */
+	uint16_t told; /* the one of these that it is being told of, under told_id; 0: none */
+	uint32_t told_id;
 	uint32_t turn; /* of those that are parked */
 	struct arbiter_drop drops[SCSI_DROPS_MAX];
 	unsigned drop_count;

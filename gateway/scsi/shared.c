@@ -70,13 +70,34 @@ static void take_event(struct scsi_nexus *n, struct scsi_lun *unit, const struct
 	n->end_tasks(n->host, unit, (e->flags & EVENT_TAS) != 0);
 }
 
+static void tell_no_more(struct scsi_nexus *n, struct scsi_lun *unit)
+{
+	if (unit->telling)
+		n->telling--;
+	unit->telling = false;
+}
+
+/* What failed for one failed for all; what an operator cleared is well for all. */
+static void take_failure(struct scsi_nexus *n, struct scsi_lun *unit, uint32_t before, uint32_t now)
+{
+	if (now != 0)
+		tell_no_more(n, unit);
+	if (now != before) {
+		unit->failed = (int)now;
+		unit->checked_ms = 0;
+	}
+}
+
 static void look_at(struct scsi_nexus *n, struct scsi_lun *unit)
 {
+	const struct arbiter_state *state = &n->arbiter->luns[unit->number].state;
+	uint32_t before = state->failed;
 	struct arbiter_event e;
 
 	if (!arbiter_is_current(n->arbiter, unit->number) &&
 	    !arbiter_adopt(n->arbiter, unit->number))
 		return;
+	take_failure(n, unit, before, state->failed);
 	while (arbiter_event_next(n->arbiter, unit->number, &e))
 		take_event(n, unit, &e);
 }
@@ -142,11 +163,49 @@ enum scsi_step task_order(struct scsi_task *task,
 	return SCSI_RUNNING;
 }
 
+/* No task waits for its answer. One that failed for us alone, since it may not be written, is
+ * nobody else's business. */
+void shared_tell_failed(struct scsi_nexus *n, struct scsi_lun *unit)
+{
+	if (unit->telling || !unit->writable || n->arbiter->luns[unit->number].state.failed != 0)
+		return;
+	unit->telling = true;
+	n->telling++;
+}
+
+static bool failure_next(struct scsi_nexus *n, struct arbiter_order *ret)
+{
+	if (n->telling == 0)
+		return false;
+	for (n->told = 0; !n->luns[n->told].telling; n->told++)
+		;
+	n->told_id = next_id(n);
+	*ret = (struct arbiter_order){
+		.id = n->told_id,
+		.lun = n->told,
+		.kind = ORDER_FAILED,
+		.at = (uint32_t)n->luns[n->told].failed,
+	};
+	return true;
+}
+
+/* Whatever it answered: that everybody knows, the page says. */
+static void failure_answered(struct scsi_nexus *n)
+{
+	n->told_id = 0;
+	tell_no_more(n, &n->luns[n->told]);
+}
+
 bool scsi_order_next(struct scsi_nexus *n, struct arbiter_order *ret)
 {
 	struct scsi_task *task = n->ordering;
 
-	if (task == NULL || n->order_is_out)
+	if (n->order_is_out)
+		return false;
+	/* The arbiter remembers one answer: what it may have decided is asked first. */
+	if (!n->ask_again && failure_next(n, ret))
+		return true;
+	if (task == NULL)
 		return false;
 	*ret = (struct arbiter_order){.id = task->order_id, .lun = task->unit->number};
 	task->order(task, ret);
@@ -169,10 +228,16 @@ static void task_aborted(struct scsi_task *task)
 void scsi_answered(struct scsi_nexus *n, const struct arbiter_answer *answer)
 {
 	struct scsi_task *task = n->ordering;
+	bool failure = n->told_id != 0 && answer->id == n->told_id;
 
-	if (task == NULL || !n->order_is_out || answer->id != task->order_id)
+	if (!n->order_is_out || (!failure && (task == NULL || answer->id != task->order_id)))
 		return;
-	n->order_is_out = false;
+	n->order_is_out = n->ask_again = false;
+	if (failure) {
+		failure_answered(n);
+		shared_look(n);
+		return;
+	}
 	list_take(&n->ordering, task);
 	task->orders = false;
 	shared_look(n); /* what was answered is in force */
@@ -276,6 +341,8 @@ static void drop_lost(struct scsi_nexus *n, const struct scsi_lun *unit)
 
 void scsi_arbiter_changed(struct scsi_nexus *n)
 {
+	n->ask_again = n->ask_again || (n->order_is_out && n->told_id == 0);
+	n->told_id = 0; /* its failure is told anew, if the page does not know it */
 	n->order_is_out = false;
 	n->drop_count = 0;
 	for (size_t lun = 0; lun < ARRAY_LEN(n->luns); lun++) {
@@ -325,6 +392,8 @@ void shared_leave(struct scsi_task *task)
 {
 	if (task->parked)
 		list_take(&task->nexus->parked, task);
+	if (task->orders && task->nexus->ordering == task)
+		task->nexus->ask_again = false;
 	if (task->orders)
 		list_take(&task->nexus->ordering, task);
 	if (task->range != 0)

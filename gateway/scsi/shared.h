@@ -19,6 +19,9 @@ void shared_look(struct scsi_nexus *n);
  */
 bool shared_is_open(struct scsi_nexus *n, struct scsi_lun *unit) MUST_CHECK;
 
+/* The unit failed: everybody is to know. */
+void shared_tell_failed(struct scsi_nexus *n, struct scsi_lun *unit);
+
 void attention_raise(struct scsi_lun *unit, enum sense_code code);
 enum sense_code attention_first(const struct scsi_lun *unit); /* SENSE_NONE: none waits */
 void attention_drop(struct scsi_lun *unit);		      /* the first was told */

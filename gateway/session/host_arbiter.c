@@ -162,7 +162,7 @@ static void on_done(struct session *s, const struct message *m)
 
 	memcpy(&done, m->body, sizeof done);
 	if (!s->spreads.asked || done.id != s->spreads.id)
-		return;	      /* of a connection that was lost meanwhile */
+		return;		     /* of a connection that was lost meanwhile */
 	scsi_shared_turn(&s->nexus); /* our unit attention stands before the answer */
 	ask_over(s);
 	iscsi_tmf_spread_done(s->iscsi, queue_take(&s->spreads));
@@ -186,22 +186,29 @@ static void channel_end(struct session *s)
 	arbiter_view_detach(&s->arbiter);
 }
 
-static void on_arbiter(struct watch *w, uint32_t ready)
+/* All that waits; negative: the channel is over. */
+static int hear(struct session *s)
 {
-	struct session *s = CONTAINER_OF(w, struct session, arbiter_watch);
 	struct message m;
 	int r;
 
-	if ((ready & EPOLLOUT) && loop_change(s->loop, w, EPOLLIN) == 0)
-		ask(s);
-	s->nexus.now_ms = loop_now_ms(s->loop);
 	while ((r = channel_receive(&s->arbiter_channel, &m)) > 0) {
 		if (m.type == ARBITER_DONE) /* CHANGED is only to wake us: on_turn() looks */
 			on_done(s, &m);
 		if (m.type == ARBITER_ANSWER)
 			on_answer(s, &m);
 	}
-	if (r < 0)
+	return r;
+}
+
+static void on_arbiter(struct watch *w, uint32_t ready)
+{
+	struct session *s = CONTAINER_OF(w, struct session, arbiter_watch);
+
+	if ((ready & EPOLLOUT) && loop_change(s->loop, w, EPOLLIN) == 0)
+		ask(s);
+	s->nexus.now_ms = loop_now_ms(s->loop);
+	if (hear(s) < 0)
 		channel_end(s);
 }
 
@@ -210,6 +217,8 @@ void host_arbiter_take(struct session *s, struct message *m)
 {
 	struct arbiter_hello hello = {0};
 
+	if (s->iscsi != NULL && s->arbiter_channel.fd >= 0)
+		IGNORE_RESULT(hear(s)); /* its last answers */
 	if (s->iscsi != NULL)
 		host_arbiter_turn(s); /* what was seen of the one before is done */
 	channel_end(s);

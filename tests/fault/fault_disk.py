@@ -97,6 +97,6 @@ else:
     with Initiator(gw.port, isid=b"\x80\0\0\0\0\x56").login() as i:
         answers = i.run(SYNC), i.ready(), i.read(0, 1)
         check(AREA, "P4: a failed sync is never made good by a new login", all(is_check(a) and sense(a[1]) == LOST for a in answers), answers)
-    check(AREA, "the log says what to do about it", "disk vault failed" in gw.log() and "restart" in gw.log(), gw.log())
+    check(AREA, "the log says what to do about it", "disk vault failed" in gw.log() and "sallyport disk clear vault" in gw.log(), gw.log())
     gw.stop()
 finish()

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -16,7 +17,15 @@
 
 static pid_t pid;
 static struct channel monitor;
-static int page_fd;
+static int page_fd, folder_fd = -1;
+static char folder[] = "/tmp/arbiter-XXXXXX";
+
+#define FIRST_SERIAL "0f5c9e4c-3f4d-4a53-9d31-5d3d6f0c7a11"
+
+static const struct arbiter_identity identities[] = {
+	{FIRST_SERIAL, "vault"},
+	{"1f5c9e4c-3f4d-4a53-9d31-5d3d6f0c7a11", "second"},
+};
 
 static struct session {
 	struct channel channel;
@@ -31,9 +40,11 @@ static NORETURN void child_run(int fd)
 	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
 		(void)signal(signals[i], SIG_DFL);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (fd != PROCESS_FD_FIRST && dup2(fd, PROCESS_FD_FIRST) < 0)
+	int place = fcntl(folder_fd, F_DUPFD, 100), channel = fcntl(fd, F_DUPFD, 100);
+
+	if (dup2(channel, PROCESS_FD_FIRST) < 0 || dup2(place, PROCESS_FD_FIRST + 1) < 0)
 		_exit(99);
-	(void)close_range(PROCESS_FD_FIRST + 1, ~0u, 0);
+	(void)close_range(PROCESS_FD_FIRST + 2, ~0u, 0);
 	_exit(arbiter_main());
 }
 
@@ -86,12 +97,15 @@ static void expect_end(struct channel *c)
 	channel_close(c);
 }
 
-static void begin(uint32_t life)
+static void begin(uint32_t life, uint8_t run)
 {
 	struct arbiter_begin body = {.life = life, .disks = 2};
+	int fds[2] = {page_fd, memfd_sealed("identities", identities, sizeof identities)};
 	struct arbiter_ready ready;
 
-	assert_int_equal(channel_send(&monitor, ARBITER_BEGIN, &body, sizeof body, &page_fd, 1), 0);
+	body.run[0] = run;
+	assert_int_equal(channel_send(&monitor, ARBITER_BEGIN, &body, sizeof body, fds, 2), 0);
+	(void)close(fds[1]);
 	expect(&monitor, ARBITER_READY, &ready, sizeof ready);
 }
 
@@ -129,12 +143,35 @@ static void over(uint32_t n)
 	assert_int_equal(CHANNEL_SEND(&monitor, ARBITER_OVER, &body), 0);
 }
 
+static void folder_open(void)
+{
+	memcpy(folder, "/tmp/arbiter-XXXXXX", sizeof folder);
+	assert_non_null(mkdtemp(folder));
+	folder_fd = open(folder, O_RDONLY | O_DIRECTORY);
+	assert_true(folder_fd >= 0);
+}
+
+static void folder_close(void)
+{
+	static const char *const suffixes[] = {"run", "lasting", "run.new", "lasting.new"};
+	char name[64];
+
+	for (size_t k = 0; k < 2 * ARRAY_LEN(suffixes); k++) {
+		(void)snprintf(name, sizeof name, "%s.%s", identities[k % 2].serial,
+			       suffixes[k / 2]);
+		(void)unlinkat(folder_fd, name, 0);
+	}
+	fd_close(&folder_fd);
+	assert_int_equal(rmdir(folder), 0);
+}
+
 static void open_all(void **state)
 {
 	(void)state;
 	page_fd = memfd_shared("page", sizeof(struct arbiter_page));
+	folder_open();
 	start();
-	begin(1);
+	begin(1, 1);
 	for (uint32_t n = 1; n <= SESSIONS; n++)
 		attach(n, false);
 	assert_int_equal(channel_send(&monitor, ARBITER_GO, NULL, 0, NULL, 0), 0);
@@ -151,6 +188,7 @@ static void close_all(int status)
 		fd_close(&sessions[n].own_fd);
 	}
 	fd_close(&page_fd);
+	folder_close();
 }
 
 static void reset(uint32_t n, uint32_t id)

@@ -336,8 +336,11 @@ static inline void rig_sit(unsigned seat, struct scsi_nexus *nexus)
 
 static inline void rig_open_arbiter(void)
 {
-	static const struct court_ops ops = {rig_changed, rig_reset_done, rig_answered, rig_killed,
-					     rig_keep};
+	static const struct court_ops ops = {.changed = rig_changed,
+					     .done = rig_reset_done,
+					     .answer = rig_answered,
+					     .kill = rig_killed,
+					     .keep = rig_keep};
 	int fd = memfd_shared("arbiter", sizeof *rig->shared);
 
 	assert_true(fd >= 0);
