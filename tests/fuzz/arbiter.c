@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *b, size_t size);
 /* clang-format on */
 int LLVMFuzzerTestOneInput(const uint8_t *b, size_t size)
 {
-	static const struct court_ops ops = {on_changed, on_done, on_answer, on_kill, on_keep, NULL, NULL};
+	static const struct court_ops ops = {.changed = on_changed, .done = on_done, .answer = on_answer, .kill = on_kill, .keep = on_keep};
 	struct arbiter_attach info = {.old = size & 1, .disks = {1, 2, [200] = 3}};
 	struct court c = {0};
 	memset(killed, 0, sizeof killed);

@@ -152,8 +152,11 @@ static inline void device_open(struct seat *s, unsigned n)
 /* What takes long to make is made once. */
 static inline void devices_open(void)
 {
-	static const struct court_ops ops = {on_changed, on_reset_done, on_answer, on_kill,
-					     on_keep};
+	static const struct court_ops ops = {.changed = on_changed,
+					     .done = on_reset_done,
+					     .answer = on_answer,
+					     .kill = on_kill,
+					     .keep = on_keep};
 
 	memset(shared.disks, 0, 2 * sizeof shared.disks[0]);
 	memset(all, 0, sizeof all);

@@ -24,6 +24,18 @@ static long make_a_segment(void)
 	return TRY(SYS_fsync, held.folder);
 }
 
+static long make_a_journal(void)
+{
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	int fd = openat(held.folder, "new", flags, 0600);
+
+	if (fd < 0 || write(fd, "x", 1) != 1 || fsync(fd) < 0 ||
+	    renameat(held.folder, "new", held.folder, "journal") < 0 ||
+	    unlinkat(held.folder, "journal", 0) < 0)
+		return -errno;
+	return TRY(SYS_fsync, held.folder);
+}
+
 static long open_for_writing_outside(void)
 {
 	return TRY(SYS_openat, AT_FDCWD, held.outside, O_WRONLY, 0);
@@ -104,7 +116,14 @@ static const struct attempt attempts[] = {
 	 ALLOWED, 0, 0},
 	{"the auditor maps rings", SANDBOX_AUDITOR, map_a_ring, ALLOWED, 0, 0},
 
-	{ARBITER("open a file"), SANDBOX_ARBITER, open_a_file, KILLED, 0, 0},
+	{ARBITER("open a file outside its folder"), SANDBOX_ARBITER, open_a_file, REFUSED, 0, 1},
+	{ARBITER("write a file outside its folder"), SANDBOX_ARBITER, open_for_writing_outside,
+	 REFUSED, 0, 1},
+	{ARBITER("leave its folder"), SANDBOX_ARBITER, leave_the_folder, REFUSED, 0, 1},
+	{ARBITER("remove a file outside its folder"), SANDBOX_ARBITER, unlink_a_file, REFUSED, 0,
+	 1},
+	{"the arbiter makes, renames and removes files of its journal", SANDBOX_ARBITER,
+	 make_a_journal, ALLOWED, 0, 0},
 	{ARBITER("make a socket"), SANDBOX_ARBITER, make_a_socket, KILLED, 0, 0},
 	{ARBITER("write a file that it holds"), SANDBOX_ARBITER, write_the_disk, KILLED, 0, 0},
 	{ARBITER("execute a program"), SANDBOX_ARBITER, execute, KILLED, 0, 0},
