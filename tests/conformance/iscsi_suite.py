@@ -24,7 +24,7 @@ NOT_YET = {
     "WRITE ATOMIC": "WriteAtomic16.Simple WriteAtomic16.BeyondEol WriteAtomic16.ZeroBlocks WriteAtomic16.WriteProtect "
                     "WriteAtomic16.DpoFua WriteAtomic16.VPD",
     "WRITE SAME to the end of the medium": "WriteSame10.ZeroBlocks WriteSame16.ZeroBlocks ReadOnly.ReadOnlySBC",
-    "MODE SELECT": "ModeSense6.Control-SWP Sanitize.Readonly",
+    "SANITIZE, write protected": "Sanitize.Readonly",
     "SANITIZE": "Sanitize.BlockErase Sanitize.BlockEraseReserved Sanitize.CryptoErase Sanitize.CryptoEraseReserved "
                 "Sanitize.ExitFailureMode Sanitize.InvalidServiceAction Sanitize.Overwrite Sanitize.OverwriteReserved "
                 "Sanitize.Reset Sanitize.Reservations",
