@@ -6,6 +6,8 @@
 
 #define SENSE_FIXED_LEN 18
 
+enum { CHECK_CONDITION = 0x02, TASK_ABORTED = 0x40 }; /* SCSI status */
+
 /* RFC 7143 section 11.4.7.2, all ABORTED COMMAND. The host hears of none of these commands, or that
  * it is over: what is wrong with the CDB, or with its R and W bits, is the device's to say. */
 static const struct sense_row {
@@ -171,19 +173,10 @@ void command_turn(struct iscsi *i, struct slot *s)
 	i->ops->command(i->host, &s->task);
 }
 
-/* Ends a command whose data was wrong, without the host's having carried it out. */
-void command_fail(struct iscsi *i, struct slot *s)
+static void set_sense(struct slot *s, const struct sense_row *row)
 {
-	const struct sense_row *row = &faults[s->fault];
 	uint8_t *sense = s->sense + 2;
 
-	if (s->in_host && !i->ops->cancel(i->host, &s->task)) {
-		s->state = SLOT_CANCELLING; /* iscsi_task_end() comes back here */
-		return;
-	}
-	s->in_host = false;
-	s->status = 0x02; /* CHECK CONDITION */
-	s->data_len = 0;
 	memset(sense, 0, SENSE_FIXED_LEN);
 	sense[0] = 0x70;
 	sense[2] = row->key;
@@ -192,6 +185,21 @@ void command_fail(struct iscsi *i, struct slot *s)
 	sense[13] = row->ascq;
 	put_be(s->sense, 2, SENSE_FIXED_LEN);
 	s->sense_len = 2 + SENSE_FIXED_LEN;
+}
+
+/* Ends a command whose data was wrong, or that another nexus ended, without the host's having
+ * carried it out. */
+void command_fail(struct iscsi *i, struct slot *s)
+{
+	if (s->in_host && !i->ops->cancel(i->host, &s->task)) {
+		s->state = SLOT_CANCELLING; /* iscsi_task_end() comes back here */
+		return;
+	}
+	s->in_host = false;
+	s->status = s->fault == FAULT_ABORTED ? TASK_ABORTED : CHECK_CONDITION;
+	s->data_len = 0;
+	if (s->status == CHECK_CONDITION)
+		set_sense(s, &faults[s->fault]);
 	s->residual_flag = s->task.edtl > 0 ? FLAG_UNDERFLOW : 0;
 	s->residual = s->task.edtl;
 	command_answer(i, s);

@@ -47,6 +47,7 @@ enum fault {
 	FAULT_UNEXPECTED_DATA,
 	FAULT_AMOUNT,
 	FAULT_CRC,
+	FAULT_ABORTED, /* another nexus ended it: TASK ABORTED, SPC-5's TAS bit */
 };
 
 struct r2t {

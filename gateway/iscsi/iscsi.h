@@ -254,8 +254,11 @@ void iscsi_task_end(struct iscsi *i, struct iscsi_task *task); /* after cancel()
 
 /* Every other session has done what a spread() asked for. */
 void iscsi_tmf_spread_done(struct iscsi *i, unsigned slot);
-/* Another nexus has reset this LUN: its tasks end without a response. */
+/* Another nexus has ended the tasks of this LUN: they end without a response. */
 void iscsi_abort_lun(struct iscsi *i, const uint8_t lun[8]);
+/* The same with TASK ABORTED for each that has no status yet, when the data that is owed to it has
+ * come. What waits for its turn (CmdSN) was not there yet. */
+void iscsi_abort_lun_told(struct iscsi *i, const uint8_t lun[8]);
 
 /* Asynchronous message 1: please log out within `seconds` (RFC 7143 section 11.9). */
 void iscsi_ask_logout(struct iscsi *i, uint16_t seconds);

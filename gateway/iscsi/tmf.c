@@ -268,6 +268,36 @@ void iscsi_abort_lun(struct iscsi *i, const uint8_t lun[8])
 	rx_run(i); /* a task that was held gives the turn to what is behind it */
 }
 
+/* The host forgets it now; its data may still be on the way. */
+static void task_tell(struct iscsi *i, struct slot *s)
+{
+	if (!connection_lives(s->conn) && s->conn->phase != PHASE_LOST) {
+		(void)task_cancel(i, s); /* nobody is there to be told */
+		return;
+	}
+	s->fault = FAULT_ABORTED;
+	s->wanting = false;
+	tx_unqueue(s->conn, &s->ask);
+	if (s->in_host && !i->ops->cancel(i->host, &s->task)) {
+		s->state = SLOT_CANCELLING; /* iscsi_task_end() answers */
+		return;
+	}
+	s->in_host = false;
+	data_out_progress(i, s);
+}
+
+void iscsi_abort_lun_told(struct iscsi *i, const uint8_t lun[8])
+{
+	EACH_SLOT(i, n)
+	{
+		struct slot *s = &i->slots[n];
+
+		if (s->kind == SLOT_COMMAND && s->state == SLOT_ACTIVE && !s->responded &&
+		    s->fault == FAULT_NONE && memcmp(s->task.lun, lun, 8) == 0)
+			task_tell(i, s);
+	}
+}
+
 void tmf_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok)
 {
 	struct slot *s;

@@ -131,9 +131,11 @@ void host_end_tasks(void *host, const struct scsi_lun *lun, bool with_status)
 static void abort_tasks(struct session *s, unsigned lun)
 {
 	uint8_t peripheral[8] = {0x00, (uint8_t)lun}, flat[8] = {0x40, (uint8_t)lun};
+	void (*end)(struct iscsi * i, const uint8_t lun[8]) =
+		has(s->spreads.with_status, lun) ? iscsi_abort_lun_told : iscsi_abort_lun;
 
-	iscsi_abort_lun(s->iscsi, peripheral);
-	iscsi_abort_lun(s->iscsi, flat);
+	end(s->iscsi, peripheral);
+	end(s->iscsi, flat);
 	forget(s->spreads.aborts, lun);
 	forget(s->spreads.with_status, lun);
 	scsi_tasks_ended(&s->nexus, lun);
