@@ -125,11 +125,15 @@ void change_reset(struct court *c, const struct petition *p, const struct disk_s
 /* --- orders --- */
 
 static order_decide *const deciders[ORDER_KINDS] = {
-	[ORDER_TAKE_RANGE] = order_take_range, [ORDER_RESERVE] = order_reserve,
-	[ORDER_RELEASE] = order_release,       [ORDER_PR_IN] = order_pr_in,
+	/* clang-format off */
+	[ORDER_TAKE_RANGE] = order_take_range,
+	[ORDER_RESERVE] = order_reserve,
+	[ORDER_RELEASE] = order_release,
+	[ORDER_PR_IN] = order_pr_in,
 	[ORDER_PR_OUT] = order_pr_out,
 	[ORDER_MODES] = order_modes,
 	[ORDER_FAILED] = order_failed,
+	/* clang-format on */
 };
 
 bool change_decides(uint8_t kind)

@@ -2,6 +2,7 @@
  * so that a file says the same to every build. Runs in the arbiter. What is read is
  * believed after its bounds and relations are checked, and no sooner. */
 #include "gateway/arbiter/journal.h"
+#include "gateway/arbiter/reservations.h"
 #include "gateway/base/bytes.h"
 
 #define ERRNO_MAX 4095
@@ -83,65 +84,13 @@ static void field_set(struct arbiter_record *r, const struct field *f, uint64_t 
 
 /* --- what can't be --- */
 
-static bool is_registered(const struct arbiter_record *r, uint64_t nexus)
-{
-	for (size_t k = 0; k < ARRAY_LEN(r->registrations); k++) {
-		if (r->registrations[k].nexus == nexus)
-			return nexus != 0;
-	}
-	return false;
-}
-
-/* SPC-4 section 5.13: who holds a persistent reservation is registered; of the last two types all
- * registrants hold it, and there is at least one. */
-static bool reservation_is_sound(const struct arbiter_record *r)
-{
-	bool any = false;
-
-	for (size_t k = 0; k < ARRAY_LEN(r->registrations); k++)
-		any = any || r->registrations[k].nexus != 0;
-	switch (r->state.reservation) {
-	case RESERVATION_NONE:
-		return r->state.holder == 0;
-	case RESERVATION_RESERVE_6:
-		return r->state.holder != 0;
-	case RESERVATION_WRITE_EXCLUSIVE_ALL:
-	case RESERVATION_EXCLUSIVE_ACCESS_ALL:
-		return any && r->state.holder == 0;
-	case RESERVATION_WRITE_EXCLUSIVE:
-	case RESERVATION_EXCLUSIVE_ACCESS:
-	case RESERVATION_WRITE_EXCLUSIVE_REGISTRANTS:
-	case RESERVATION_EXCLUSIVE_ACCESS_REGISTRANTS:
-		return is_registered(r, r->state.holder);
-	default:
-		return false;
-	}
-}
-
-static bool registrations_are_sound(const struct arbiter_record *r)
-{
-	for (size_t k = 0; k < ARRAY_LEN(r->registrations); k++) {
-		const struct registration *g = &r->registrations[k];
-
-		if (g->nexus != r->state.registrants[k] ||
-		    (g->nexus != 0 && memchr(g->initiator, '\0', sizeof g->initiator) == NULL))
-			return false;
-		for (size_t other = 0; other < k && g->nexus != 0; other++) {
-			if (r->registrations[other].nexus == g->nexus)
-				return false;
-		}
-	}
-	return true;
-}
-
 bool record_is_sound(const struct arbiter_record *r)
 {
 	for (size_t k = 0; k < ARRAY_LEN(fields); k++) {
 		if (field_get(r, &fields[k]) > fields[k].most)
 			return false;
 	}
-	return r->event_new <= r->event_count && registrations_are_sound(r) &&
-	       reservation_is_sound(r);
+	return r->event_new <= r->event_count && reservations_are_sound(r);
 }
 
 /* --- writing --- */

@@ -66,16 +66,7 @@ void reservation_put(struct arbiter_record *r, uint8_t type, uint64_t nexus)
 	r->state.holder = reservation_is_of_all(type) ? 0 : nexus;
 }
 
-/* --- over a loss of power --- */
-
-void reservations_power_on(struct arbiter_record *r)
-{
-	r->pr_generation = 0;
-	if (!r->aptpl || !reservation_is_persistent(r->state.reservation))
-		reservation_drop(r);
-	for (size_t i = 0; i < ARBITER_REGISTRANTS && !r->aptpl; i++)
-		registration_drop(r, &r->registrations[i]);
-}
+/* --- is it sound? --- */
 
 static bool place_is_sound(const struct arbiter_record *r, size_t at)
 {

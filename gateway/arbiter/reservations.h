@@ -18,8 +18,6 @@ bool registration_exists(const struct arbiter_record *r, uint64_t nexus);
 bool registration_put(struct arbiter_record *r, const struct registration *one);
 void registration_drop(struct arbiter_record *r, struct registration *gone);
 
-/* What is left after a loss of power: with APTPL all that is persistent, else nothing. */
-void reservations_power_on(struct arbiter_record *r);
 /* For a record that was read back: no two registrations of one nexus, each with a key, published
  * as it is; a holder is registered. */
 bool reservations_are_sound(const struct arbiter_record *r);

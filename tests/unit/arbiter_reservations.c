@@ -308,29 +308,6 @@ static void kept(void **state)
 	assert_int_equal(decide(order_pr_out, B, &order), DECISION_CHANGE);
 }
 
-static void power_on(void **state)
-{
-	(void)state;
-	record_open(5);
-	reservations_power_on(&before);
-	assert_int_equal(before.state.reservation, RESERVATION_NONE);
-	assert_false(reservation_has_registrations(&before));
-	assert_int_equal(before.pr_generation, 0);
-	assert_true(reservations_are_sound(&before));
-	record_open(5);
-	before.aptpl = true;
-	reservations_power_on(&before);
-	assert_int_equal(before.state.reservation, 5);
-	assert_int_equal(before.state.holder, members[A].nexus);
-	assert_true(registration_exists(&before, members[D].nexus));
-	assert_int_equal(before.pr_generation, 0);
-	record_open(RESERVATION_RESERVE_6);
-	before.aptpl = true;
-	reservations_power_on(&before);
-	assert_int_equal(before.state.reservation, RESERVATION_NONE);
-	assert_true(reservations_are_sound(&before));
-}
-
 static void unsound(void **state)
 {
 	(void)state;
@@ -418,7 +395,6 @@ int main(void)
 	tests_add(&t, "with TAS, what is aborted is told", aborted_is_told, NULL);
 	tests_add(&t, "a scope or type that there is not is refused", bad_types, NULL);
 	tests_add(&t, "APTPL: changes outlive a loss of power, and that it is off", kept, NULL);
-	tests_add(&t, "P4: after a loss of power stands what APTPL asked for", power_on, NULL);
 	tests_add(&t, "a record that contradicts itself is found", unsound, NULL);
 	tests_add(&t, "RESERVE excludes others, and persistent reservations", reserve_excludes,
 		  NULL);
