@@ -152,20 +152,12 @@ static bool parse(struct scsi_task *task, struct mode_change *ret)
 	return true;
 }
 
-/* Asked for when it is the task's turn, so the list is read again: nobody has touched it since, and
- * what can't be changed in a disk that may be written is always the same. */
 static void order(const struct scsi_task *task, struct arbiter_order *ret)
 {
-	struct scsi_task copy = *task;
-	struct mode_change change;
-	bool ok = parse(&copy, &change);
-
-	assert(ok);
 	ret->kind = ORDER_MODES;
 	ret->flags = (task->cdb[1] & SP) != 0 ? ORDER_SAVE : 0;
 	ret->len = ARBITER_MODES;
-	memcpy(ret->octets, change.values, ARBITER_MODES_EACH);
-	memcpy(ret->octets + ARBITER_MODES_EACH, change.mask, ARBITER_MODES_EACH);
+	memcpy(ret->octets, task->modes, ARBITER_MODES);
 }
 
 /* SBC-4: whoever switches the write cache off, or write protection on, hears of it when what is
@@ -191,6 +183,8 @@ enum scsi_step mode_select_start(struct scsi_task *task)
 	if (!task->unit
 		     ->writable) /* it set what there is: that changes nothing, and saves nothing */
 		return task_good(task);
+	memcpy(task->modes, change.values, ARBITER_MODES_EACH);
+	memcpy(task->modes + ARBITER_MODES_EACH, change.mask, ARBITER_MODES_EACH);
 	return task_order(task, order, answered);
 }
 

@@ -177,6 +177,7 @@ struct scsi_task {
 	bool promises;		/* durable data: the answer waits for the audit */
 	bool waits_for_buffer;	/* of VERIFY */
 	unsigned next_range;	/* of UNMAP's list */
+	uint8_t modes[ARBITER_MODES]; /* of MODE SELECT: values, and which of their bits count */
 	void (*range_over)(struct scsi_task *task);
 	uint8_t met_status;    /* of a success: GOOD, or CONDITION MET */
 	enum task_place place; /* in the unit's task set */
