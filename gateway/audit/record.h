@@ -33,7 +33,8 @@ struct audit_record {
 	uint8_t cdb_len; /* of the command; cdb[] has its first 32 octets */
 	uint8_t status;	 /* outcome: SAM status */
 	uint8_t sense_key, asc, ascq;
-	uint8_t reserved[19];
+	uint8_t source; /* 1: of blocks that a copy only reads */
+	uint8_t reserved[18];
 	uint8_t cdb[32];
 };
 _Static_assert(sizeof(struct audit_record) == 96, "a ring slot is 96 octets");

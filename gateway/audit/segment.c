@@ -203,6 +203,7 @@ static void frame_end(struct wr *w, uint8_t *start)
 
 #define HAS_SENSE 1u
 #define HAS_RULE  2u
+#define IS_SOURCE 4u
 
 void frame_put_command(struct wr *w, struct stamp stamp, uint32_t connection,
 		       const struct audit_record *r)
@@ -216,7 +217,9 @@ void frame_put_command(struct wr *w, struct stamp stamp, uint32_t connection,
 	put_time(w, r->wall_ns, stamp.time_ns);
 	wr_be(w, 1, r->kind);
 	wr_be(w, 1, r->verdict);
-	wr_be(w, 1, (sense ? HAS_SENSE : 0) | (r->rule_line ? HAS_RULE : 0));
+	wr_be(w, 1,
+	      (sense ? HAS_SENSE : 0) | (r->rule_line ? HAS_RULE : 0) |
+		      (r->source ? IS_SOURCE : 0));
 	put_number(w, r->lun);
 	put_number(w, r->lba);
 	put_number(w, r->blocks);
@@ -242,6 +245,7 @@ static void get_command(struct rd *r, struct frame *f)
 	c->kind = (uint8_t)rd_be(r, 1);
 	c->verdict = (uint8_t)rd_be(r, 1);
 	flags = (uint8_t)rd_be(r, 1);
+	c->source = (flags & IS_SOURCE) != 0;
 	c->lun = (uint16_t)get_number_below(r, UINT16_MAX);
 	c->lba = get_number(r);
 	c->blocks = (uint32_t)get_number_below(r, UINT32_MAX);

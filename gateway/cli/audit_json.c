@@ -63,6 +63,8 @@ static void command(FILE *f, const struct audit_record *c)
 		number(f, "lba", c->lba);
 		number(f, "blocks", c->blocks);
 	}
+	if (c->source)
+		number(f, "source", 1);
 	number(f, "task_tag", c->task_tag);
 	text(f, "verdict", audit_verdict_name((enum audit_verdict)c->verdict));
 	if (c->rule_line)

@@ -94,13 +94,15 @@ static void blocks_text(const struct audit_record *c, char *ret, size_t size)
 
 static void command_cells(const struct audit_print *p, const struct audit_record *c)
 {
-	char lun[8] = "-", what[64] = "", blocks[48], name[56];
+	char lun[8] = "-", what[72] = "", blocks[48], name[56];
 
 	if (c->lun != 0xffff)
 		(void)snprintf(lun, sizeof lun, "%u", c->lun);
 	(void)audit_command_text(c, name, sizeof name);
 	if (name[0] && c->kind == AUDIT_OUTCOME)
 		(void)snprintf(what, sizeof what, "end of %s", name);
+	else if (name[0] && c->source)
+		(void)snprintf(what, sizeof what, "source of %s", name);
 	else
 		string_copy(what, sizeof what, name[0] ? name : "commands");
 	blocks_text(c, blocks, sizeof blocks);
