@@ -2,6 +2,7 @@
  * alone. Runs in the session; a CDB is the peer's, at least 16 octets long in
  * memory, and nothing in it is believed before it was checked here. */
 #include "gateway/scsi/commands.h"
+#include "gateway/scsi/copier.h"
 #include "gateway/scsi/sense.h"
 
 #define NO_ACTION (-1)
@@ -16,9 +17,8 @@
 #define WRITES_SAME                                                            \
 	.touches = TOUCHES_WRITE | TOUCHES_DISCARD, .begin = write_same_begin, \
 	.data_arrived = write_same_start
-#define SELECTS_MODES                                          \
-	.touches = TOUCHES_CONTROL, .begin = mode_select_begin, \
-	.data_arrived = mode_select_start
+#define SELECTS_MODES \
+	.touches = TOUCHES_CONTROL, .begin = mode_select_begin, .data_arrived = mode_select_start
 #define PRE_FETCHES  .touches = TOUCHES_READ, .begin = pre_fetch_begin
 #define SYNCHRONIZES .touches = TOUCHES_CONTROL, .begin = synchronize_begin
 #define RESERVES     .touches = TOUCHES_RESERVATION, .begin = reserve_begin
@@ -121,6 +121,18 @@ static const struct scsi_command table[] = {
 	{0x5f, PR_PREEMPT_AND_ABORT, PR_OUT(0xff, 0)},
 	{0x5f, PR_REGISTER_AND_IGNORE, PR_OUT(0, 0xff)},
 	{0x5f, PR_REGISTER_AND_MOVE, PR_OUT(0, 0xff)},
+	{0x83, 0x00, .cdb_len = 16, .touches = TOUCHES_READ | TOUCHES_WRITE, .names_units = true,
+	 .usage = {0x83, 0x1f, [10] = ONES_4, 0, 0}, .begin = copy_begin,
+	 .data_arrived = copy_start},
+	{0x84, 0x00, .cdb_len = 16, .touches = TOUCHES_CONTROL, .allocation = {10, 4},
+	 .usage = {0x84, 0x1f, 0xff, [10] = ONES_4, 0, 0}, .begin = copy_status_begin,
+	 .buffer_ready = copy_status_fill, .reply = copy_status_1_reply},
+	{0x84, 0x03, .cdb_len = 16, .touches = TOUCHES_CONTROL, .allocation = {10, 4},
+	 .usage = {0x84, 0x1f, [10] = ONES_4, 0, 0}, .ignored = {{2, 0xff}},
+	 REPLY(copy_parameters_reply)},
+	{0x84, 0x04, .cdb_len = 16, .touches = TOUCHES_CONTROL, .allocation = {10, 4},
+	 .usage = {0x84, 0x1f, 0xff, [10] = ONES_4, 0, 0}, .begin = copy_status_begin,
+	 .buffer_ready = copy_status_fill, .reply = copy_failure_reply},
 	{0x88, NO_ACTION, CDB_16, USAGE_16(0x88, PROTECT | DPO | FUA), IGNORE_16(FUA_NV), READS},
 	{0x8a, NO_ACTION, CDB_16, USAGE_16(0x8a, PROTECT | DPO | FUA), IGNORE_16(FUA_NV), WRITES},
 	{0x8e, NO_ACTION, CDB_16, USAGE_16(0x8e, PROTECT | DPO | BYTCHK_1), IGNORE_16(0),

@@ -19,10 +19,11 @@ struct scsi_command {
 	int16_t service_action; /* -1: the opcode has none */
 	uint8_t cdb_len;
 	uint32_t touches;
-	bool any_lun;		      /* answered for a LUN that is not there, too */
-	bool thin;		      /* offered where room can be given back */
-	bool head_of_queue;	      /* whatever attribute it comes with */
-	bool verifies;		      /* a write that is read back (WRITE AND VERIFY) */
+	bool any_lun;	    /* answered for a LUN that is not there, too */
+	bool thin;	    /* offered where room can be given back */
+	bool head_of_queue; /* whatever attribute it comes with */
+	bool verifies;	    /* a write that is read back (WRITE AND VERIFY) */
+	bool names_units;   /* its list does: of each it is decided whether it may be written */
 	struct cdb_field lba, blocks; /* blocks: of the medium */
 	struct cdb_field allocation;  /* octets of data-in that the initiator has room for */
 	uint8_t usage[CDB_MAX];	      /* SPC-4's CDB usage data: bits that are evaluated */
@@ -66,6 +67,12 @@ enum scsi_step reply_fill(struct scsi_task *task);
 void task_gather(const struct scsi_task *task, size_t at, uint8_t *ret, size_t len);
 /* … and into the room for data-in, of which there is as much. */
 void task_scatter(const struct scsi_task *task, size_t at, const uint8_t *bytes, size_t len);
+
+/* The unit that the task's request is for. */
+static inline struct scsi_lun *task_io_unit(const struct scsi_task *task)
+{
+	return task->io_unit != NULL ? task->io_unit : task->unit;
+}
 
 /* device.c: ends of a task. Return SCSI_DONE. */
 enum scsi_step task_good(struct scsi_task *task);

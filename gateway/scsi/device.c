@@ -2,6 +2,7 @@
  * session, after the grant. Everything in a task that came from the initiator is
  * hostile; the host's part of it (buffers, order of calls) is ours and asserted. */
 #include "gateway/scsi/commands.h"
+#include "gateway/scsi/copier.h"
 #include "gateway/scsi/gate.h"
 #include "gateway/scsi/medium.h"
 #include "gateway/scsi/sense.h"
@@ -12,15 +13,14 @@ int scsi_nexus_open(struct scsi_nexus *n, unsigned admissions)
 {
 	int r;
 
-	r = gate_open(admissions, &n->gate);
-	if (r < 0)
+	n->gate = NULL;
+	n->verifier = NULL;
+	n->copier = NULL;
+	if ((r = gate_open(admissions, &n->gate)) < 0)
 		return r;
-	r = verifier_open(&n->verifier);
-	if (r < 0) {
-		gate_close(TAKE(n->gate));
-		return r;
-	}
-	return 0;
+	if ((r = verifier_open(&n->verifier)) < 0 || (r = copier_open(&n->copier)) < 0)
+		scsi_nexus_close(n);
+	return r;
 }
 
 void scsi_nexus_close(struct scsi_nexus *n)
@@ -29,6 +29,7 @@ void scsi_nexus_close(struct scsi_nexus *n)
 		gate_put_busy_count(n);
 	gate_close(TAKE(n->gate));
 	verifier_close(TAKE(n->verifier));
+	copier_close(TAKE(n->copier));
 }
 
 uint32_t scsi_room(const struct scsi_nexus *n)
@@ -42,6 +43,7 @@ uint32_t scsi_room(const struct scsi_nexus *n)
 static void task_leave(struct scsi_task *task)
 {
 	shared_leave(task);
+	copier_leave(task);
 	if (task->counted)
 		task->unit->begun--;
 	task->counted = false;
@@ -116,6 +118,8 @@ static void task_reset(struct scsi_task *task)
 	task->next = NULL;
 	task->place = PLACE_NONE;
 	task->io.fua = false;
+	task->copy = NULL;
+	task->io_unit = NULL;
 	memset(task->sense, 0, sizeof task->sense);
 	task->unit = NULL;
 	if (lun >= 0 && task->nexus->luns[lun].present)
@@ -226,10 +230,9 @@ enum scsi_step scsi_buffer_ready(struct scsi_task *task)
 
 bool scsi_cancel(struct scsi_task *task)
 {
-	if (task->running || shared_order_is_out(task)) {
-		task->cancelled = true;
+	task->cancelled = true;
+	if (task->running || shared_order_is_out(task))
 		return false;
-	}
 	if (task->waits_for_audit)
 		gate_unhold(task);
 	if (task->waits_for_buffer)

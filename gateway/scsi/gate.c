@@ -188,7 +188,7 @@ static bool denied(struct scsi_task *task)
 		put_final(task, VERDICT_DENIED, line);
 		return true;
 	}
-	if (!task->unit)
+	if (!task->unit || task->command->names_units)
 		return false;
 	if (!task->unit->writable && is_for_writers(task)) {
 		sense_set(task, KEY_DATA_PROTECT, SENSE_WRITE_PROTECTED);
@@ -265,6 +265,11 @@ bool gate_reserve(struct scsi_task *task)
 	return true;
 }
 
+static const struct scsi_lun *range_unit(const struct scsi_task *task, const struct gate_range *r)
+{
+	return r->unit != NULL ? r->unit : task->unit;
+}
+
 static int put_ranges(struct scsi_task *task, const struct gate_range *ranges, unsigned count)
 {
 	struct scsi_nexus *n = task->nexus;
@@ -276,6 +281,8 @@ static int put_ranges(struct scsi_task *task, const struct gate_range *ranges, u
 		if (count > 0) {
 			record.lba = ranges[i].lba;
 			record.blocks = ranges[i].blocks;
+			record.lun = range_unit(task, &ranges[i])->number;
+			record.source = ranges[i].source;
 		}
 		r = audit_ring_put(n->ring, &record, n->now_ms);
 		if (r == 0) /* from the first record on it has an outcome */
@@ -284,19 +291,53 @@ static int put_ranges(struct scsi_task *task, const struct gate_range *ranges, u
 	return r;
 }
 
+/* True: the task ends, and has its record. */
+static bool one_range_denied(struct scsi_task *task, const struct gate_range *r)
+{
+	const struct scsi_lun *unit = range_unit(task, r);
+	struct rules_blocks what = {unit, r->lba, r->blocks, !r->source};
+	uint32_t line = unit->rule_line;
+
+	if (rules_refuse_blocks(task, &what, &line)) {
+		put_final(task, VERDICT_DENIED, line);
+		return true;
+	}
+	if (r->source || r->unit == NULL || (unit->writable && !mode_swp(task->nexus, unit)))
+		return false;
+	sense_set(task, KEY_DATA_PROTECT,
+		  unit->writable ? SENSE_SOFTWARE_WRITE_PROTECTED : SENSE_WRITE_PROTECTED);
+	put_final(task, unit->writable ? VERDICT_REFUSED : VERDICT_DENIED,
+		  unit->writable ? 0 : line);
+	return true;
+}
+
 static bool range_denied(struct scsi_task *task, const struct gate_range *ranges, unsigned count)
 {
-	uint32_t line;
-
 	for (unsigned i = 0; i < count; i++) {
-		struct rules_blocks what = {task->unit, ranges[i].lba, ranges[i].blocks, true};
-
-		if (rules_refuse_blocks(task, &what, &line)) {
-			put_final(task, VERDICT_DENIED, line);
+		if (one_range_denied(task, &ranges[i]))
 			return true;
-		}
 	}
 	return false;
+}
+
+/* Of the other units. SPC-4: what a copy meets there ends it with COPY ABORTED. */
+static bool ranges_are_free(struct scsi_task *task, const struct gate_range *ranges, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		struct scsi_nexus *n = task->nexus;
+		const struct scsi_lun *unit = range_unit(task, &ranges[i]);
+
+		if (unit == task->unit)
+			continue;
+		if (!shared_is_open(n, &n->luns[unit->number]))
+			return answer_busy(task);
+		if (!reservation_conflicts_on(n, unit, !ranges[i].source))
+			continue;
+		sense_set(task, KEY_COPY_ABORTED, SENSE_THIRD_PARTY_DEVICE_FAILURE);
+		put_final(task, VERDICT_REFUSED, 0);
+		return false;
+	}
+	return true;
 }
 
 /* Its own outcome's slot is spoken for already; what the records take is free beside that. */
@@ -310,7 +351,7 @@ bool gate_admit_ranges(struct scsi_task *task, const struct gate_range *ranges, 
 	if (!may_record(n) || !has_room_for(n, MAX(count, 1)) ||
 	    !audit_ring_healthy(n->ring, n->now_ms))
 		return answer_busy(task);
-	if (!is_free(task))
+	if (!is_free(task) || !ranges_are_free(task, ranges, count))
 		return false;
 	return put_ranges(task, ranges, count) == 0 || answer_busy(task);
 }
@@ -323,7 +364,7 @@ static void io_over(struct io *io, int result)
 	struct admission *a = task->admission;
 
 	a->running = false;
-	arbiter_leave(task->nexus->arbiter, task->unit->number, a->parity);
+	arbiter_leave(task->nexus->arbiter, task_io_unit(task)->number, a->parity);
 	task->io_done(io, result);
 }
 
@@ -332,22 +373,35 @@ static bool changes_medium(enum io_op op)
 	return op == IO_WRITE || op == IO_DISCARD || op == IO_ZERO;
 }
 
+/* True: the task's status says why. */
+static bool request_conflicts(struct scsi_task *task)
+{
+	if (task->io_unit == NULL || task->io_unit == task->unit) {
+		if (!reservation_conflicts(task))
+			return false;
+		task->status = SCSI_RESERVATION_CONFLICT;
+		return true;
+	}
+	if (!reservation_conflicts_on(task->nexus, task->io_unit, task->io.op != IO_READ))
+		return false;
+	sense_set(task, KEY_COPY_ABORTED, SENSE_THIRD_PARTY_DEVICE_FAILURE);
+	return true;
+}
+
 /* What the arbiter published since the admission binds this request: it is counted in flight under
  * what is in force, or it never reaches the disk. 1: counted. 0: it is somebody else's turn on
  * these blocks. -EAGAIN: not now. -EACCES: the task's status says why. */
 static int enter(struct scsi_task *task)
 {
 	struct arbiter_view *v = task->nexus->arbiter;
-	struct scsi_lun *unit = task->unit;
+	struct scsi_lun *unit = task_io_unit(task);
 	int parity;
 
 	do {
 		if (!shared_is_open(task->nexus, unit))
 			return -EAGAIN;
-		if (reservation_conflicts(task)) {
-			task->status = SCSI_RESERVATION_CONFLICT;
+		if (request_conflicts(task))
 			return -EACCES;
-		}
 		if (changes_medium(task->io.op) && mode_swp(task->nexus, unit)) {
 			sense_set(task, KEY_DATA_PROTECT, SENSE_SOFTWARE_WRITE_PROTECTED);
 			return -EACCES;
@@ -377,9 +431,9 @@ int gate_submit(struct scsi_task *task)
 	if (task->io.done != io_over)
 		task->io_done = task->io.done;
 	task->io.done = io_over;
-	r = backend_submit(task->unit->backend, a, &task->io);
+	r = backend_submit(task_io_unit(task)->backend, a, &task->io);
 	if (r < 0) {
-		arbiter_leave(task->nexus->arbiter, task->unit->number, a->parity);
+		arbiter_leave(task->nexus->arbiter, task_io_unit(task)->number, a->parity);
 		return r;
 	}
 	a->submitted = a->running = task->running = true;

@@ -17,14 +17,18 @@ bool gate_reserve(struct scsi_task *task) MUST_CHECK;
 struct gate_range {
 	uint64_t lba;
 	uint32_t blocks;
+	const struct scsi_lun *unit; /* NULL: the task's, which was asked already */
+	bool source;		     /* it is read; else written */
 };
-/* Admits a task that has its place: the audit has a record of each range (of none: one record). */
+/* Admits a task that has its place: the audit has a record of each range (of none: one record).
+ * Each unit's reservation and rules are asked. */
 bool gate_admit_ranges(struct scsi_task *task, const struct gate_range *ranges,
 		       unsigned count) MUST_CHECK;
 /* The device refuses the command: the task has its sense. Records it, or answers BUSY. */
 void gate_refuse(struct scsi_task *task);
-/* Hands task->io to the unit's backend, as soon as nobody else has these blocks for himself: the task
- * may be parked. -EAGAIN, -EACCES: not taken; task->status is GOOD, or says why. */
+/* Hands task->io to the backend of task_io_unit(), as soon as nobody else has these blocks for
+ * himself: the task may be parked. -EAGAIN, -EACCES: not taken; task->status is GOOD, or says why.
+ */
 int gate_submit(struct scsi_task *task) MUST_CHECK;
 /* The task has its status: gives the admission back, records an end other than GOOD. */
 void gate_end(struct scsi_task *task);

@@ -50,7 +50,7 @@ static void sense_of_error(struct scsi_task *task, enum io_op op, int error, boo
 	}
 	if (with_lba && key == KEY_MEDIUM_ERROR)
 		sense_set_information(task, key, code,
-				      task->lba + task->progress / task->unit->block_size);
+				      task->io.offset / task_io_unit(task)->block_size);
 	else
 		sense_set(task, key, code);
 }
@@ -58,13 +58,14 @@ static void sense_of_error(struct scsi_task *task, enum io_op op, int error, boo
 void medium_mark_failed(struct scsi_task *task, int error)
 {
 	struct scsi_nexus *n = task->nexus;
+	struct scsi_lun *unit = task_io_unit(task);
 
-	if (task->unit->failed != 0)
+	if (unit->failed != 0)
 		return;
-	task->unit->failed = error;
-	shared_tell_failed(n, task->unit);
+	unit->failed = error;
+	shared_tell_failed(n, unit);
 	if (n->lun_failed != NULL)
-		n->lun_failed(n->host, task->unit, error, task->lba);
+		n->lun_failed(n->host, unit, error, task->lba);
 }
 
 bool medium_is_ready(struct scsi_task *task)
@@ -149,15 +150,21 @@ void medium_map(struct scsi_task *task, size_t skip, size_t len)
 	assert(len == 0);
 }
 
-enum scsi_step medium_run(struct scsi_task *task, enum io_op op,
-			  void (*done)(struct io *io, int result))
+enum scsi_step medium_submit(struct scsi_task *task, enum io_op op,
+			     void (*done)(struct io *io, int result))
 {
 	task->io.op = op;
-	task->io.offset = task->lba * task->unit->block_size + task->progress;
 	task->io.done = done;
 	if (gate_submit(task) < 0)
 		return task_not_submitted(task);
 	return SCSI_RUNNING;
+}
+
+enum scsi_step medium_run(struct scsi_task *task, enum io_op op,
+			  void (*done)(struct io *io, int result))
+{
+	task->io.offset = task->lba * task->unit->block_size + task->progress;
+	return medium_submit(task, op, done);
 }
 
 void medium_next(struct scsi_task *task, enum io_op op, void (*done)(struct io *io, int result))
@@ -172,17 +179,22 @@ static bool breaks_a_promise(const struct scsi_task *task)
 	return task->io.op == IO_FLUSH || (task->io.op == IO_WRITE && task->io.fua);
 }
 
-bool medium_continue(struct scsi_task *task, int result)
+void medium_fail(struct scsi_task *task, int result)
 {
 	enum io_op op = task->io.op;
 
-	task->running = false;
 	if (result == -ENODATA || result == -ESTALE)
 		medium_mark_failed(task, -result);
-	else if (result < 0 && breaks_a_promise(task))
+	else if (breaks_a_promise(task))
 		medium_mark_failed(task, EIO);
+	sense_of_error(task, op, op == IO_FLUSH ? EIO : -result, op != IO_FLUSH);
+}
+
+bool medium_continue(struct scsi_task *task, int result)
+{
+	task->running = false;
 	if (result < 0) {
-		sense_of_error(task, op, op == IO_FLUSH ? EIO : -result, op != IO_FLUSH);
+		medium_fail(task, result);
 		task_finish(task, task_fail);
 		return false;
 	}
@@ -202,7 +214,7 @@ void medium_promise(struct scsi_task *task)
 
 bool medium_is_write_through(const struct scsi_task *task)
 {
-	return !mode_write_cache(task->nexus, task->unit) &&
+	return !mode_write_cache(task->nexus, task_io_unit(task)) &&
 	       (task->command->touches & (TOUCHES_WRITE | TOUCHES_DISCARD)) != 0;
 }
 

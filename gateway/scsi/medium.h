@@ -9,7 +9,11 @@ bool medium_is_ready(struct scsi_task *task);
 /* Protection field, transfer length, range. False: the task has its sense. */
 bool medium_check_range(struct scsi_task *task);
 
-/* Submits task->io. SCSI_RUNNING; SCSI_DONE (BUSY) when the engine is full. */
+/* Submits task->io, of which the offset is set. SCSI_RUNNING; SCSI_DONE (BUSY) when the engine is
+ * full. */
+enum scsi_step medium_submit(struct scsi_task *task, enum io_op op,
+			     void (*done)(struct io *io, int result));
+/* The same for the task's own blocks. */
 enum scsi_step medium_run(struct scsi_task *task, enum io_op op,
 			  void (*done)(struct io *io, int result));
 /* The same from within a done(): tells the host when the engine is full. */
@@ -17,6 +21,9 @@ void medium_next(struct scsi_task *task, enum io_op op, void (*done)(struct io *
 /* A request of the task is over. True: go on. False: it was cancelled, or it failed, and done()
  * was called. */
 bool medium_continue(struct scsi_task *task, int result);
+/* A request of the task failed: the task has its sense, its unit is marked if nothing on it is to
+ * be believed any more. */
+void medium_fail(struct scsi_task *task, int result);
 /* Durable data was promised: the audit has to be durable as well. Call it before the request. */
 void medium_promise(struct scsi_task *task);
 /* WCE=0: what the command writes is durable when it is answered. */

@@ -119,6 +119,7 @@ struct scsi_nexus {
 	unsigned drop_count;
 	struct gate *gate;
 	struct verifier *verifier;
+	struct copier *copier;
 	struct task_turns turns;
 	uint64_t now_ms;  /* set by the host at each turn of its loop */
 	uint64_t wall_ns; /* the same, since 1970: for the audit's records */
@@ -191,6 +192,9 @@ struct scsi_task {
 	enum scsi_step (*answered)(struct scsi_task *task, const struct arbiter_answer *answer);
 	enum scsi_step (*then)(struct scsi_task *task);
 	struct scsi_task *next_holder;
+	/* copier.c's */
+	struct copy *copy;	  /* NULL: it copies nothing */
+	struct scsi_lun *io_unit; /* that task->io is for; NULL: its own */
 	/* the gate's */
 	void (*io_done)(struct io *io, int result);
 	enum scsi_step (*when_durable)(struct scsi_task *task); /* NULL: it is answered then */

@@ -11,6 +11,8 @@ enum {
 	/* descriptors: type, additional length */
 	DESCRIPTOR_INFORMATION = 0x00,
 	INFORMATION_LENGTH = 0x0a,
+	DESCRIPTOR_COMMAND = 0x01,
+	COMMAND_LENGTH = 0x0a,
 	DESCRIPTOR_SPECIFIC = 0x02,
 	SPECIFIC_LENGTH = 0x06,
 	/* sense-key specific data, its first octet */
@@ -30,12 +32,14 @@ static size_t write_fixed(uint8_t ret[SENSE_FIXED_SIZE], const struct sense *s)
 		ret[0] |= INFORMATION_VALID;
 		put_be(ret + 3, 4, s->information);
 	}
+	if (s->has_command)
+		put_be(ret + 8, 4, s->command);
 	if (s->has_specific)
 		memcpy(ret + 15, s->specific, sizeof s->specific);
 	return SENSE_FIXED_SIZE;
 }
 
-/* Both descriptors fit. */
+/* Two of the descriptors fit: who has command-specific information has no other. */
 static size_t write_descriptors(uint8_t ret[SCSI_SENSE_SIZE], const struct sense *s)
 {
 	struct wr w = wr_over(ret, SCSI_SENSE_SIZE);
@@ -49,6 +53,12 @@ static size_t write_descriptors(uint8_t ret[SCSI_SENSE_SIZE], const struct sense
 		wr_be(&w, 1, INFORMATION_LENGTH);
 		wr_be(&w, 2, INFORMATION_VALID << 8);
 		wr_be(&w, 8, s->information);
+	}
+	if (s->has_command) {
+		wr_be(&w, 1, DESCRIPTOR_COMMAND);
+		wr_be(&w, 1, COMMAND_LENGTH);
+		wr_zero(&w, 2);
+		wr_be(&w, 8, s->command);
 	}
 	if (s->has_specific) {
 		wr_be(&w, 1, DESCRIPTOR_SPECIFIC);
@@ -145,6 +155,9 @@ static void read_descriptors(const uint8_t *sense, size_t len, struct sense *ret
 		if (sense[at] == DESCRIPTOR_INFORMATION) {
 			ret->has_information = true;
 			ret->information = get_be(sense + at + 4, 8);
+		} else if (sense[at] == DESCRIPTOR_COMMAND) {
+			ret->has_command = true;
+			ret->command = (uint32_t)get_be(sense + at + 4, 8);
 		} else {
 			ret->has_specific = true;
 			memcpy(ret->specific, sense + at + 4, sizeof ret->specific);
@@ -168,7 +181,17 @@ bool sense_read(const struct scsi_task *task, struct sense *ret)
 	ret->code = (enum sense_code)get_be(sense + 12, 2);
 	ret->has_information = (sense[0] & INFORMATION_VALID) != 0;
 	ret->information = get_be(sense + 3, 4);
+	ret->has_command = ret->key == KEY_COPY_ABORTED;
+	ret->command = (uint32_t)get_be(sense + 8, 4);
 	ret->has_specific = (sense[15] & SPECIFIC_VALID) != 0;
 	memcpy(ret->specific, sense + 15, sizeof ret->specific);
 	return true;
+}
+
+void sense_copy_aborted(struct scsi_task *task, enum sense_code code, unsigned segment)
+{
+	set(task, &(struct sense){.key = KEY_COPY_ABORTED,
+				  .code = code,
+				  .has_command = true,
+				  .command = segment});
 }

@@ -13,6 +13,7 @@ enum sense_key {
 	KEY_ILLEGAL_REQUEST = 0x5,
 	KEY_UNIT_ATTENTION = 0x6,
 	KEY_DATA_PROTECT = 0x7,
+	KEY_COPY_ABORTED = 0xa,
 	KEY_ABORTED_COMMAND = 0xb,
 	KEY_MISCOMPARE = 0xe,
 };
@@ -20,8 +21,13 @@ enum sense_key {
 /* ASC in the high octet, ASCQ in the low one. */
 enum sense_code {
 	SENSE_NONE = 0x0000,
+	SENSE_OPERATION_IN_PROGRESS = 0x0016,
 	SENSE_MANUAL_INTERVENTION_REQUIRED = 0x0403,
+	SENSE_UNREACHABLE_COPY_TARGET = 0x0804,
 	SENSE_WRITE_ERROR = 0x0c00,
+	SENSE_THIRD_PARTY_DEVICE_FAILURE = 0x0d01,
+	SENSE_COPY_TARGET_NOT_REACHABLE = 0x0d02,
+	SENSE_INCORRECT_COPY_TARGET_TYPE = 0x0d03,
 	SENSE_INVALID_FIELD_IN_COMMAND_IU = 0x0e03,
 	SENSE_UNRECOVERED_READ_ERROR = 0x1100,
 	SENSE_MISCOMPARE_DURING_VERIFY = 0x1d00,
@@ -31,6 +37,12 @@ enum sense_code {
 	SENSE_INVALID_FIELD_IN_CDB = 0x2400,
 	SENSE_LOGICAL_UNIT_NOT_SUPPORTED = 0x2500,
 	SENSE_INVALID_FIELD_IN_PARAMETER_LIST = 0x2600,
+	SENSE_TOO_MANY_TARGET_DESCRIPTORS = 0x2606,
+	SENSE_UNSUPPORTED_TARGET_DESCRIPTOR = 0x2607,
+	SENSE_TOO_MANY_SEGMENT_DESCRIPTORS = 0x2608,
+	SENSE_UNSUPPORTED_SEGMENT_DESCRIPTOR = 0x2609,
+	SENSE_UNEXPECTED_INEXACT_SEGMENT = 0x260a,
+	SENSE_INLINE_DATA_LENGTH_EXCEEDED = 0x260b,
 	SENSE_WRITE_PROTECTED = 0x2700,
 	SENSE_SOFTWARE_WRITE_PROTECTED = 0x2702,
 	SENSE_SPACE_ALLOCATION_FAILED = 0x2707,
@@ -52,6 +64,8 @@ struct sense {
 	enum sense_code code;
 	bool has_information, has_specific;
 	uint64_t information;
+	bool has_command;
+	uint32_t command;    /* -specific information: of a copy, which segment */
 	uint8_t specific[3]; /* sense-key specific: a field pointer, or a progress indication */
 };
 
@@ -69,6 +83,9 @@ void sense_set_information(struct scsi_task *task, enum sense_key key, enum sens
 /* With the progress of an operation, in 65536ths. */
 void sense_set_progress(struct scsi_task *task, enum sense_key key, enum sense_code code,
 			uint16_t progress);
+
+/* COPY ABORTED, with the number of the segment descriptor as COMMAND-SPECIFIC INFORMATION. */
+void sense_copy_aborted(struct scsi_task *task, enum sense_code code, unsigned segment);
 
 /* Sense data as parameter data of REQUEST SENSE; returns its length. */
 size_t sense_write(uint8_t ret[SENSE_FIXED_SIZE], bool descriptor, enum sense_key key,

@@ -3,6 +3,7 @@
  * queue in the order of their raising (SAM-5 section 5.14); a reset's stands for all. */
 #include "gateway/scsi/shared.h"
 
+#include "gateway/scsi/copier.h"
 #include "gateway/scsi/gate.h"
 
 #define ATTENTION_RESETS 0x29 /* the ASC of its family */
@@ -384,6 +385,7 @@ void scsi_shared_turn(struct scsi_nexus *n)
 		if (gate_submit(task) < 0)
 			task_finish(task, task_not_submitted);
 	}
+	(void)copier_turn(n);
 }
 
 /* --- the end of a task --- */

@@ -73,17 +73,25 @@ static const struct {
 	uint8_t code;
 	bool any_lun;
 	void (*write)(const struct scsi_task *task, struct wr *w);
+	bool (*is_there)(const struct scsi_task *task); /* NULL: always */
 } pages[] = {
-	{0x00, true, supported},	   {0x80, false, serial},
-	{0x83, false, vpd_identification}, {0x86, false, extended},
-	{0x87, false, mode_page_policy},   {0x88, false, vpd_ports},
-	{0xb0, false, vpd_block_limits},   {0xb1, false, vpd_characteristics},
-	{0xb2, false, vpd_provisioning},
+	{0x00, true, supported, NULL},
+	{0x80, false, serial, NULL},
+	{0x83, false, vpd_identification, NULL},
+	{0x86, false, extended, NULL},
+	{0x87, false, mode_page_policy, NULL},
+	{0x88, false, vpd_ports, NULL},
+	{0x8f, false, vpd_copies, vpd_has_copies},
+	{0xb0, false, vpd_block_limits, NULL},
+	{0xb1, false, vpd_characteristics, NULL},
+	{0xb2, false, vpd_provisioning, NULL},
 };
 
 static bool has_page(const struct scsi_task *task, size_t i)
 {
-	return task->unit != NULL || pages[i].any_lun;
+	if (task->unit == NULL)
+		return pages[i].any_lun;
+	return pages[i].is_there == NULL || pages[i].is_there(task);
 }
 
 static void supported(const struct scsi_task *task, struct wr *w)

@@ -23,3 +23,6 @@ void vpd_ports(const struct scsi_task *task, struct wr *w);
 void vpd_block_limits(const struct scsi_task *task, struct wr *w);
 void vpd_characteristics(const struct scsi_task *task, struct wr *w);
 void vpd_provisioning(const struct scsi_task *task, struct wr *w);
+void vpd_copies(const struct scsi_task *task, struct wr *w);
+/* Is this nexus offered any copying? Otherwise that page is not there. */
+bool vpd_has_copies(const struct scsi_task *task);

@@ -28,9 +28,6 @@ NOT_YET = {
     "SANITIZE": "Sanitize.BlockErase Sanitize.BlockEraseReserved Sanitize.CryptoErase Sanitize.CryptoEraseReserved "
                 "Sanitize.ExitFailureMode Sanitize.InvalidServiceAction Sanitize.Overwrite Sanitize.OverwriteReserved "
                 "Sanitize.Reset Sanitize.Reservations",
-    "EXTENDED COPY": "ExtendedCopy.Simple ExtendedCopy.ParamHdr ExtendedCopy.DescrLimits ExtendedCopy.DescrType "
-                     "ExtendedCopy.ValidTgtDescr ExtendedCopy.ValidSegDescr ReceiveCopyResults.CopyStatus "
-                     "ReceiveCopyResults.OpParams",
     "a removable medium": "NoMedia.NoMediaSBC PreventAllow.Eject PreventAllow.ITNexusLoss "
                           "PreventAllow.Logout PreventAllow.WarmReset PreventAllow.ColdReset PreventAllow.LUNReset "
                           "PreventAllow.2ITNexuses StartStopUnit.Simple StartStopUnit.PwrCnd StartStopUnit.NoLoej",

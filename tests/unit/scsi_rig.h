@@ -27,7 +27,7 @@
 
 struct backend_log {
 	enum io_op op;
-	bool fua;
+	bool fua, second; /* of the second disk */
 	uint64_t offset;
 	size_t length;
 	uint64_t records_before; /* in the ring when the request came */
@@ -54,9 +54,9 @@ struct rig {
 	struct court court; /* a real one: what it publishes stands on `shared` */
 	struct arbiter_page *shared;
 	struct rig_seat seats[RIG_SEATS]; /* the first is of `nexus` */
-	struct backend backend;
-	uint8_t *disk, *buffer;
-	struct io *queue[RIG_LOG]; /* submitted, not ended */
+	struct backend backend, second;
+	uint8_t *disk, *second_disk, *buffer; /* second_disk: NULL unless a LUN has it */
+	struct io *queue[RIG_LOG];	      /* submitted, not ended */
 	size_t queued;
 	struct backend_log log[RIG_LOG];
 	size_t submitted;
@@ -79,24 +79,26 @@ static struct rig *rig; /* the one that the stand-in backend serves */
 int backend_submit(struct backend *b, const struct admission *admission, struct io *io)
 {
 	assert_non_null(admission);
-	assert_ptr_equal(b, &rig->backend);
+	assert_true(b == &rig->backend || b == &rig->second);
 	if (rig->submit_result < 0)
 		return rig->submit_result;
 	assert_true(rig->queued < RIG_LOG && rig->submitted < RIG_LOG);
 	rig->log[rig->submitted++] = (struct backend_log){
 		.op = io->op,
 		.fua = io->fua,
+		.second = b == &rig->second,
 		.offset = io->offset,
 		.length = io->length,
 		.records_before = rig->ring.head,
 	};
+	io->backend = b;
 	rig->queue[rig->queued++] = io;
 	return 0;
 }
 
 int backend_check(struct backend *b)
 {
-	assert_ptr_equal(b, &rig->backend);
+	assert_true(b == &rig->backend || b == &rig->second);
 	rig->checks++;
 	return rig->check_result;
 }
@@ -115,7 +117,8 @@ void backend_close(struct backend *b)
 
 static inline void rig_move(const struct io *io)
 {
-	uint8_t *at = rig->disk + io->offset;
+	uint8_t *disk = io->backend == &rig->second ? rig->second_disk : rig->disk;
+	uint8_t *at = disk + io->offset;
 	size_t sum = 0;
 
 	if (io->op == IO_DISCARD || io->op == IO_ZERO) {
@@ -198,6 +201,15 @@ static inline void rig_add_lun(uint16_t number, bool writable)
 		.backend = &rig->backend,
 	};
 	arbiter_view_hold(&rig->seats[0].view, number, number);
+}
+
+/* A LUN that is on a disk of its own. */
+static inline void rig_add_second(uint16_t number, bool writable)
+{
+	rig_add_lun(number, writable);
+	rig->nexus.luns[number].backend = &rig->second;
+	rig->second_disk = calloc(RIG_BLOCKS, RIG_BLOCK);
+	assert_non_null(rig->second_disk);
 }
 
 static inline void rig_open_ring(void)
@@ -410,6 +422,7 @@ static inline void rig_close(void)
 	court_close(&rig->court);
 	(void)munmap(rig->shared, sizeof *rig->shared);
 	free(rig->disk);
+	free(rig->second_disk);
 	free(rig->buffer);
 	free(rig);
 	rig = NULL;

@@ -5,7 +5,7 @@ static const struct reply_row replies[] = {
 	{"INQUIRY: a disk, SPC-4, implicit ALUA, tagged queuing, nothing that can be taken out",
 	 {{0x12, 0, 0, 0, 255}, IN(255)},
 	 96,
-	 {{0, 4, 0x00000612}, {4, 4, 0x5b100002}}},
+	 {{0, 4, 0x00000612}, {4, 4, 0x5b180002}}},
 	{"INQUIRY: vendor, product and revision",
 	 {{0x12, 0, 0, 0, 255}, IN(255)},
 	 96,
@@ -21,8 +21,21 @@ static const struct reply_row replies[] = {
 	 {{58, 8, 0x00a00962046005c0}, {66, 4, 0x04c00600}, {70, 8, 0}, {78, 8, 0}, {88, 8, 0}}},
 	{"VPD 00h lists all pages in order",
 	 {{0x12, 1, 0, 0, 255}, IN(255)},
-	 13,
-	 {{0, 4, 9}, {4, 8, 0x008083868788b0b1}, {12, 1, 0xb2}}},
+	 14,
+	 {{0, 4, 10}, {4, 8, 0x0080838687888fb0}, {12, 2, 0xb1b2}}},
+	{"VPD 8Fh: the commands that copy, and their limits",
+	 {{0x12, 1, 0x8f, 2, 0}, IN(512)},
+	 96,
+	 {{0, 4, 0x008f005c},
+	  {4, 8, 0x0001000c08830100},
+	  {12, 8, 0x8403000304000000},
+	  {20, 8, 0x0004001c00000000},
+	  {28, 8, 0x0010004000000900},
+	  {52, 8, 0x000800040202e400}}},
+	{"VPD 8Fh: how many copies at once, and how long a segment",
+	 {{0x12, 1, 0x8f, 2, 0}, IN(512)},
+	 96,
+	 {{60, 8, 0x8001002000000010}, {68, 8, 0x0000001004000000}}},
 	{"VPD 80h is the serial",
 	 {{0x12, 1, 0x80, 0, 255}, IN(255)},
 	 40,
@@ -234,7 +247,7 @@ static void as_the_policy_says(void **state)
 
 static void denied(void **state)
 {
-	static const struct rig_command c = {{0x12, 0, 0, 0, 36}, IN(36)};
+	struct rig_command c = {{0x12, 0, 0, 0, 36}, IN(36)};
 
 	rig_open(state);
 	rig->nexus.luns[0].thin = true;
@@ -251,6 +264,10 @@ static void denied(void **state)
 	assert_int_equal(get_be(rig->buffer + 4, 4), 0x0b040200);
 	(void)rig_run(&c);
 	assert_int_equal(rig->buffer[5] & 0x08, 0);
+	c.cdb[1] = 1;
+	c.cdb[2] = 0x8f;
+	(void)rig_run(&c);
+	assert_int_equal(rig_code(&rig->task), 0x2400);
 	rig_close();
 }
 
