@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """A disk that shrinks or vanishes, a full file system: a clear error for people, the right sense for initiators."""
-import atexit, os, subprocess
+import atexit, json, os, signal, subprocess
 from harness import *
 from initiator import *
 
@@ -14,6 +14,14 @@ def sense(data):
 
 def is_check(answer):
     return answer[0] == 2
+
+
+def well(i, lun=0):
+    """Past what it has to be told, which is returned."""
+    told = []
+    while is_check(answer := i.ready(lun)) and sense(answer[1])[0] == 6:
+        told.append(sense(answer[1]))
+    return told
 
 
 gw = Gateway().start()
@@ -86,17 +94,35 @@ if device is None:
 else:
     gw.policy.write_text(gw.policy.read_text().replace(f"{{file: {gw.folder}/vault.img, size: 64MiB}}", f"{{device: {device}}}"))
     gw.start()
+    other = Initiator(gw.port, isid=b"\x80\0\0\0\0\x57").login()
+    well(other)
     with Initiator(gw.port).login() as i:
+        well(i)
         for k in range(8):
             i.write(k * 2048, b"x" * (1 << 20))
         answer = i.run(SYNC)
         check(AREA, "a sync that fails is a write error", is_check(answer) and sense(answer[1]) == LOST, answer)
         answers = i.run(SYNC), i.ready(), i.read(0, 1)
         check(AREA, "the disk stays failed for this session", all(is_check(a) and sense(a[1]) == LOST for a in answers), answers)
+        wait_for(lambda: is_check(other.ready()))
+        answers = other.ready(), other.read(0, 1)
+        check(AREA, "P4: it failed for every other session, too", all(is_check(a) and sense(a[1]) == LOST for a in answers), answers)
+        well(i, lun=1)
         check(AREA, "the other disk goes on", i.write(0, b"y" * 512, lun=1, fua=True)[0] == 0)
     with Initiator(gw.port, isid=b"\x80\0\0\0\0\x56").login() as i:
         answers = i.run(SYNC), i.ready(), i.read(0, 1)
         check(AREA, "P4: a failed sync is never made good by a new login", all(is_check(a) and sense(a[1]) == LOST for a in answers), answers)
+    gw.stop(signal.SIGKILL)
+    gw.start()
+    with Initiator(gw.port).login() as i:
+        answers = i.ready(), i.read(0, 1)
+        check(AREA, "P4: a failed sync is never made good by kill -9 of the gateway and a restart", all(is_check(a) and sense(a[1]) == LOST for a in answers), answers)
+        row = next(d for d in json.loads(gw.command("disk", "--json").stdout) if d["disk"] == "vault")
+        check("cli", "disk says since when it has failed", row["failed"] and row["failed_since"].endswith("Z"), row)
+        done = gw.command("disk", "clear", "vault")
+        check("cli", "an operator clears it", done.returncode == 0 and gw.command("disk").returncode == 0, done.stderr)
+        told = well(i)
+        check(AREA, "its session goes on, told that the medium may have changed", (6, 0x28, 0) in told and i.read(0, 1)[0] == 0, told)
     check(AREA, "the log says what to do about it", "disk vault failed" in gw.log() and "sallyport disk clear vault" in gw.log(), gw.log())
     gw.stop()
 finish()

@@ -336,6 +336,7 @@ static inline void rig_sit(unsigned seat, struct scsi_nexus *nexus)
 	(void)snprintf(info.target, ISCSI_NAME_SIZE, "iqn.2026-11.net.example.gw:vault");
 	for (uint16_t lun = 0; lun < RIG_LUNS; lun++)
 		info.disks[lun] = (uint16_t)(lun + 1);
+	memset(info.writable, 0xff, sizeof info.writable);
 	s->member = (struct member){.own = &s->own};
 	assert_int_equal(court_attach(&rig->court, &s->member, &info), 0);
 	s->view = (struct arbiter_view){
