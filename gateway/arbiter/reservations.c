@@ -4,11 +4,13 @@
 #include "gateway/arbiter/plea.h"
 
 #define KEY_ILLEGAL_REQUEST 0x5
+#define KEY_DATA_PROTECT    0x7
 
 enum {
 	CODE_INVALID_FIELD_IN_CDB = 0x2400,
 	CODE_INVALID_FIELD_IN_LIST = 0x2600,
 	CODE_INVALID_RELEASE = 0x2604,
+	CODE_WRITE_PROTECTED = 0x2700,
 	CODE_RESERVATIONS_PREEMPTED = 0x2a03,
 	CODE_RESERVATIONS_RELEASED = 0x2a04,
 	CODE_REGISTRATIONS_PREEMPTED = 0x2a05,
@@ -188,17 +190,24 @@ static enum decision act_preempt(struct plea *p)
 
 static const struct {
 	enum decision (*act)(struct plea *p);
-	bool counts; /* in PRGENERATION, SPC-4 section 6.15.2 */
+	bool counts;	/* in PRGENERATION, SPC-4 section 6.15.2 */
+	bool shuts_out; /* others */
 } actions[] = {
-	[PR_REGISTER] = {plea_register, true},
-	[PR_RESERVE] = {act_reserve, false},
-	[PR_RELEASE] = {act_release, false},
-	[PR_CLEAR] = {act_clear, true},
-	[PR_PREEMPT] = {act_preempt, true},
-	[PR_PREEMPT_AND_ABORT] = {act_preempt, true},
-	[PR_REGISTER_AND_IGNORE] = {plea_register, true},
-	[PR_REGISTER_AND_MOVE] = {plea_move, true},
+	[PR_REGISTER] = {plea_register, true, false},
+	[PR_RESERVE] = {act_reserve, false, true},
+	[PR_RELEASE] = {act_release, false, false},
+	[PR_CLEAR] = {act_clear, true, true},
+	[PR_PREEMPT] = {act_preempt, true, true},
+	[PR_PREEMPT_AND_ABORT] = {act_preempt, true, true},
+	[PR_REGISTER_AND_IGNORE] = {plea_register, true, false},
+	[PR_REGISTER_AND_MOVE] = {plea_move, true, true},
 };
+
+/* P3: who was given the disk for reading shuts nobody out of it, honest or taken over. */
+static enum decision answer_protected(struct arbiter_answer *ret)
+{
+	return answer_sense(ret, KEY_DATA_PROTECT, CODE_WRITE_PROTECTED);
+}
 
 enum decision order_pr_out(struct court *c, struct member *m, unsigned k,
 			   struct arbiter_record *draft, struct arbiter_answer *ret)
@@ -220,6 +229,8 @@ enum decision order_pr_out(struct court *c, struct member *m, unsigned k,
 		return answer_conflict(ret);
 	if (m->order.action >= ARRAY_LEN(actions))
 		return plea_bad_cdb(&p);
+	if (actions[m->order.action].shuts_out && !m->luns[k].writable)
+		return answer_protected(ret);
 	decision = actions[m->order.action].act(&p);
 	if (decision != DECISION_CHANGE)
 		return decision;
@@ -239,7 +250,9 @@ enum decision order_reserve(struct court *c, struct member *m, unsigned k,
 {
 	struct arbiter_state *state = &draft->state;
 
-	(void)c, (void)k;
+	(void)c;
+	if (!m->luns[k].writable)
+		return answer_protected(ret);
 	if (is_persistent(draft))
 		return answer_conflict(ret);
 	if (state->reservation == RESERVATION_RESERVE_6)

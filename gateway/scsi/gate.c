@@ -176,7 +176,7 @@ static bool is_for_writers(const struct scsi_task *task)
 {
 	if (task->command->touches & (TOUCHES_WRITE | TOUCHES_DISCARD))
 		return true;
-	return task->unit->rule_line != 0 && reservation_shuts_out(task->command);
+	return reservation_shuts_out(task->command);
 }
 
 /* What the policy says of this command. True: denied, and the task has its sense. */

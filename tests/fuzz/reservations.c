@@ -8,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *b, size_t size)
 {
 	static struct arbiter_record record, draft;
 	static struct arbiter_page page;
-	struct arbiter_attach info = {.relative_port = 1, .initiator = "iqn.a", .disks = {1}};
+	struct arbiter_attach info = {.initiator = "iqn.a", .disks = {1}, .writable = {1}};
 	struct member all[3] = {0};
 	struct court c = {.page = &page, .disks = 1};
 

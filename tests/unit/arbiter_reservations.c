@@ -338,6 +338,33 @@ static void unsound(void **state)
 	assert_false(reservations_are_sound(&before));
 }
 
+/* --- who may only read --- */
+
+static void readers_shut_nobody_out(void **state)
+{
+	static const char outcomes[] = "gpgpppgp"; /* by action; 'p': protected */
+
+	(void)state;
+	for (uint8_t action = 0; outcomes[action] != '\0'; action++) {
+		struct arbiter_order order = {.action = action,
+					      .key = KEY_B,
+					      .action_key = KEY_A,
+					      .scope_type = 1,
+					      .flags = 0};
+
+		record_open(1);
+		members[B].luns[0].writable = false;
+		(void)decide(order_pr_out, B, &order);
+		assert_int_equal(outcome(), outcomes[action] == 'p' ? 0x2700 : GOOD);
+	}
+	record_open(RESERVATION_RESERVE_6);
+	members[B].luns[0].writable = false;
+	(void)decide(order_reserve, B, &(struct arbiter_order){0});
+	assert_int_equal(outcome(), 0x2700);
+	(void)decide(order_release, B, &(struct arbiter_order){0});
+	assert_int_equal(outcome(), GOOD);
+}
+
 /* --- RESERVE and RELEASE --- */
 
 static void reserve_excludes(void **state)
@@ -396,6 +423,8 @@ int main(void)
 	tests_add(&t, "a scope or type that there is not is refused", bad_types, NULL);
 	tests_add(&t, "APTPL: changes outlive a loss of power, and that it is off", kept, NULL);
 	tests_add(&t, "a record that contradicts itself is found", unsound, NULL);
+	tests_add(&t, "P3: who may only read shuts nobody out, taken over or not",
+		  readers_shut_nobody_out, NULL);
 	tests_add(&t, "RESERVE excludes others, and persistent reservations", reserve_excludes,
 		  NULL);
 	tests_add(&t, "whoever is registered excludes RESERVE and RELEASE", reserve_is_excluded,

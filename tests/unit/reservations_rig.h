@@ -34,7 +34,8 @@ static inline void member_open(unsigned who)
 				      .relative_port = who == D ? 2 : 1,
 				      .isid = {0x80, 0, 0, 0, 0, (uint8_t)who},
 				      .target = TARGET,
-				      .disks = {1}};
+				      .disks = {1},
+				      .writable = {1}};
 
 	(void)string_copy(info.initiator, sizeof info.initiator, names[who]);
 	members[who] = (struct member){0};
