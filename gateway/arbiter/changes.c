@@ -133,6 +133,9 @@ static order_decide *const deciders[ORDER_KINDS] = {
 	[ORDER_PR_OUT] = order_pr_out,
 	[ORDER_MODES] = order_modes,
 	[ORDER_FAILED] = order_failed,
+	[ORDER_PREVENT] = order_prevent,
+	[ORDER_LOAD] = order_load,
+	[ORDER_OPERATION] = order_operation,
 	/* clang-format on */
 };
 

@@ -32,6 +32,10 @@ enum order_kind {
 #define ORDER_ALL_TG_PT	 (1u << 1)
 #define ORDER_SPEC_I_PT	 (1u << 2)
 #define ORDER_UNREGISTER (1u << 3)
+/* Of ORDER_OPERATION. Without one of the first two: how far it is, or how it ended. */
+#define ORDER_BEGIN	(1u << 0)
+#define ORDER_EXIT	(1u << 1) /* SANITIZE's EXIT FAILURE MODE */
+#define ORDER_FREE_EXIT (1u << 2) /* SANITIZE's AUSE */
 
 enum order_load { ORDER_LOAD_STOP, ORDER_LOAD_START, ORDER_LOAD_EJECT, ORDER_LOAD_INSERT };
 

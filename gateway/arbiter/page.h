@@ -66,7 +66,8 @@ struct arbiter_state {
 	uint8_t prevented;    /* somebody prevents its removal */
 	uint8_t stopped;      /* START STOP UNIT with START=0 */
 	uint8_t access_state; /* SPC-4's asymmetric access state; 0: active/optimized */
-	uint8_t reserved[4];
+	uint8_t free_exit;    /* SANITIZE's AUSE: EXIT FAILURE MODE ends its failure */
+	uint8_t reserved[3];
 	uint8_t modes[ARBITER_MODES];
 	uint64_t registrants[ARBITER_REGISTRANTS]; /* nexuses; 0: a free place */
 };

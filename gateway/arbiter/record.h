@@ -24,6 +24,7 @@ struct arbiter_record {
 	uint8_t saved_modes[ARBITER_MODES];
 	uint64_t failed_since_s;      /* since 1970; of state.failed */
 	uint32_t operator_connection; /* who carries out state.operation */
+	uint32_t operator_order;      /* … and the id of the order that began it */
 	/* The change that was kept last, so that a new arbiter, asked for it again, knows that it
 	 * is done: by which connection, under which of its ids, and what it was answered. */
 	uint32_t last_connection, last_id;

@@ -31,6 +31,10 @@
 	.cdb_len = 10, .touches = TOUCHES_RESERVATION,                                           \
 	.usage = {0x5f, 0x1f, type, 0, 0, 0xff, 0xff, 0xff, 0xff, 0}, .ignored = {{2, no_type}}, \
 	.begin = pr_out_begin, .data_arrived = pr_out_start
+#define FORMATS	     .touches = TOUCHES_WRITE | TOUCHES_DISCARD | TOUCHES_CONTROL
+#define SANITIZES                                                                        \
+	FORMATS, .cdb_len = 10, .head_of_queue = true, /* IMMED, AUSE; ZNR is for zones */ \
+		.usage = {0x48, 0xbf, [7] = 0xff, 0xff, 0}
 
 /* clang-format off */
 #define ONES_2 0xff, 0xff
@@ -67,6 +71,8 @@ static const struct scsi_command table[] = {
 	 REPLY(test_unit_ready_reply)},
 	{0x03, NO_ACTION, .cdb_len = 6, .touches = TOUCHES_NOTHING, .any_lun = true,
 	 .allocation = {4, 1}, .usage = {0x03, 0x01, 0, 0, 0xff, 0}, REPLY(request_sense_reply)},
+	{0x04, NO_ACTION, .cdb_len = 6, .usage = {0x04, 0xff, 0}, FORMATS, .begin = format_begin,
+	 .data_arrived = format_start},
 	{0x08, NO_ACTION, CDB_6, USAGE_6(0x08), READS},
 	{0x0a, NO_ACTION, CDB_6, USAGE_6(0x0a), WRITES},
 	{0x12, NO_ACTION, .cdb_len = 6, .touches = TOUCHES_NOTHING, .any_lun = true,
@@ -79,14 +85,14 @@ static const struct scsi_command table[] = {
 	{0x1a, NO_ACTION, .cdb_len = 6, .touches = TOUCHES_NOTHING, .allocation = {4, 1},
 	 .usage = {0x1a, 0x08, 0xff, 0xff, 0xff, 0}, REPLY(mode_sense_6_reply)},
 	{0x1b, NO_ACTION, .cdb_len = 6, .touches = TOUCHES_CONTROL,
-	 .usage = {0x1b, 0x01, 0, 0, 0x05, 0}, .begin = start_stop_begin},
+	 .usage = {0x1b, 0x01, 0, 0x0f, 0xf7, 0}, .begin = start_stop_begin},
 	{0x1c, NO_ACTION, .cdb_len = 6, .touches = TOUCHES_CONTROL, .allocation = {3, 2},
 	 .usage = {0x1c, 0x01, 0xff, ONES_2, 0}, REPLY(receive_diagnostic_reply)},
 	{0x1d, NO_ACTION, .cdb_len = 6, .touches = TOUCHES_CONTROL,
 	 .usage = {0x1d, 0xf7, 0, ONES_2, 0}, .begin = send_diagnostic_begin,
 	 .data_arrived = send_diagnostic_start},
 	{0x1e, NO_ACTION, .cdb_len = 6, .touches = TOUCHES_CONTROL,
-	 .usage = {0x1e, 0, 0, 0, 0x03, 0}, REPLY(prevent_allow_reply)},
+	 .usage = {0x1e, 0, 0, 0, 0x01, 0}, .begin = prevent_allow_begin},
 	{0x25, NO_ACTION, .cdb_len = 10, .touches = TOUCHES_NOTHING, .usage = {0x25},
 	 REPLY(capacity_10_reply)},
 	{0x28, NO_ACTION, CDB_10, USAGE_10(0x28, PROTECT | DPO | FUA), IGNORE_10(FUA_NV), READS},
@@ -102,6 +108,10 @@ static const struct scsi_command table[] = {
 	{0x42, NO_ACTION, .cdb_len = 10, .touches = TOUCHES_DISCARD, .thin = true,
 	 .usage = {0x42, 0, [7] = ONES_2, 0}, .ignored = {{6, 0x3f}}, .begin = unmap_begin,
 	 .data_arrived = unmap_start},
+	{0x48, 0x01, SANITIZES, .begin = sanitize_overwrite_begin,
+	 .data_arrived = sanitize_overwrite_start},
+	{0x48, 0x02, SANITIZES, .thin = true, .begin = sanitize_erase_begin},
+	{0x48, 0x1f, SANITIZES, .begin = sanitize_exit_begin},
 	{0x4d, NO_ACTION, .cdb_len = 10, .touches = TOUCHES_NOTHING, .allocation = {7, 2},
 	 .usage = {0x4d, 0, 0xff, 0xff, 0, ONES_2, ONES_2, 0}, REPLY(log_sense_reply)},
 	{0x55, NO_ACTION, .cdb_len = 10, .usage = {0x55, 0x11, [7] = ONES_2, 0}, SELECTS_MODES},

@@ -100,7 +100,6 @@ bool report_port_groups_reply(struct scsi_task *task, struct wr *w);
 bool report_information_reply(struct scsi_task *task, struct wr *w);
 bool receive_diagnostic_reply(struct scsi_task *task, struct wr *w);
 bool log_sense_reply(struct scsi_task *task, struct wr *w);
-bool prevent_allow_reply(struct scsi_task *task, struct wr *w);
 
 /* Those that move data or flush. */
 enum scsi_step read_begin(struct scsi_task *task);
@@ -129,3 +128,10 @@ enum scsi_step pr_out_begin(struct scsi_task *task);
 enum scsi_step pr_out_start(struct scsi_task *task);
 enum scsi_step mode_select_begin(struct scsi_task *task);
 enum scsi_step mode_select_start(struct scsi_task *task);
+enum scsi_step prevent_allow_begin(struct scsi_task *task);
+enum scsi_step format_begin(struct scsi_task *task);
+enum scsi_step format_start(struct scsi_task *task);
+enum scsi_step sanitize_overwrite_begin(struct scsi_task *task);
+enum scsi_step sanitize_overwrite_start(struct scsi_task *task);
+enum scsi_step sanitize_erase_begin(struct scsi_task *task);
+enum scsi_step sanitize_exit_begin(struct scsi_task *task);

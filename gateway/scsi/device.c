@@ -1,10 +1,12 @@
 /* The device server as a machine: CDBs and completions in, steps out (scsi.h). Runs in the
  * session, after the grant. Everything in a task that came from the initiator is
  * hostile; the host's part of it (buffers, order of calls) is ours and asserted. */
+#include "gateway/scsi/availability.h"
 #include "gateway/scsi/commands.h"
 #include "gateway/scsi/copier.h"
 #include "gateway/scsi/gate.h"
 #include "gateway/scsi/medium.h"
+#include "gateway/scsi/operation.h"
 #include "gateway/scsi/sense.h"
 #include "gateway/scsi/shared.h"
 #include "gateway/scsi/verify.h"
@@ -25,6 +27,7 @@ int scsi_nexus_open(struct scsi_nexus *n, unsigned admissions)
 
 void scsi_nexus_close(struct scsi_nexus *n)
 {
+	operations_close(n);
 	if (n->gate != NULL && n->ring != NULL)
 		gate_put_busy_count(n);
 	gate_close(TAKE(n->gate));
@@ -44,6 +47,8 @@ static void task_leave(struct scsi_task *task)
 {
 	shared_leave(task);
 	copier_leave(task);
+	if (task->operation != NULL)
+		operation_leave(task);
 	if (task->counted)
 		task->unit->begun--;
 	task->counted = false;
@@ -113,6 +118,8 @@ static void task_reset(struct scsi_task *task)
 	task->promises = task->waits_for_buffer = false;
 	task->orders = task->parked = task->counted = false;
 	task->range = 0;
+	task->operates = false;
+	task->operation = NULL;
 	task->when_durable = NULL;
 	task->admission = NULL;
 	task->next = NULL;
@@ -176,6 +183,8 @@ struct scsi_task *scsi_next(struct scsi_nexus *n)
 /* Everything else is decided in the task's turn: the tasks before it may have changed it. */
 static enum scsi_step start(struct scsi_task *task)
 {
+	if (task->unit != NULL)
+		shared_catch_up(task->nexus, task->unit);
 	if (tells_attention(task))
 		return tell_attention(task);
 	if (task->command == NULL)
@@ -185,7 +194,7 @@ static enum scsi_step start(struct scsi_task *task)
 		sense_set(task, KEY_ILLEGAL_REQUEST, SENSE_INVALID_FIELD_IN_COMMAND_IU);
 		return task_refuse(task);
 	}
-	if (!command_check_reserved(task))
+	if (!command_check_reserved(task) || !medium_is_available(task))
 		return task_refuse(task);
 	return task->command->begin(task);
 }

@@ -4,6 +4,7 @@
  * While the ring takes no records, or the arbiter's page says that the unit is not open
  * now, commands are answered BUSY and counted. */
 #include "gateway/scsi/gate.h"
+#include "gateway/scsi/availability.h"
 #include "gateway/scsi/commands.h"
 #include "gateway/scsi/mode_pages.h"
 #include "gateway/scsi/reservation_rules.h"
@@ -406,6 +407,8 @@ static int enter(struct scsi_task *task)
 			sense_set(task, KEY_DATA_PROTECT, SENSE_SOFTWARE_WRITE_PROTECTED);
 			return -EACCES;
 		}
+		if (!medium_is_available(task))
+			return -EACCES;
 		parity = arbiter_enter(v, unit->number);
 	} while (parity < 0);
 	if (arbiter_range_is_taken(v, unit->number, task->io.offset / unit->block_size,
@@ -424,6 +427,8 @@ int gate_submit(struct scsi_task *task)
 
 	assert(a != NULL && !a->reserved && !a->running);
 	r = enter(task);
+	if (r == -EAGAIN && task->operates)
+		r = 0; /* it has no initiator that would try again */
 	if (r == 0)
 		shared_park(task);
 	if (r <= 0)

@@ -24,11 +24,3 @@ bool defects_12_reply(struct scsi_task *task, struct wr *w)
 	wr_be(w, 4, 0);
 	return true;
 }
-
-/* The medium can't be taken out, whether that is prevented or not. */
-bool prevent_allow_reply(struct scsi_task *task, struct wr *w)
-{
-	(void)task;
-	(void)w;
-	return true;
-}

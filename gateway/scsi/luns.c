@@ -1,6 +1,7 @@
 /* Logical unit numbers and whether their units are well: SAM-5 section 4.7 addresses, REPORT
  * LUNS, TEST UNIT READY, REQUEST SENSE. Runs in the session; a LUN is eight
  * octets of the peer's. */
+#include "gateway/scsi/availability.h"
 #include "gateway/scsi/commands.h"
 #include "gateway/scsi/medium.h"
 #include "gateway/scsi/sense.h"
@@ -70,32 +71,27 @@ bool test_unit_ready_reply(struct scsi_task *task, struct wr *w)
 }
 
 /* Sense data goes with the status that it explains, so there is nothing left to ask for; but for a
- * unit that failed, and one that is not there. */
+ * unit that failed, whose medium is kept from it, or that is not there. */
 bool request_sense_reply(struct scsi_task *task, struct wr *w)
 {
-	bool descriptor = (task->cdb[1] & DESC) != 0;
-	enum sense_key key = KEY_NO_SENSE;
-	enum sense_code code = SENSE_NONE;
-	uint8_t sense[SENSE_FIXED_SIZE];
-	struct sense failed;
+	struct sense said = {.key = KEY_NO_SENSE};
+	uint8_t sense[SCSI_SENSE_SIZE];
 	size_t len;
 
 	if (task->unit == NULL) {
-		key = KEY_ILLEGAL_REQUEST;
-		code = SENSE_LOGICAL_UNIT_NOT_SUPPORTED;
+		said.key = KEY_ILLEGAL_REQUEST;
+		said.code = SENSE_LOGICAL_UNIT_NOT_SUPPORTED;
 	} else if (attention_first(task->unit) != SENSE_NONE) {
-		key = KEY_UNIT_ATTENTION;
-		code = attention_first(task->unit);
+		said.key = KEY_UNIT_ATTENTION;
+		said.code = attention_first(task->unit);
 		if (task->admission != NULL) /* this time it is sent */
 			attention_drop(task->unit);
-	} else if (!medium_is_ready(task)) {
-		(void)sense_read(task, &failed);
-		key = failed.key;
-		code = failed.code;
+	} else if (!medium_is_ready(task) || medium_hindrance(task)) {
+		(void)sense_read(task, &said);
 	}
 	task->status = SCSI_GOOD;
 	task->sense_len = 0;
-	len = sense_write(sense, descriptor, key, code);
+	len = sense_write(sense, (task->cdb[1] & DESC) != 0, &said);
 	wr_bytes(w, sense, len);
 	return true;
 }

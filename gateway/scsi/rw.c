@@ -1,14 +1,12 @@
-/* READ, WRITE, WRITE AND VERIFY and SYNCHRONIZE CACHE, SBC-3 section 5; START STOP UNIT, which
- * flushes. Runs in the session. What moves is bounded three times: by the CDB, by EDTL, and by the
+/* READ, WRITE, WRITE AND VERIFY and SYNCHRONIZE CACHE, SBC-3 section 5. Runs in the
+ * session. What moves is bounded three times: by the CDB, by EDTL, and by the
  * direction that the transport announced. WCE=1: a write without FUA is answered
  * when the kernel's page cache has it. */
 #include "gateway/scsi/medium.h"
 #include "gateway/scsi/gate.h"
 #include "gateway/scsi/sense.h"
 
-#define FUA	 0x08
-#define START	 0x01
-#define NO_FLUSH 0x04
+#define FUA 0x08
 
 enum stage { STAGE_FIRST, STAGE_PROBE };
 
@@ -140,18 +138,5 @@ enum scsi_step synchronize_begin(struct scsi_task *task)
 		return task_refuse(task);
 	if (!gate_admit(task))
 		return task_fail(task);
-	return medium_flush(task);
-}
-
-/* One initiator can't stop the disk of others: a stop flushes, and that is all. POWER CONDITION and
- * LOEJ are refused by the usage map. */
-enum scsi_step start_stop_begin(struct scsi_task *task)
-{
-	if (!medium_is_ready(task))
-		return task_refuse(task);
-	if (!gate_admit(task))
-		return task_fail(task);
-	if (task->cdb[4] & (START | NO_FLUSH))
-		return task_good(task);
 	return medium_flush(task);
 }

@@ -120,6 +120,7 @@ struct scsi_nexus {
 	struct gate *gate;
 	struct verifier *verifier;
 	struct copier *copier;
+	struct operation *operations; /* operation.c's: of its disks, under way */
 	struct task_turns turns;
 	uint64_t now_ms;  /* set by the host at each turn of its loop */
 	uint64_t wall_ns; /* the same, since 1970: for the audit's records */
@@ -195,6 +196,9 @@ struct scsi_task {
 	/* copier.c's */
 	struct copy *copy;	  /* NULL: it copies nothing */
 	struct scsi_lun *io_unit; /* that task->io is for; NULL: its own */
+	/* operation.c's */
+	bool operates;		     /* the medium is its own for now, whoever else asks */
+	struct operation *operation; /* that it waits for */
 	/* the gate's */
 	void (*io_done)(struct io *io, int result);
 	enum scsi_step (*when_durable)(struct scsi_task *task); /* NULL: it is answered then */
@@ -227,6 +231,11 @@ bool scsi_drop_next(struct scsi_nexus *n, struct arbiter_drop *ret);
 void scsi_drop_sent(struct scsi_nexus *n);
 void scsi_arbiter_changed(struct scsi_nexus *n); /* another one: what was out is asked again */
 void scsi_tasks_ended(struct scsi_nexus *n, unsigned lun);
+/* Formats and sanitizes go on after their command was answered, and after the connection was lost.
+ * True: there is one. */
+bool scsi_operates(const struct scsi_nexus *n);
+/* They end, as failed, as soon as what runs is over. */
+void scsi_operations_stop(struct scsi_nexus *n);
 /* The page may have moved: looks, and tries what waited for others. */
 void scsi_shared_turn(struct scsi_nexus *n);
 /* The unit attention that waits first: ASC and ASCQ; 0: none. */

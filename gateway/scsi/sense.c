@@ -72,16 +72,9 @@ static size_t write_descriptors(uint8_t ret[SCSI_SENSE_SIZE], const struct sense
 	return wr_len(&w);
 }
 
-size_t sense_write(uint8_t ret[SENSE_FIXED_SIZE], bool descriptor, enum sense_key key,
-		   enum sense_code code)
+size_t sense_write(uint8_t ret[SCSI_SENSE_SIZE], bool descriptor, const struct sense *s)
 {
-	const struct sense s = {.key = key, .code = code};
-	uint8_t all[SCSI_SENSE_SIZE];
-
-	if (!descriptor)
-		return write_fixed(ret, &s);
-	memcpy(ret, all, write_descriptors(all, &s));
-	return SENSE_DESCRIPTOR_SIZE;
+	return descriptor ? write_descriptors(ret, s) : write_fixed(ret, s);
 }
 
 static void set(struct scsi_task *task, const struct sense *s)

@@ -22,7 +22,10 @@ enum sense_key {
 enum sense_code {
 	SENSE_NONE = 0x0000,
 	SENSE_OPERATION_IN_PROGRESS = 0x0016,
+	SENSE_INITIALIZING_COMMAND_REQUIRED = 0x0402,
 	SENSE_MANUAL_INTERVENTION_REQUIRED = 0x0403,
+	SENSE_FORMAT_IN_PROGRESS = 0x0404,
+	SENSE_SANITIZE_IN_PROGRESS = 0x041b,
 	SENSE_UNREACHABLE_COPY_TARGET = 0x0804,
 	SENSE_WRITE_ERROR = 0x0c00,
 	SENSE_THIRD_PARTY_DEVICE_FAILURE = 0x0d01,
@@ -50,6 +53,9 @@ enum sense_code {
 	SENSE_POWER_ON = 0x2901,
 	SENSE_BUS_DEVICE_RESET = 0x2903,
 	SENSE_NEXUS_LOSS = 0x2907,
+	SENSE_MEDIUM_FORMAT_CORRUPTED = 0x3100,
+	SENSE_SANITIZE_FAILED = 0x3103,
+	SENSE_MEDIUM_NOT_PRESENT = 0x3a00,
 	SENSE_FAILED_SELF_TEST = 0x3e03,
 	SENSE_INTERNAL_TARGET_FAILURE = 0x4400,
 	SENSE_INVALID_MESSAGE_ERROR = 0x4900,
@@ -88,7 +94,6 @@ void sense_set_progress(struct scsi_task *task, enum sense_key key, enum sense_c
 void sense_copy_aborted(struct scsi_task *task, enum sense_code code, unsigned segment);
 
 /* Sense data as parameter data of REQUEST SENSE; returns its length. */
-size_t sense_write(uint8_t ret[SENSE_FIXED_SIZE], bool descriptor, enum sense_key key,
-		   enum sense_code code);
+size_t sense_write(uint8_t ret[SCSI_SENSE_SIZE], bool descriptor, const struct sense *s);
 /* Takes apart what a task has, whatever its format: false if it has none. */
 bool sense_read(const struct scsi_task *task, struct sense *ret);

@@ -5,6 +5,7 @@
 
 #include "gateway/scsi/copier.h"
 #include "gateway/scsi/gate.h"
+#include "gateway/scsi/operation.h"
 
 #define ATTENTION_RESETS 0x29 /* the ASC of its family */
 
@@ -118,6 +119,12 @@ bool shared_is_open(struct scsi_nexus *n, struct scsi_lun *unit)
 	if (!arbiter_is_current(n->arbiter, unit->number))
 		look_at(n, unit);
 	return !unit->ending && arbiter_is_current(n->arbiter, unit->number);
+}
+
+void shared_catch_up(struct scsi_nexus *n, struct scsi_lun *unit)
+{
+	if (!arbiter_is_current(n->arbiter, unit->number))
+		look_at(n, unit);
 }
 
 void scsi_tasks_ended(struct scsi_nexus *n, unsigned lun)
@@ -380,6 +387,7 @@ void scsi_shared_turn(struct scsi_nexus *n)
 	struct scsi_task *task;
 
 	shared_look(n);
+	operations_turn(n);
 	n->turn++;
 	while ((task = take_untried(n)) != NULL) {
 		if (gate_submit(task) < 0)

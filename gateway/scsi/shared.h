@@ -18,6 +18,8 @@ void shared_look(struct scsi_nexus *n);
 /* What is in force for this unit is adopted. False: no arbiter now, or its tasks are being ended.
  */
 bool shared_is_open(struct scsi_nexus *n, struct scsi_lun *unit) MUST_CHECK;
+/* The same, for who is told elsewhere that it is not open. */
+void shared_catch_up(struct scsi_nexus *n, struct scsi_lun *unit);
 
 /* The unit failed: everybody is to know. */
 void shared_tell_failed(struct scsi_nexus *n, struct scsi_lun *unit);

@@ -12,12 +12,13 @@
 #define LBPWS10		 0x20
 #define LBPRZ		 0x04 /* zeroes are read where nothing is */
 #define PROVISIONED_THIN 0x02
+#define WABEREQ_READS	 0x40 /* what SANITIZE erased can be read without being written first */
 #define WSNZ		 0x01 /* WRITE SAME of 0 blocks is refused */
 #define FUAB		 0x02 /* FUA and SYNCHRONIZE CACHE as in SBC-3 */
 #define VBULS		 0x01 /* VERIFY with BYTCHK=01b reads zeroes where nothing is */
 
 enum { OP_UNMAP = 0x42, OP_COMPARE_AND_WRITE = 0x89, OP_WRITE_SAME_16 = 0x93 };
-enum { OP_WRITE_SAME_10 = 0x41, OP_WRITE_ATOMIC = 0x9c };
+enum { OP_WRITE_SAME_10 = 0x41, OP_WRITE_ATOMIC = 0x9c, OP_SANITIZE = 0x48, BLOCK_ERASE = 0x02 };
 
 static void unmap_limits(const struct scsi_task *task, struct wr *w)
 {
@@ -63,7 +64,8 @@ void vpd_characteristics(const struct scsi_task *task, struct wr *w)
 {
 	wr_be(w, 2, task->unit->rotational ? 0 : NON_ROTATING);
 	wr_be(w, 1, 0); /* PRODUCT TYPE */
-	wr_be(w, 1, 0); /* NOMINAL FORM FACTOR, what is read after SANITIZE: not told */
+	/* NOMINAL FORM FACTOR: not told */
+	wr_be(w, 1, command_offers(task, OP_SANITIZE, BLOCK_ERASE) ? WABEREQ_READS : 0);
 	wr_be(w, 1, FUAB | VBULS);
 	wr_zero(w, LENGTH - 5);
 }

@@ -90,6 +90,14 @@ void session_end(struct session *s, enum session_end end, const char *detail)
 	loop_timer_set(s->loop, &s->end_timer, clock_ms() + LAST_WORDS_MS);
 }
 
+/* A medium that is being formatted or sanitized is done with first, unless we were told to end: who
+ * logs in again in our place tells us so, through the monitor. */
+static void stop_operations(struct session *s)
+{
+	if (s->end == SESSION_END_TOLD || s->end == SESSION_END_FAILED)
+		scsi_operations_stop(&s->nexus);
+}
+
 /* Everything said, everything over: the loop ends. */
 static void stop_if_over(struct session *s)
 {
@@ -100,9 +108,11 @@ static void stop_if_over(struct session *s)
 	if (!s->cancelled) {
 		iscsi_cancel_all(s->iscsi);
 		host_arbiter_drop(s);
+		stop_operations(s);
 	}
 	s->cancelled = true;
-	if (iscsi_tasks_running(s->iscsi) == 0 && engine_in_flight(s->engine) == 0)
+	if (iscsi_tasks_running(s->iscsi) == 0 && engine_in_flight(s->engine) == 0 &&
+	    !scsi_operates(&s->nexus))
 		loop_stop(s->loop);
 }
 

@@ -337,6 +337,7 @@ static void promise(void **state)
 	promise_kept_so_far(&task, *state);
 	rig_audit_durable();
 	scsi_audit_moved(&rig->nexus);
+	rig_share(); /* a stop is an order */
 	assert_int_equal(rig->dones, 1);
 	assert_int_equal(task.status, SCSI_GOOD);
 	assert_int_equal(rig->ring.head, 1);

@@ -86,6 +86,7 @@ static void opcodes_are_the_table(void **state)
 
 	rig_open(state);
 	rig->nexus.luns[0].thin = true;
+	assert_true(command_set_add(&rig->nexus.rules.allowed, "sanitize"));
 	assert_int_equal(rig_run(&c)->status, SCSI_GOOD);
 	assert_int_equal(rig->task.data_len, 4 + count * 20);
 	assert_int_equal(get_be(rig->buffer, 4), count * 20);

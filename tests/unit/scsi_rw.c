@@ -259,8 +259,17 @@ static const struct {
 	{"START STOP UNIT: LOEJ is refused, there is nothing to eject",
 	 {{0x1b, 0, 0, 0, 0x02}, .edtl = 0},
 	 .code = 0x2400},
-	{"START STOP UNIT: power conditions are refused",
+	{"START STOP UNIT: a power condition changes nothing",
 	 {{0x1b, 0, 0, 0, 0x20}, .edtl = 0},
+	 .code = 0},
+	{"START STOP UNIT: a power condition that there is none of is refused",
+	 {{0x1b, 0, 0, 0, 0x40}, .edtl = 0},
+	 .code = 0x2400},
+	{"START STOP UNIT: a modifier that the condition has none of is refused",
+	 {{0x1b, 0, 0, 0x03, 0x20}, .edtl = 0},
+	 .code = 0x2400},
+	{"START STOP UNIT: a modifier without a condition is refused",
+	 {{0x1b, 0, 0, 0x01, 0x01}, .edtl = 0},
 	 .code = 0x2400},
 };
 
