@@ -40,14 +40,19 @@ static const struct court_ops keeping = {.changed = on_changed,
 					 .cleared = cleared};
 
 /* Session 1 may write, session 2 may not. */
+static void let_write(void)
+{
+	for (unsigned k = 0; k < sessions[1].member.lun_count; k++)
+		sessions[1].member.luns[k].writable = true;
+}
+
 static void begin(void)
 {
 	memset(&kept, 0, sizeof kept);
 	court_begin();
 	court.ops = &keeping;
 	court.wall_s = 1700000000;
-	for (unsigned k = 0; k < sessions[1].member.lun_count; k++)
-		sessions[1].member.luns[k].writable = true;
+	let_write();
 }
 
 static void order(uint32_t connection, uint32_t id, enum order_kind kind, uint32_t at)
@@ -203,6 +208,7 @@ static void damage(void)
 		view_open(n);
 		assert_int_equal(hello(n, 1), 0);
 	}
+	let_write();
 	court_go(&court, now);
 }
 
