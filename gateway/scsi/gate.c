@@ -391,7 +391,8 @@ static bool request_conflicts(struct scsi_task *task)
 
 /* What the arbiter published since the admission binds this request: it is counted in flight under
  * what is in force, or it never reaches the disk. 1: counted. 0: it is somebody else's turn on
- * these blocks. -EAGAIN: not now. -EACCES: the task's status says why. */
+ * these blocks, or the task is about to be ended. -EAGAIN: not now. -EACCES: the task's status says
+ * why. */
 static int enter(struct scsi_task *task)
 {
 	struct arbiter_view *v = task->nexus->arbiter;
@@ -400,7 +401,7 @@ static int enter(struct scsi_task *task)
 
 	do {
 		if (!shared_is_open(task->nexus, unit))
-			return -EAGAIN;
+			return unit->ending ? 0 : -EAGAIN;
 		if (request_conflicts(task))
 			return -EACCES;
 		if (changes_medium(task->io.op) && mode_swp(task->nexus, unit)) {

@@ -142,9 +142,13 @@ static void closed_by_reset(void **state)
 	begin(&task, &inquiry, SCSI_DONE);
 	assert_int_equal(task.status, SCSI_BUSY);
 	assert_int_equal(rig->seats[0].to_end, 1);
-	assert_int_equal(scsi_data_arrived(&waiting), SCSI_DONE);
-	assert_int_equal(waiting.status, SCSI_BUSY);
+	/* SAM-5: the reset ended it, so there is nothing to answer, not even BUSY */
+	assert_int_equal(scsi_data_arrived(&waiting), SCSI_RUNNING);
+	scsi_shared_turn(&rig->nexus);
 	assert_int_equal(rig->submitted, 0);
+	assert_int_equal(rig->dones, 0);
+	assert_true(scsi_cancel(&waiting));
+	assert_int_equal(rig_last(0)->verdict, VERDICT_NOT_EXECUTED);
 	scsi_tasks_ended(&rig->nexus, 0);
 	assert_int_equal(rig_run(&ready)->status, SCSI_CHECK_CONDITION);
 	assert_int_equal(rig_run(&ready)->status, SCSI_GOOD);
