@@ -7,8 +7,12 @@
 
 #define ERRNO_MAX 4095
 
-/* Whoever adds to a record adds a row here, or says why it need not be kept. */
+/* Whoever adds to a record adds a row here, or says why it need not be kept. Files of a release say
+ * another VERSION then. */
 _Static_assert(sizeof(struct arbiter_state) == 1080, "a new field of the state has no row yet");
+_Static_assert(sizeof(struct arbiter_record) ==
+		       sizeof(struct arbiter_state) + 128 * 256 + 256 * 24 + 72,
+	       "a new field of the record has no row yet");
 _Static_assert(sizeof(struct registration) == 256, "a new field of registrations is not kept yet");
 _Static_assert(sizeof(struct arbiter_event) == 24, "a new field of events is not kept yet");
 

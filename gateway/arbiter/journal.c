@@ -45,7 +45,7 @@ void record_after_power_loss(struct arbiter_record *r)
 	s->progress = 0;
 	s->ejected = s->prevented = s->stopped = s->access_state = 0;
 	r->pr_generation = 0;
-	r->operator_connection = 0;
+	r->operator_connection = r->operator_order = 0;
 	r->last_connection = r->last_id = 0;
 	r->last_status = r->last_key = 0;
 	r->last_code = 0;
