@@ -18,6 +18,17 @@ uint32_t unit_physical_block(const struct scsi_lun *unit)
 	return MAX(octets, unit->block_size);
 }
 
+/* Whole physical blocks: the kernel puts no part of one into its page cache. */
+uint32_t unit_atomic_granularity(const struct scsi_lun *unit)
+{
+	return unit_physical_block(unit) / unit->block_size;
+}
+
+uint32_t unit_atomic_blocks(const struct scsi_lun *unit)
+{
+	return WRITE_ATOMIC_MAX_OCTETS / unit->block_size;
+}
+
 /* Sets of 1 MiB. */
 unsigned unit_threshold_exponent(const struct scsi_lun *unit)
 {

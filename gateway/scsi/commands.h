@@ -55,6 +55,9 @@ size_t command_allocation(const struct scsi_task *task);
 
 /* Octets that are written without being read first: as the policy says, else the page cache's. */
 uint32_t unit_physical_block(const struct scsi_lun *unit);
+/* Blocks of a WRITE ATOMIC: at most, and in multiples of. */
+uint32_t unit_atomic_blocks(const struct scsi_lun *unit);
+uint32_t unit_atomic_granularity(const struct scsi_lun *unit);
 /* Room is counted in sets of 2^n blocks. */
 unsigned unit_threshold_exponent(const struct scsi_lun *unit);
 
@@ -108,6 +111,11 @@ enum scsi_step write_begin(struct scsi_task *task);
 enum scsi_step write_start(struct scsi_task *task);
 enum scsi_step write_same_begin(struct scsi_task *task);
 enum scsi_step write_same_start(struct scsi_task *task);
+enum scsi_step compare_write_begin(struct scsi_task *task);
+enum scsi_step compare_write_start(struct scsi_task *task);
+enum scsi_step orwrite_start(struct scsi_task *task);
+enum scsi_step write_atomic_begin(struct scsi_task *task);
+enum scsi_step write_atomic_start(struct scsi_task *task);
 enum scsi_step unmap_begin(struct scsi_task *task);
 enum scsi_step unmap_start(struct scsi_task *task);
 enum scsi_step lba_status_begin(struct scsi_task *task);

@@ -9,7 +9,7 @@
 #include "gateway/scsi/operation.h"
 #include "gateway/scsi/sense.h"
 #include "gateway/scsi/shared.h"
-#include "gateway/scsi/verify.h"
+#include "gateway/scsi/verifier.h"
 
 int scsi_nexus_open(struct scsi_nexus *n, unsigned admissions)
 {
@@ -49,9 +49,17 @@ static void task_leave(struct scsi_task *task)
 	copier_leave(task);
 	if (task->operation != NULL)
 		operation_leave(task);
+	verifier_leave(task);
 	if (task->counted)
 		task->unit->begun--;
 	task->counted = false;
+}
+
+bool scsi_buffers_turn(struct scsi_nexus *n)
+{
+	bool verifies = verifier_turn(n), copies = copier_turn(n);
+
+	return verifies || copies;
 }
 
 static enum scsi_step task_end(struct scsi_task *task)
@@ -244,8 +252,6 @@ bool scsi_cancel(struct scsi_task *task)
 		return false;
 	if (task->waits_for_audit)
 		gate_unhold(task);
-	if (task->waits_for_buffer)
-		verifier_leave(task);
 	task_leave(task);
 	gate_abandon(task);
 	task_set_leave(task);

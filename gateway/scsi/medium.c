@@ -10,6 +10,7 @@
 
 #define CHECK_EVERY_MS 1000u
 #define PROTECT_MASK   0xe0
+#define FUA	       0x08
 
 /* errno of a request to sense data. A row with op IO_INVALID is for all. */
 static const struct {
@@ -210,6 +211,11 @@ void medium_promise(struct scsi_task *task)
 {
 	task->durable_mark = audit_ring_ask_durable(task->nexus->ring);
 	task->promises = true;
+}
+
+bool medium_has_fua(const struct scsi_task *task)
+{
+	return task->command->cdb_len != 6 && (task->cdb[1] & FUA) != 0;
 }
 
 bool medium_is_write_through(const struct scsi_task *task)

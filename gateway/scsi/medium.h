@@ -26,6 +26,7 @@ bool medium_continue(struct scsi_task *task, int result);
 void medium_fail(struct scsi_task *task, int result);
 /* Durable data was promised: the audit has to be durable as well. Call it before the request. */
 void medium_promise(struct scsi_task *task);
+bool medium_has_fua(const struct scsi_task *task); /* its CDB has the bit, at octet 1 */
 /* WCE=0: what the command writes is durable when it is answered. */
 bool medium_is_write_through(const struct scsi_task *task);
 /* Ends a task with GOOD, as soon as what was promised is true. */

@@ -6,14 +6,7 @@
 #include "gateway/scsi/gate.h"
 #include "gateway/scsi/sense.h"
 
-#define FUA 0x08
-
 enum stage { STAGE_FIRST, STAGE_PROBE };
-
-static bool has_fua(const struct scsi_task *task)
-{
-	return task->command->cdb_len != 6 && (task->cdb[1] & FUA) != 0;
-}
 
 enum scsi_step read_begin(struct scsi_task *task)
 {
@@ -57,7 +50,7 @@ static void flushed_before_read(struct io *io, int result)
 enum scsi_step read_start(struct scsi_task *task)
 {
 	assert(task->buffer_len >= task->bytes);
-	if (!has_fua(task))
+	if (!medium_has_fua(task))
 		return read_map(task);
 	medium_promise(task);
 	task->io.iov_count = 0;
@@ -123,7 +116,8 @@ enum scsi_step write_start(struct scsi_task *task)
 		return task_fail(task);
 	}
 	/* SBC-3: WRITE AND VERIFY writes to the medium, and then verifies the medium. */
-	task->io.fua = has_fua(task) || task->command->verifies || medium_is_write_through(task);
+	task->io.fua = medium_has_fua(task) || task->command->verifies ||
+		       medium_is_write_through(task);
 	if (task->io.fua)
 		medium_promise(task);
 	medium_map(task, 0, task->bytes);

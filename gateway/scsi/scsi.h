@@ -23,7 +23,7 @@
 #define UNMAP_MAX_RANGES	     256u
 #define UNMAP_MAX_BLOCKS	     (1u << 20)
 #define COMPARE_AND_WRITE_MAX_BLOCKS 255u
-#define WRITE_ATOMIC_MAX_BLOCKS	     2048u
+#define WRITE_ATOMIC_MAX_OCTETS	     (1u << 20)
 
 enum scsi_status {
 	SCSI_GOOD = 0x00,
@@ -177,8 +177,12 @@ struct scsi_task {
 	size_t progress;	/* octets of the medium that are done */
 	uint8_t stage;		/* of a command that takes several requests */
 	bool promises;		/* durable data: the answer waits for the audit */
-	bool waits_for_buffer;	/* of VERIFY */
-	unsigned next_range;	/* of UNMAP's list */
+	bool waits_for_buffer;	/* verifier.c's: of the nexus's; what then; who looks; what then */
+	enum scsi_step (*with_buffer)(struct scsi_task *task);
+	bool (*look)(struct scsi_task *task, const uint8_t *octets, size_t len);
+	void (*read_over)(struct scsi_task *task);
+	int error;		      /* of a WRITE ATOMIC that is being undone */
+	unsigned next_range;	      /* of UNMAP's list */
 	uint8_t modes[ARBITER_MODES]; /* of MODE SELECT: values, and which of their bits count */
 	void (*range_over)(struct scsi_task *task);
 	uint8_t met_status;    /* of a success: GOOD, or CONDITION MET */
@@ -238,6 +242,9 @@ bool scsi_operates(const struct scsi_nexus *n);
 void scsi_operations_stop(struct scsi_nexus *n);
 /* The page may have moved: looks, and tries what waited for others. */
 void scsi_shared_turn(struct scsi_nexus *n);
+/* The buffers of the nexus go to who waits for them, if a cancelled command left them. True: one
+ * did. scsi_shared_turn() does that, too. */
+bool scsi_buffers_turn(struct scsi_nexus *n);
 /* The unit attention that waits first: ASC and ASCQ; 0: none. */
 uint16_t scsi_attention(const struct scsi_nexus *n, unsigned lun);
 /* A new session, after its LUNs are there: each of them has this unit attention (ASC and ASCQ; 0:

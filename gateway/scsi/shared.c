@@ -3,7 +3,6 @@
  * queue in the order of their raising (SAM-5 section 5.14); a reset's stands for all. */
 #include "gateway/scsi/shared.h"
 
-#include "gateway/scsi/copier.h"
 #include "gateway/scsi/gate.h"
 #include "gateway/scsi/operation.h"
 
@@ -299,7 +298,7 @@ static void drop_later(struct scsi_nexus *n, uint32_t id, uint32_t lun)
 	n->drops[n->drop_count++] = (struct arbiter_drop){.id = id, .lun = lun};
 }
 
-static void range_drop(struct scsi_task *task)
+void range_drop(struct scsi_task *task)
 {
 	struct scsi_task **at = &task->nexus->holders;
 
@@ -393,7 +392,7 @@ void scsi_shared_turn(struct scsi_nexus *n)
 		if (gate_submit(task) < 0)
 			task_finish(task, task_not_submitted);
 	}
-	(void)copier_turn(n);
+	(void)scsi_buffers_turn(n);
 }
 
 /* --- the end of a task --- */

@@ -43,6 +43,8 @@ enum scsi_step task_answered(struct scsi_task *task, const struct arbiter_answer
  * another one of this nexus, reaches them meanwhile. Then `then`, of which the result is as of
  * data_arrived(). */
 enum scsi_step range_take(struct scsi_task *task, enum scsi_step (*then)(struct scsi_task *task));
+/* They are everybody's again, before the task ends. */
+void range_drop(struct scsi_task *task);
 
 /* A request of the task waits for somebody else's range: gate_submit() again when it may be over.
  */

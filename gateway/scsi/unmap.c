@@ -73,6 +73,8 @@ enum scsi_step unmap_begin(struct scsi_task *task)
 {
 	size_t len = get_be(task->cdb + 7, 2);
 
+	if (!task->unit->writable) /* which goes before all else: the gate says so */
+		return gate_admit(task) ? task_good(task) : task_fail(task);
 	if (!task->unit->thin) {
 		sense_set(task, KEY_ILLEGAL_REQUEST, SENSE_INVALID_OPCODE);
 		return task_refuse(task);

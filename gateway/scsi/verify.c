@@ -1,32 +1,12 @@
-/* VERIFY, SBC-3: reads the medium, and with BYTCHK compares it with the data-out. Runs in
- * the session. The pieces share one buffer of the nexus, so that a verify of any
- * length takes no memory; commands that wait for it can be cancelled. */
-#include "gateway/scsi/verify.h"
+/* VERIFY, SBC-3: reads the medium, and with BYTCHK compares it with the data-out; PRE-FETCH, which
+ * reads it alone. Runs in the session. Commands share one buffer of the nexus, so that a
+ * verify of any length takes no memory. */
 #include "gateway/scsi/gate.h"
 #include "gateway/scsi/medium.h"
 #include "gateway/scsi/sense.h"
+#include "gateway/scsi/verifier.h"
 
 enum byte_check { BYTCHK_MEDIUM = 0, BYTCHK_ALL = 1, BYTCHK_RESERVED = 2, BYTCHK_ONE_BLOCK = 3 };
-
-struct verifier {
-	struct scsi_task *owner, *waiting;
-	uint8_t buffer[VERIFY_PIECE];
-};
-
-int verifier_open(struct verifier **ret_verifier)
-{
-	struct verifier *v = calloc(1, sizeof *v);
-
-	if (v == NULL)
-		return -ENOMEM;
-	*ret_verifier = v;
-	return 0;
-}
-
-void verifier_close(struct verifier *v)
-{
-	free(v);
-}
 
 /* Of PRE-FETCH the bits are others, and nothing is compared. */
 static enum byte_check byte_check(const struct scsi_task *task)
@@ -36,160 +16,34 @@ static enum byte_check byte_check(const struct scsi_task *task)
 	return (enum byte_check)(task->cdb[1] >> 1 & 3);
 }
 
-void verifier_leave(struct scsi_task *task)
+/* False: the task has its sense. BYTCHK=11b: one block of data-out is for each. */
+static bool matches(struct scsi_task *task, const uint8_t *medium, size_t len)
 {
-	struct scsi_task **at = &task->nexus->verifier->waiting;
+	uint32_t block = task->unit->block_size;
 
-	while (*at != task)
-		at = &(*at)->next;
-	*at = task->next;
-	task->next = NULL;
-	task->waits_for_buffer = false;
-}
-
-static void verifier_join(struct scsi_task *task)
-{
-	struct scsi_task **end = &task->nexus->verifier->waiting;
-
-	while (*end != NULL)
-		end = &(*end)->next;
-	task->next = NULL;
-	task->waits_for_buffer = true;
-	*end = task;
-}
-
-static size_t piece_length(const struct scsi_task *task)
-{
-	return MIN(VERIFY_PIECE, medium_octets(task) - task->progress);
-}
-
-static void verified(struct io *io, int result);
-
-static enum scsi_step read_piece(struct scsi_task *task)
-{
-	struct io *io = &task->io;
-
-	io->length = piece_length(task);
-	io->iov[0] = (struct iovec){task->nexus->verifier->buffer, io->length};
-	io->iov_count = 1;
-	return medium_run(task, IO_READ, verified);
-}
-
-/* Octets of `bytes` that equal the data-out from `skip` on, until the first that does not. */
-static size_t equal_octets(const struct scsi_task *task, size_t skip, const uint8_t *bytes,
-			   size_t len)
-{
-	size_t equal = 0;
-
-	for (unsigned i = 0; i < task->iov_count && equal < len; i++) {
-		const uint8_t *base = task->iov[i].iov_base;
-		size_t part;
-
-		if (skip >= task->iov[i].iov_len) {
-			skip -= task->iov[i].iov_len;
-			continue;
-		}
-		part = MIN(len - equal, task->iov[i].iov_len - skip);
-		if (memcmp(base + skip, bytes + equal, part) == 0) {
-			equal += part;
-			skip = 0;
-			continue;
-		}
-		while (base[skip] == bytes[equal]) {
-			skip++;
-			equal++;
-		}
-		return equal;
-	}
-	return equal;
-}
-
-/* False: the task has its sense, with the place in the data-out. */
-static bool matches(struct scsi_task *task, size_t len)
-{
-	const uint8_t *medium = task->nexus->verifier->buffer;
-	enum byte_check check = byte_check(task);
-	size_t step = check == BYTCHK_ONE_BLOCK ? task->unit->block_size : len;
-
-	for (size_t at = 0; check != BYTCHK_MEDIUM && at < len; at += step) {
-		size_t skip = check == BYTCHK_ONE_BLOCK ? 0 : task->progress;
-		size_t equal = equal_octets(task, skip, medium + at, step);
-
-		if (equal < step) {
-			sense_set_information(task, KEY_MISCOMPARE, SENSE_MISCOMPARE_DURING_VERIFY,
-					      skip + equal);
+	if (byte_check(task) == BYTCHK_MEDIUM)
+		return true;
+	if (byte_check(task) == BYTCHK_ALL)
+		return verifier_match(task, task->progress, medium, len);
+	for (size_t at = 0; at < len; at += block) {
+		if (!verifier_match(task, 0, medium + at, block))
 			return false;
-		}
 	}
 	return true;
 }
 
-static void start_waiting(struct verifier *v)
+static enum scsi_step read_medium(struct scsi_task *task)
 {
-	while (v->owner == NULL && v->waiting != NULL) {
-		struct scsi_task *task = v->waiting;
-
-		verifier_leave(task);
-		v->owner = task;
-		if (read_piece(task) == SCSI_DONE) {
-			v->owner = NULL;
-			task->done(task);
-		}
-	}
-}
-
-/* True: the task goes on with another piece; else it was ended and done() was called. */
-static bool next_piece(struct scsi_task *task, int result)
-{
-	size_t len = task->io.length;
-
-	if (!medium_continue(task, result))
-		return false;
-	if (!matches(task, len)) {
-		task_finish(task, task_fail);
-		return false;
-	}
-	task->progress += len;
-	if (task->progress == medium_octets(task)) {
-		medium_finish(task);
-		return false;
-	}
-	if (read_piece(task) == SCSI_DONE) {
-		task->done(task);
-		return false;
-	}
-	return true;
-}
-
-static void verified(struct io *io, int result)
-{
-	struct scsi_task *task = CONTAINER_OF(io, struct scsi_task, io);
-	struct verifier *v = task->nexus->verifier;
-
-	if (next_piece(task, result))
-		return;
-	v->owner = NULL;
-	start_waiting(v);
+	return verifier_read(task, matches, medium_finish);
 }
 
 enum scsi_step verify_start(struct scsi_task *task)
 {
-	struct verifier *v = task->nexus->verifier;
-	enum scsi_step step;
-
 	if (byte_check(task) != BYTCHK_MEDIUM && task->buffer_len < task->bytes) {
 		sense_set(task, KEY_ABORTED_COMMAND, SENSE_INVALID_FIELD_IN_COMMAND_IU);
 		return task_fail(task);
 	}
-	if (v->owner != NULL) {
-		verifier_join(task);
-		return SCSI_RUNNING;
-	}
-	v->owner = task;
-	step = read_piece(task);
-	if (step == SCSI_DONE)
-		v->owner = NULL;
-	return step;
+	return verifier_take(task, read_medium);
 }
 
 /* How much data-out there is to compare with, and how many blocks it speaks for. */

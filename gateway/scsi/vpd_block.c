@@ -31,17 +31,17 @@ static void unmap_limits(const struct scsi_task *task, struct wr *w)
 	wr_be(w, 4, offered ? UGAVALID : 0);
 }
 
-/* Any alignment, any length, no boundaries. */
 static void atomic_limits(const struct scsi_task *task, struct wr *w)
 {
 	bool offered = command_offers(task, OP_WRITE_ATOMIC, 0);
-	uint32_t block = task->unit->block_size;
+	uint32_t most = offered ? unit_atomic_blocks(task->unit) : 0;
+	uint32_t granularity = offered ? unit_atomic_granularity(task->unit) : 0;
 
-	wr_be(w, 4, offered ? MIN(WRITE_ATOMIC_MAX_BLOCKS, SCSI_TRANSFER_MAX / block) : 0);
-	wr_be(w, 4, 0); /* ALIGNMENT */
-	wr_be(w, 4, 0); /* GRANULARITY */
-	wr_be(w, 4, 0); /* with boundaries */
-	wr_be(w, 4, 0);
+	wr_be(w, 4, most);
+	wr_be(w, 4, granularity); /* ALIGNMENT */
+	wr_be(w, 4, granularity);
+	wr_be(w, 4, most); /* with a boundary */
+	wr_be(w, 4, most); /* … which may be as large */
 }
 
 void vpd_block_limits(const struct scsi_task *task, struct wr *w)

@@ -46,10 +46,16 @@ static bool check_data(struct scsi_task *task)
 	return false;
 }
 
+/* That a unit is read-only, which the gate says, goes before what is wrong besides. */
+static bool check_fields(struct scsi_task *task)
+{
+	return !task->unit->writable ||
+	       (check_length(task) && check_unmap(task) && check_data(task));
+}
+
 enum scsi_step write_same_begin(struct scsi_task *task)
 {
-	if (!medium_is_ready(task) || !medium_check_range(task) || !check_length(task) ||
-	    !check_unmap(task) || !check_data(task))
+	if (!medium_is_ready(task) || !medium_check_range(task) || !check_fields(task))
 		return task_refuse(task);
 	task->wanted = task->bytes = has_no_data(task) ? 0 : task->unit->block_size;
 	if (!gate_admit(task))

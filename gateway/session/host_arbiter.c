@@ -60,7 +60,7 @@ static void ask(struct session *s)
 
 /* Orders of commands, ranges that they do not need any more, and that nothing is in flight from
  * before a change. */
-static void say_shared(struct session *s)
+void host_arbiter_say(struct session *s)
 {
 	struct arbiter_order order;
 	struct arbiter_drop drop;
@@ -153,7 +153,7 @@ void host_arbiter_turn(struct session *s)
 		if (any != 0 && has(s->spreads.aborts, lun))
 			abort_tasks(s, lun);
 	}
-	say_shared(s);
+	host_arbiter_say(s);
 }
 
 /* --- from the arbiter --- */

@@ -174,7 +174,8 @@ static void on_turn(void *arg)
 		iscsi_room_changed(s->iscsi);
 	do { /* what was sent may have ended tasks, and what starts may be answered at once */
 		transports_turn(s);
-	} while (host_start_waiting(s));
+	} while (host_start_waiting(s) || scsi_buffers_turn(&s->nexus));
+	host_arbiter_say(s);
 	set_tick(s);
 	if (s->audit_timer.at_ms == 0 && iscsi_tasks_running(s->iscsi) > 0)
 		loop_timer_set(s->loop, &s->audit_timer, loop_now_ms(s->loop) + AUDIT_PATIENCE_MS);

@@ -17,13 +17,6 @@ VAULT, LOCKED, STICK, WIDE, PLAIN = range(5)
 
 # Commands that are not there yet: whoever adds one takes its row out.
 NOT_YET = {
-    "COMPARE AND WRITE": "CompareAndWrite.Simple CompareAndWrite.DpoFua CompareAndWrite.Miscompare CompareAndWrite.Unwritten "
-                         "CompareAndWrite.InvalidDataOutSize MultipathIO.CompareAndWrite "
-                         "MultipathIO.CompareAndWriteAsync",
-    "ORWRITE": "OrWrite.Simple OrWrite.BeyondEol OrWrite.ZeroBlocks OrWrite.Protect OrWrite.DpoFua OrWrite.Verify",
-    "WRITE ATOMIC": "WriteAtomic16.Simple WriteAtomic16.BeyondEol WriteAtomic16.ZeroBlocks WriteAtomic16.WriteProtect "
-                    "WriteAtomic16.DpoFua WriteAtomic16.VPD",
-    "WRITE SAME to the end of the medium": "WriteSame10.ZeroBlocks WriteSame16.ZeroBlocks ReadOnly.ReadOnlySBC",
     "SANITIZE, write protected": "Sanitize.Readonly",
     "SANITIZE": "Sanitize.BlockErase Sanitize.BlockEraseReserved Sanitize.CryptoErase Sanitize.CryptoEraseReserved "
                 "Sanitize.ExitFailureMode Sanitize.InvalidServiceAction Sanitize.Overwrite Sanitize.OverwriteReserved "
@@ -36,7 +29,8 @@ NOT_YET = {
 KEYS = {"removable": ", removable: true", "block_size": ", block_size: 4096, physical_block_size: 16384", "allow": "allow: [sanitize]"}
 KEYS_NOT_YET = set()
 # What may be left out, and why.
-LEFT_OUT = {}
+LEFT_OUT = {"WriteSame10.ZeroBlocks": "WSNZ=1, WRITE SAME of 0 blocks is refused: with WSNZ=0, UnmapUntilEnd writes FFh and wants zeroes back",
+            "WriteSame16.ZeroBlocks": "WSNZ=1, WRITE SAME of 0 blocks is refused"}
 # Said without being right about it, with the one line that may be said. The function is answered, and rightly: the
 # suite looks for the answer before it has sent the request. Where a physical block has several logical ones, the
 # suite asks from one LBA and wants an answer that begins at another (where it has one, the test has to pass).
@@ -45,8 +39,9 @@ BY_MISTAKE = {"iSCSITMF.LUNResetSimpleAsync": ("dispatched", "reconnect_succeede
 # In its family it has no session, does nothing and passes; so it runs in a process of its own as well.
 ALONE = {"iSCSITMF.LUNResetSimpleAsync"}
 ON = {LOCKED: ["ReadOnly"], STICK: ["NoMedia", "PreventAllow", "StartStopUnit"]}
-# With blocks of 4096 octets, what counts or touches blocks once more.
-SIZED = re.compile(r"Read\d|Write|Verify|OrWrite|Prefetch|Unmap|GetLBAStatus|CompareAndWrite|ExtendedCopy|ReadCapacity|Sanitize|iSCSIRes")
+# With blocks of 4096 octets, what counts or touches blocks once more. (ExtendedCopy writes 2048 of them at once, more
+# than MAXIMUM TRANSFER LENGTH, which it does not look at.)
+SIZED = re.compile(r"Read\d|Write|Verify|OrWrite|Prefetch|Unmap|GetLBAStatus|CompareAndWrite|ReadCapacity|Sanitize|iSCSIRes")
 
 
 def policy(keys):
@@ -132,6 +127,10 @@ def suite(family, tests, lun=VAULT, lane=0, port="port", two_names=True):
     """Runs a family; its results, and all that was said."""
     def url(which):
         return f"iscsi://alice%{SECRET}@127.0.0.1:{gw.values[which]}/{TARGET}{lane}/{lun}"
+    if family == "MultipathIO":  # takes it for granted that block 256 is zero
+        with open(gw.folder / f"vault{lane}.img", "r+b") as f:
+            f.seek(256 * 512)
+            f.write(bytes(512))
     urls = [url(port)] + ([url("there")] if family == "MultipathIO" else [])
     env = {**gw.mutual(), "LD_PRELOAD": str(library), "SECOND_INITIATOR": SECOND, "SECOND_USER": "bob",
            "SECOND_SECRET": SECOND_SECRET}
