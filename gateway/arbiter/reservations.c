@@ -113,10 +113,7 @@ static enum decision act_clear(struct plea *p)
 
 static uint16_t abort_flags(const struct plea *p)
 {
-	if (p->order->action != PR_PREEMPT_AND_ABORT)
-		return 0;
-	return p->draft->state.modes[0] & ARBITER_MODES_TAS ? EVENT_ABORTS | EVENT_TAS
-							    : EVENT_ABORTS;
+	return p->order->action == PR_PREEMPT_AND_ABORT ? EVENT_ABORTS : 0;
 }
 
 static void preempt_registration(const struct plea *p, struct registration *r)
