@@ -34,6 +34,7 @@ enum arbiter_message {
 	ARBITER_ORDER,	 /* struct arbiter_order; one at a time */
 	ARBITER_DROP,	 /* struct arbiter_drop: an exclusive range is not needed any more */
 	ARBITER_SETTLED, /* nothing is in flight from before a change: look at its page */
+	ARBITER_LEAVE,	 /* it runs nothing any more: what its nexus alone has is over (SAM-5) */
 	/* arbiter to session */
 	ARBITER_CHANGED, /* look at the page */
 	ARBITER_DONE,	 /* struct arbiter_done: nobody else has anything in flight from before */

@@ -229,18 +229,25 @@ static bool is_member(const struct court *c, uint64_t nexus, unsigned d)
 {
 	for (const struct member *m = c->members; m != NULL; m = m->next_member) {
 		for (unsigned k = 0; k < m->lun_count && m->nexus == nexus; k++) {
-			if (m->luns[k].disk == d)
+			if (m->luns[k].disk == d && !m->left)
 				return true;
 		}
 	}
 	return false;
 }
 
+static bool operates(const struct court *c, uint32_t connection)
+{
+	const struct member *m = court_find(c, connection);
+
+	return m != NULL && !m->left;
+}
+
 static bool is_prevented(const struct court *c, unsigned d)
 {
 	for (const struct member *m = c->members; m != NULL; m = m->next_member) {
 		for (unsigned k = 0; k < m->lun_count; k++) {
-			if (m->luns[k].disk == d && m->luns[k].prevents)
+			if (m->luns[k].disk == d && m->luns[k].prevents && !m->left)
 				return true;
 		}
 	}
@@ -257,7 +264,7 @@ static bool record_sweep(const struct court *c, unsigned d, struct arbiter_recor
 		state->holder = 0;
 	}
 	state->prevented = is_prevented(c, d);
-	if (draft->operator_connection != 0 && court_find(c, draft->operator_connection) == NULL) {
+	if (draft->operator_connection != 0 && !operates(c, draft->operator_connection)) {
 		draft->operator_connection = 0;
 		if (state->operation == OPERATION_FORMAT)
 			state->operation = OPERATION_FORMAT_FAILED;

@@ -321,12 +321,23 @@ static int hear_settled(struct court *c, struct member *m, const void *body)
 	return 0;
 }
 
+/* Whoever logs in next finds nothing of it, however long its process takes to end. What it might
+ * still have at a disk is waited for until the monitor says that it is over. */
+static int hear_leave(struct court *c, struct member *m, const void *body)
+{
+	(void)body;
+	m->left = true;
+	for (unsigned k = 0; k < m->lun_count; k++)
+		c->swept[m->luns[k].disk / 64] |= 1ull << m->luns[k].disk % 64;
+	return 0;
+}
+
 static const struct {
 	uint32_t type;
 	int (*hear)(struct court *c, struct member *m, const void *body);
 } words[] = {
 	{ARBITER_HELLO, hear_hello}, {ARBITER_EXCLUDE, hear_exclude}, {ARBITER_ORDER, hear_order},
-	{ARBITER_DROP, hear_drop},   {ARBITER_SETTLED, hear_settled},
+	{ARBITER_DROP, hear_drop},   {ARBITER_SETTLED, hear_settled}, {ARBITER_LEAVE, hear_leave},
 };
 
 int court_hear(struct court *c, struct member *m, const struct message *msg, uint64_t now_ms)

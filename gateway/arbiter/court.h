@@ -52,6 +52,7 @@ struct member {
 	uint8_t isid[6];
 	char initiator[ISCSI_NAME_SIZE];
 	bool old, hello, condemned;
+	bool left; /* its nexus is lost, and its process not yet over */
 	unsigned lun_count;
 	struct member_lun {
 		uint16_t lun, disk;

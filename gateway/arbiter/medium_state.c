@@ -104,7 +104,8 @@ static bool others_prevent(const struct court *c, const struct member *m, unsign
 		for (unsigned n = 0; n < o->lun_count; n++) {
 			bool same = o == m && n == k;
 
-			if (!same && o->luns[n].disk == m->luns[k].disk && o->luns[n].prevents)
+			if (!same && !o->left && o->luns[n].disk == m->luns[k].disk &&
+			    o->luns[n].prevents)
 				return true;
 		}
 	}

@@ -1,7 +1,7 @@
 /* START STOP UNIT, SBC-3 section 5, and PREVENT ALLOW MEDIUM REMOVAL, SPC-4: what one nexus does to
- * the disk of all. Runs in the session; the arbiter decides. Power conditions save nothing here:
- * those that there are are taken, and change nothing that an initiator could see. IMMED is not
- * taken up, since its early answer would tell less. */
+ * the disk of all. Runs in the session; the arbiter decides. Power is not managed
+ * here: any power condition is taken, and changes nothing. IMMED is not taken up, since its early
+ * answer would tell less. A disk with a removable medium is not stopped, but taken out. */
 #include "gateway/scsi/gate.h"
 #include "gateway/scsi/medium.h"
 #include "gateway/scsi/sense.h"
@@ -14,32 +14,10 @@ enum { START = 0x01, LOEJ = 0x02, NO_FLUSH = 0x04, CONDITION_SHIFT = 4 };
 #define MODIFIER 0x0f /* octet 3 */
 #define PREVENT	 0x01 /* PREVENT ALLOW MEDIUM REMOVAL, octet 4 */
 
-/* POWER CONDITION, and how many modifiers it has. */
-static const struct {
-	uint8_t condition, modifiers;
-} conditions[] = {
-	{0x1, 1}, /* ACTIVE */
-	{0x2, 3}, /* IDLE: a, b, c */
-	{0x3, 2}, /* STANDBY: z, y */
-	{0x7, 1}, /* LU_CONTROL */
-	{0xa, 3}, /* FORCE_IDLE_0 */
-	{0xb, 2}, /* FORCE_STANDBY_0 */
-};
-
-static bool check_condition(struct scsi_task *task)
+/* START and LOEJ mean nothing beside a power condition. */
+static bool has_condition(const struct scsi_task *task)
 {
-	uint8_t condition = task->cdb[4] >> CONDITION_SHIFT, modifier = task->cdb[3] & MODIFIER;
-
-	for (size_t i = 0; i < ARRAY_LEN(conditions); i++) {
-		if (conditions[i].condition != condition)
-			continue;
-		if (modifier < conditions[i].modifiers)
-			return true;
-		sense_cdb_field(task, 3, 3);
-		return false;
-	}
-	sense_cdb_field(task, 4, 7);
-	return false;
+	return task->cdb[4] >> CONDITION_SHIFT != 0;
 }
 
 static enum order_load action_of(const struct scsi_task *task)
@@ -81,11 +59,19 @@ static enum scsi_step give_order(struct scsi_task *task)
 	return task_order(task, order_load, task_answered);
 }
 
+/* A stop without LOEJ leaves a removable medium as it is: ready, and flushed. */
+static enum scsi_step carry_out(struct scsi_task *task)
+{
+	if (task->unit->removable && action_of(task) == ORDER_LOAD_STOP)
+		return task_good(task);
+	return give_order(task);
+}
+
 static void flushed(struct io *io, int result)
 {
 	struct scsi_task *task = CONTAINER_OF(io, struct scsi_task, io);
 
-	if (medium_continue(task, result) && gate_when_durable(task, give_order) == SCSI_DONE)
+	if (medium_continue(task, result) && gate_when_durable(task, carry_out) == SCSI_DONE)
 		task->done(task);
 }
 
@@ -96,16 +82,14 @@ static bool wants_flush(const struct scsi_task *task)
 
 enum scsi_step start_stop_begin(struct scsi_task *task)
 {
-	bool condition = task->cdb[4] >> CONDITION_SHIFT != 0;
-
-	if (!medium_is_ready(task) || (condition ? !check_condition(task) : !check_load(task)))
+	if (!medium_is_ready(task) || (!has_condition(task) && !check_load(task)))
 		return task_refuse(task);
 	if (!gate_admit(task))
 		return task_fail(task);
-	if (condition)
+	if (has_condition(task))
 		return task_good(task);
 	if (!wants_flush(task))
-		return gate_when_durable(task, give_order);
+		return gate_when_durable(task, carry_out);
 	task->io.iov_count = 0;
 	task->io.length = 0;
 	return medium_run(task, IO_FLUSH, flushed);

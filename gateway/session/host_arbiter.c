@@ -114,6 +114,13 @@ void host_arbiter_drop(struct session *s)
 		iscsi_tmf_spread_done(s->iscsi, queue_take(&s->spreads));
 }
 
+/* Our process may take a while to end, and its ring longer. */
+void host_arbiter_leave(struct session *s)
+{
+	if (s->arbiter_channel.fd >= 0)
+		IGNORE_RESULT(channel_send(&s->arbiter_channel, ARBITER_LEAVE, NULL, 0, NULL, 0));
+}
+
 /* --- what others did --- */
 
 /* We may be within a command here: its unit's tasks end later in this turn, and until they have

@@ -112,8 +112,10 @@ static void stop_if_over(struct session *s)
 	}
 	s->cancelled = true;
 	if (iscsi_tasks_running(s->iscsi) == 0 && engine_in_flight(s->engine) == 0 &&
-	    !scsi_operates(&s->nexus))
+	    !scsi_operates(&s->nexus)) {
+		host_arbiter_leave(s);
 		loop_stop(s->loop);
+	}
 }
 
 /* For who looks at the list of sessions. The end of all of them is in the report. */

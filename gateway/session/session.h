@@ -116,6 +116,7 @@ bool host_spread(void *host, const struct iscsi_tmf_request *request);
 void host_end_tasks(void *host, const struct scsi_lun *lun, bool with_status);
 void host_arbiter_turn(struct session *s); /* ends tasks, says what the device server has to say */
 void host_arbiter_say(struct session *s);  /* the latter alone */
+void host_arbiter_leave(struct session *s); /* nothing runs any more, and nothing will */
 void host_arbiter_drop(struct session *s); /* the session is lost: nobody waits for an answer */
 
 /* transport.c: the sockets */

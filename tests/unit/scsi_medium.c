@@ -45,8 +45,10 @@ static void sanitize_failed(void)
 	first_dies();
 }
 
+/* A medium that can be taken out is not stopped. */
 static void stopped(void)
 {
+	rig->nexus.luns[0].removable = other.luns[0].removable = false;
 	assert_int_equal(run_on(&rig->nexus, &stop)->status, SCSI_GOOD);
 }
 
@@ -281,7 +283,8 @@ static void no_attention_on_start(void **state)
 	assert_code(&other, START, 0);
 	assert_code(&other, READY, 0);
 	assert_code(&rig->nexus, READY, 0);
-	assert_code(&rig->nexus, INSERT, 0);
+	rig->nexus.luns[0].removable = true;
+	assert_code(&rig->nexus, INSERT, 0); /* what is in already */
 	assert_code(&other, READY, 0);
 	two_close();
 }
@@ -296,12 +299,35 @@ static void prevented(void **state)
 	assert_code(&other, PREVENT, 0);
 	assert_code(&rig->nexus, ALLOW, 0);
 	assert_code(&rig->nexus, EJECT, 0x5302); /* the other one still does */
-	assert_code(&rig->nexus, STOP, 0);
-	assert_code(&rig->nexus, START, 0);
+	assert_code(&rig->nexus, STOP, 0);	 /* does not take it out */
+	assert_code(&rig->nexus, READY, 0);
 	assert_code(&other, ALLOW, 0);
 	assert_code(&other, EJECT, 0);
 	assert_code(&other, PREVENT, 0);
 	assert_code(&rig->nexus, INSERT, 0x5302);
+	two_close();
+}
+
+/* It says so itself, before its process is over. */
+static void prevented_by_who_left(void **state)
+{
+	(void)state;
+	two_open();
+	assert_code(&rig->nexus, PREVENT, 0);
+	assert_int_equal(rig_say(&rig->seats[0], ARBITER_LEAVE, NULL, 0), 0);
+	assert_code(&other, EJECT, 0);
+	two_close();
+}
+
+static void reset_starts(void **state)
+{
+	(void)state;
+	two_open();
+	stopped();
+	rig_reset_by(1);
+	rig_share();
+	assert_code(&rig->nexus, READY, 0x2903);
+	assert_code(&rig->nexus, READY, 0);
 	two_close();
 }
 
@@ -320,7 +346,6 @@ static void reset_allows(void **state)
 	(void)state;
 	two_open();
 	assert_code(&rig->nexus, PREVENT, 0);
-	assert_code(&rig->nexus, STOP, 0);
 	rig_reset_by(1);
 	rig_share();
 	assert_code(&rig->nexus, READY, 0x2903);
@@ -397,7 +422,10 @@ int main(void)
 	tests_add(&t, "a start is told to nobody", no_attention_on_start, NULL);
 	tests_add(&t, "each nexus prevents removal for itself", prevented, NULL);
 	tests_add(&t, "prevention goes with its nexus", prevented_by_the_dead, NULL);
-	tests_add(&t, "a reset lets the medium go, and starts the disk", reset_allows, NULL);
+	tests_add(&t, "prevention goes when its nexus is lost, not when its process is over",
+		  prevented_by_who_left, NULL);
+	tests_add(&t, "a reset lets the medium go", reset_allows, NULL);
+	tests_add(&t, "a reset starts the disk", reset_starts, NULL);
 	tests_add(&t, "P3: who may only read takes the disk away from nobody", reader_stops_nothing,
 		  NULL);
 	tests_add(&t, "a medium that is fixed stays in", fixed_medium, NULL);
