@@ -117,6 +117,7 @@ void change_reset(struct court *c, const struct petition *p, const struct disk_s
 		if (change_keep(c, d, false) < 0)
 			take_unkept(c, d, now_ms);
 		prevents_clear(c, d);
+		tokens_revoke(c, d);
 		publish(c, d);
 	}
 	tell_changed(c, disks);
@@ -136,6 +137,9 @@ static order_decide *const deciders[ORDER_KINDS] = {
 	[ORDER_PREVENT] = order_prevent,
 	[ORDER_LOAD] = order_load,
 	[ORDER_OPERATION] = order_operation,
+	[ORDER_TOKEN_MAKE] = order_token_make,
+	[ORDER_TOKEN_USE] = order_token_use,
+	[ORDER_TOKEN_VOID] = order_token_void,
 	/* clang-format on */
 };
 

@@ -221,6 +221,7 @@ static void clear(struct court *c, unsigned d)
 
 static void queue_run(struct court *c, uint64_t now_ms)
 {
+	c->now_ms = now_ms;
 	if (!may_act(c))
 		return;
 	for (unsigned n = 0; n < ARRAY_LEN(c->clears.bits); n++) {
@@ -436,6 +437,7 @@ void court_close(struct court *c)
 	for (unsigned d = 0; d < ARBITER_DISKS_MAX; d++)
 		free(TAKE(c->records[d]));
 	free(TAKE(c->draft));
+	tokens_close(c);
 }
 
 int court_attach(struct court *c, struct member *m, const struct arbiter_attach *info)

@@ -94,6 +94,8 @@ struct court {
 	uint64_t wall_s;			/* since 1970, as of the message that is heard */
 	struct disk_set clears, forgets;	/* an operator asked for */
 	struct disk_set unkept;			/* published, and to be kept as soon as that goes */
+	uint64_t now_ms;			/* as of what is looked at */
+	struct token *tokens;			/* tokens.c's, oldest first */
 	uint64_t unkept_ms;			/* when it is tried again; 0: nothing is unkept */
 };
 
@@ -111,7 +113,8 @@ enum decision {
 typedef enum decision order_decide(struct court *c, struct member *m, unsigned k,
 				   struct arbiter_record *draft, struct arbiter_answer *ret);
 order_decide order_take_range, order_reserve, order_release, order_pr_in, order_pr_out, order_modes,
-	order_prevent, order_load, order_operation, order_failed, order_access;
+	order_prevent, order_load, order_operation, order_failed, order_access, order_token_make,
+	order_token_use, order_token_void;
 
 /* Sets the page up for `life`: every disk open, under its first generation, with its record's state
  * (records are loaded before); exclusive ranges that the page has stay. -ENOMEM. */
@@ -168,3 +171,8 @@ void tell_changed(struct court *c, const struct disk_set *disks); /* their sessi
 /* ranges.c: a member's range, by the id of the order that took it; id 0: all of its ranges. */
 void court_drop_ranges(struct court *c, const struct member *m, unsigned disk, uint32_t id);
 void court_recount_ranges(struct court *c, unsigned disk); /* drops those whose owner is over */
+
+/* tokens.c: what stands for the disk's blocks is void: they have changed, or it was reset. */
+void tokens_revoke(struct court *c, unsigned disk);
+void tokens_forget(struct court *c, unsigned disk); /* a new arbiter knows none */
+void tokens_close(struct court *c);

@@ -21,9 +21,12 @@ enum order_kind {
 	ORDER_OPERATION, /* action: enum disk_operation, progress in `at` */
 	ORDER_FAILED,	 /* `at`: errno that ended the disk for good */
 	ORDER_ACCESS,	 /* action: asymmetric access state */
-	ORDER_TOKEN_MAKE,
-	ORDER_TOKEN_USE,
-	ORDER_TOKEN_VOID,
+	ORDER_TOKEN_MAKE, /* octets: struct order_ranges; `at`: seconds that it may be unused; key:
+			   * octets that it stands for. Answered with the token */
+	ORDER_TOKEN_USE,  /* action: ORDER_TOKEN_…; octets: the token. Answered with struct
+			   * order_ranges, of a LUN of the asker's */
+	ORDER_TOKEN_VOID, /* lba, blocks: are written next. Answered with the generation under which
+			   * no token stands for them: 8 octets */
 	ORDER_KINDS
 };
 
@@ -69,7 +72,24 @@ enum {
 	PR_MOVE_TRANSPORT_ID = 24,
 };
 
+enum order_token {
+	ORDER_TOKEN_BEGIN,   /* to copy what it stands for */
+	ORDER_TOKEN_IS_GOOD, /* still, after all was read */
+	ORDER_TOKEN_DELETE,  /* … and then it is not needed any more */
+};
+
 #define ARBITER_OCTETS 2048 /* of an order or an answer */
+
+#define TOKEN_SIZE	 512
+#define TOKEN_RANGES_MAX 64
+
+struct order_ranges {
+	uint32_t lun, count;
+	struct {
+		uint64_t lba, blocks;
+	} at[TOKEN_RANGES_MAX];
+};
+_Static_assert(sizeof(struct order_ranges) <= ARBITER_OCTETS, "they travel in octets");
 
 /* What a session asks about a disk, for one of its commands. Which fields count, the kind says. */
 struct arbiter_order {

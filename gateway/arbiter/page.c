@@ -233,3 +233,20 @@ bool arbiter_range_is_taken(const struct arbiter_view *v, unsigned lun, uint64_t
 	}
 	return false;
 }
+
+/* --- tokens --- */
+
+bool arbiter_has_token(const struct arbiter_view *v, unsigned lun, uint64_t lba, uint64_t blocks)
+{
+	const struct arbiter_disk *disk = disk_of(v, lun);
+
+	if (blocks == 0 || atomic_load(&disk->token_count) == 0)
+		return false;
+	for (size_t k = 0; k < ARBITER_TOKENS; k++) {
+		uint64_t end = atomic_load(&disk->tokens[k].end);
+
+		if (end > lba && atomic_load(&disk->tokens[k].first) < lba + blocks)
+			return true;
+	}
+	return false;
+}

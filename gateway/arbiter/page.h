@@ -19,6 +19,7 @@
 #define ARBITER_REGISTRANTS 128	 /* I_T nexuses that are registered with one disk */
 #define ARBITER_EVENTS	    256	 /* of one disk that a session may be behind */
 #define ARBITER_RANGES	    16	 /* exclusive ones of one disk at once */
+#define ARBITER_TOKENS	    16	 /* ROD tokens of one disk at once */
 #define ARBITER_MODES	    16	 /* octets of mode parameters; what they mean is scsi's */
 #define ARBITER_MODES_TAS   0x01 /* … but for this bit of the first: TAS, see EVENT_TAS */
 #define ARBITER_MODES_EACH  8	 /* the current ones; the rest are the saved ones */
@@ -91,6 +92,11 @@ struct arbiter_range_slot {
 	_Atomic uint64_t lba, blocks;
 };
 
+/* Blocks that a ROD token stands for lie within these: who writes there voids it first. */
+struct arbiter_token_slot {
+	_Atomic uint64_t first, end; /* end 0: free. Written last */
+};
+
 struct arbiter_disk {
 	_Atomic uint64_t sequence; /* odd: the state is being written */
 	_Atomic uint64_t state[ARBITER_STATE_WORDS];
@@ -98,6 +104,8 @@ struct arbiter_disk {
 	_Atomic uint64_t events[ARBITER_EVENTS][3];
 	_Atomic uint64_t range_count;
 	struct arbiter_range_slot ranges[ARBITER_RANGES];
+	_Atomic uint64_t token_count; /* of those below that are taken */
+	struct arbiter_token_slot tokens[ARBITER_TOKENS];
 };
 
 struct arbiter_page {
@@ -164,3 +172,5 @@ void arbiter_leave(struct arbiter_view *v, unsigned lun, int parity); /* it is o
 /* Somebody else has an exclusive range in these blocks. `id`: of the range that is ours, or 0. */
 bool arbiter_range_is_taken(const struct arbiter_view *v, unsigned lun, uint64_t lba,
 			    uint64_t blocks, uint32_t id);
+/* A token may stand for some of these blocks: ORDER_TOKEN_VOID before they are written. */
+bool arbiter_has_token(const struct arbiter_view *v, unsigned lun, uint64_t lba, uint64_t blocks);

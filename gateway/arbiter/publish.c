@@ -71,6 +71,7 @@ void publish_open(struct court *c, unsigned d)
 	struct arbiter_record *r = c->records[d];
 
 	court_recount_ranges(c, d);
+	tokens_forget(c, d);
 	if (r == NULL && atomic_load(&disk->sequence) != 0 && (r = court_record(c, d)) == NULL)
 		return; /* no memory: nothing is admitted there */
 	if (r != NULL && r->event_count < atomic_load(&disk->event_count)) {

@@ -18,6 +18,11 @@
 
 #define COPY_PIECE (256u << 10)
 
+#define TOKEN_OCTETS_MAX       (256u << 20)
+#define TOKEN_OCTETS_BEST      (64u << 20)
+#define TOKEN_UNUSED_DEFAULT_S 60u
+#define TOKEN_UNUSED_MAX_S     600u
+
 /* Octets that go from one place to another, both within the medium; they may overlap. */
 struct copy_move {
 	struct scsi_lun *from, *to;
@@ -39,6 +44,13 @@ struct copy {
 	uint64_t octets;
 	uint8_t sense[SCSI_SENSE_SIZE];
 	size_t sense_len;
+	/* tokens.c's */
+	bool has_token, partly; /* partly: the token stands for less than was asked for */
+	uint32_t block;		/* octets that TRANSFER COUNT counts; 0: octets themselves */
+	uint8_t token[TOKEN_SIZE];
+	struct scsi_lun *from;
+	uint64_t offset, total;	    /* octets: where in what the token stands for, and how many */
+	struct order_ranges ranges; /* that it stands for */
 	/* while it runs */
 	struct copy_move move;
 	bool (*next)(struct scsi_task *task, struct copy_move *ret);
@@ -76,3 +88,10 @@ enum scsi_step copy_status_fill(struct scsi_task *task);
 bool copy_status_1_reply(struct scsi_task *task, struct wr *w);
 bool copy_failure_reply(struct scsi_task *task, struct wr *w);
 bool copy_parameters_reply(struct scsi_task *task, struct wr *w);
+bool copy_status_4_reply(struct scsi_task *task, struct wr *w);
+bool token_information_reply(struct scsi_task *task, struct wr *w);
+/* tokens.c */
+enum scsi_step populate_token_begin(struct scsi_task *task);
+enum scsi_step populate_token_start(struct scsi_task *task);
+enum scsi_step write_token_begin(struct scsi_task *task);
+enum scsi_step write_token_start(struct scsi_task *task);

@@ -4,8 +4,11 @@
 #include "gateway/scsi/copier.h"
 #include "gateway/scsi/sense.h"
 
-enum { UNIT_OCTETS = 0, UNIT_MEBIOCTETS = 2 };
+enum { UNIT_OCTETS = 0, UNIT_MEBIOCTETS = 2, UNIT_BLOCKS = 0xf1 };
 enum { STATUS_RUNS = 0x00, STATUS_DONE = 0x01, STATUS_FAILED = 0x02 };
+enum { STATUS_WITH_RESIDUAL = 0x04, STATUS_IN_FOREGROUND = 0x11, STATUS_TERMINATED = 0x60 };
+
+#define STATUS_4_LENGTH 28
 
 #define SNLID		       0x01 /* copies without a list identifier */
 #define PARAMETERS_LENGTH      42
@@ -13,10 +16,19 @@ enum { STATUS_RUNS = 0x00, STATUS_DONE = 0x01, STATUS_FAILED = 0x02 };
 #define SEGMENT_TYPE_BLOCKS    0x02
 #define TARGET_TYPE_IDENTIFIER 0xe4
 
+/* LID1's list identifier is an octet, LID4's are four. */
+static struct copy *find(const struct scsi_task *task)
+{
+	bool of_lid1 = task->command->usage[3] == 0;
+
+	return copier_find(task->nexus, task->unit,
+			   (uint32_t)get_be(task->cdb + 2, of_lid1 ? 1 : 4));
+}
+
 /* NULL: the task has its sense. */
 static struct copy *asked_for(struct scsi_task *task)
 {
-	struct copy *copy = copier_find(task->nexus, task->unit, task->cdb[2]);
+	struct copy *copy = find(task);
 
 	if (copy == NULL)
 		sense_cdb_field(task, 2, 7);
@@ -31,7 +43,7 @@ enum scsi_step copy_status_begin(struct scsi_task *task)
 /* SPC-4: what is over is told once. */
 enum scsi_step copy_status_fill(struct scsi_task *task)
 {
-	struct copy *copy = copier_find(task->nexus, task->unit, task->cdb[2]);
+	struct copy *copy = find(task);
 	enum scsi_step step = reply_fill(task);
 
 	if (copy != NULL && copy->state != COPY_RUNS && task->status == SCSI_GOOD)
@@ -82,6 +94,65 @@ bool copy_failure_reply(struct scsi_task *task, struct wr *w)
 	wr_zero(w, 1);
 	wr_be(w, 2, copy->sense_len);
 	wr_bytes(w, copy->sense, copy->sense_len);
+	return true;
+}
+
+static uint8_t status_4_of(const struct copy *copy)
+{
+	switch (copy->state) {
+	case COPY_RUNS:
+		return STATUS_IN_FOREGROUND;
+	case COPY_DONE:
+		return copy->partly ? STATUS_WITH_RESIDUAL : STATUS_DONE;
+	case COPY_ENDED:
+		return STATUS_TERMINATED;
+	default:
+		return STATUS_FAILED;
+	}
+}
+
+/* What all of LID4 say: as much as `more` octets follow it. */
+static void write_status_4(const struct copy *copy, struct wr *w, size_t more)
+{
+	wr_be(w, 4, STATUS_4_LENGTH + copy->sense_len + more);
+	wr_be(w, 1, copy->action);
+	wr_be(w, 1, status_4_of(copy));
+	wr_be(w, 2, copy->moves); /* OPERATION COUNTER */
+	wr_be(w, 4, UINT32_MAX);  /* when to ask again: not told */
+	wr_be(w, 1, 0);
+	wr_be(w, 1, copy->sense_len); /* of the field, and of what is in it */
+	wr_be(w, 1, copy->sense_len);
+	wr_be(w, 1, copy->block == 0 ? UNIT_OCTETS : UNIT_BLOCKS);
+	wr_be(w, 8, copy->block == 0 ? copy->octets : copy->octets / copy->block);
+	wr_be(w, 2, copy->moves);
+	wr_zero(w, 6);
+	wr_bytes(w, copy->sense, copy->sense_len);
+}
+
+bool copy_status_4_reply(struct scsi_task *task, struct wr *w)
+{
+	const struct copy *copy = asked_for(task);
+
+	if (copy != NULL)
+		write_status_4(copy, w, 0);
+	return copy != NULL;
+}
+
+/* With the token, if it made one. */
+bool token_information_reply(struct scsi_task *task, struct wr *w)
+{
+	const struct copy *copy = asked_for(task);
+	size_t len;
+
+	if (copy == NULL)
+		return false;
+	len = copy->has_token && copy->state == COPY_DONE ? 2 + TOKEN_SIZE : 0;
+	write_status_4(copy, w, 4 + len);
+	wr_be(w, 4, len);
+	if (len == 0)
+		return true;
+	wr_be(w, 2, 0);
+	wr_bytes(w, copy->token, TOKEN_SIZE);
 	return true;
 }
 

@@ -134,6 +134,7 @@ static void task_reset(struct scsi_task *task)
 	task->place = PLACE_NONE;
 	task->io.fua = false;
 	task->copy = NULL;
+	task->voided = 0;
 	task->io_unit = NULL;
 	memset(task->sense, 0, sizeof task->sense);
 	task->unit = NULL;

@@ -365,6 +365,7 @@ static void io_over(struct io *io, int result)
 	struct admission *a = task->admission;
 
 	a->running = false;
+	task->voided = 0;
 	arbiter_leave(task->nexus->arbiter, task_io_unit(task)->number, a->parity);
 	task->io_done(io, result);
 }
@@ -391,8 +392,8 @@ static bool request_conflicts(struct scsi_task *task)
 
 /* What the arbiter published since the admission binds this request: it is counted in flight under
  * what is in force, or it never reaches the disk. 1: counted. 0: it is somebody else's turn on
- * these blocks, or the task is about to be ended. -EAGAIN: not now. -EACCES: the task's status says
- * why. */
+ * these blocks, or the task is about to be ended. 2: a token stands for them. -EAGAIN: not now.
+ * -EACCES: the task's status says why. */
 static int enter(struct scsi_task *task)
 {
 	struct arbiter_view *v = task->nexus->arbiter;
@@ -417,6 +418,10 @@ static int enter(struct scsi_task *task)
 		arbiter_leave(v, unit->number, parity);
 		return 0;
 	}
+	if (changes_medium(task->io.op) && shared_has_token(task)) {
+		arbiter_leave(v, unit->number, parity);
+		return 2;
+	}
 	task->admission->parity = parity;
 	return 1;
 }
@@ -432,8 +437,10 @@ int gate_submit(struct scsi_task *task)
 		r = 0; /* it has no initiator that would try again */
 	if (r == 0)
 		shared_park(task);
-	if (r <= 0)
-		return r;
+	if (r == 2)
+		shared_void_tokens(task);
+	if (r != 1)
+		return MIN(r, 0);
 	if (task->io.done != io_over)
 		task->io_done = task->io.done;
 	task->io.done = io_over;

@@ -197,6 +197,7 @@ struct scsi_task {
 	enum scsi_step (*answered)(struct scsi_task *task, const struct arbiter_answer *answer);
 	enum scsi_step (*then)(struct scsi_task *task);
 	struct scsi_task *next_holder;
+	uint64_t voided; /* the generation under which no token stands for task->io's blocks */
 	/* copier.c's */
 	struct copy *copy;	  /* NULL: it copies nothing */
 	struct scsi_lun *io_unit; /* that task->io is for; NULL: its own */

@@ -49,6 +49,10 @@ void range_drop(struct scsi_task *task);
 /* A request of the task waits for somebody else's range: gate_submit() again when it may be over.
  */
 void shared_park(struct scsi_task *task);
+/* A ROD token may stand for the blocks of task->io, and was not voided for it. */
+bool shared_has_token(const struct scsi_task *task);
+/* Voids it, then submits the request. */
+void shared_void_tokens(struct scsi_task *task);
 /* Its order was sent, so that an answer will come. */
 bool shared_order_is_out(const struct scsi_task *task);
 /* The task ends, or goes away unexecuted: its range is dropped, it waits for nothing. */

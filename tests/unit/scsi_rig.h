@@ -54,6 +54,7 @@ struct rig {
 	struct court court; /* a real one: what it publishes stands on `shared` */
 	struct arbiter_page *shared;
 	struct rig_seat seats[RIG_SEATS]; /* the first is of `nexus` */
+	unsigned namesake[RIG_SEATS];	  /* as many seats before it, one has its name */
 	struct backend backend, second;
 	uint8_t *disk, *second_disk, *buffer; /* second_disk: NULL unless a LUN has it */
 	struct io *queue[RIG_LOG];	      /* submitted, not ended */
@@ -332,7 +333,9 @@ static inline void rig_sit(unsigned seat, struct scsi_nexus *nexus)
 	struct arbiter_attach info = {.connection = seat + 1, .relative_port = 1};
 	struct arbiter_hello hello = {.life = 1};
 
-	(void)snprintf(info.initiator, ISCSI_NAME_SIZE, "iqn.2026-11.net.example:%u", seat);
+	(void)snprintf(info.initiator, ISCSI_NAME_SIZE, "iqn.2026-11.net.example:%u",
+		       seat - rig->namesake[seat]);
+	info.isid[5] = (uint8_t)seat;
 	(void)snprintf(info.target, ISCSI_NAME_SIZE, "iqn.2026-11.net.example.gw:vault");
 	for (uint16_t lun = 0; lun < RIG_LUNS; lun++)
 		info.disks[lun] = (uint16_t)(lun + 1);
