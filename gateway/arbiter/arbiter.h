@@ -61,6 +61,7 @@ struct arbiter_attach {
 	uint16_t relative_port;		      /* and portal group tag */
 	uint16_t disks[ARBITER_LUNS];	      /* by LUN: the disk's index and 1; 0: not granted */
 	uint64_t writable[ARBITER_LUNS / 64]; /* bit of each */
+	uint16_t groups[ARBITER_GROUPS];      /* whose access state it may set: tags; 0: none */
 };
 
 struct arbiter_over {

@@ -140,6 +140,7 @@ static order_decide *const deciders[ORDER_KINDS] = {
 	[ORDER_TOKEN_MAKE] = order_token_make,
 	[ORDER_TOKEN_USE] = order_token_use,
 	[ORDER_TOKEN_VOID] = order_token_void,
+	[ORDER_ACCESS] = order_access,
 	/* clang-format on */
 };
 

@@ -9,7 +9,7 @@
 
 /* Whoever adds to a record adds a row here, or says why it need not be kept. Files of a release say
  * another VERSION then. */
-_Static_assert(sizeof(struct arbiter_state) == 1080, "a new field of the state has no row yet");
+_Static_assert(sizeof(struct arbiter_state) == 1208, "a new field of the state has no row yet");
 _Static_assert(sizeof(struct arbiter_record) ==
 		       sizeof(struct arbiter_state) + 128 * 256 + 256 * 24 + 72,
 	       "a new field of the record has no row yet");
@@ -21,6 +21,10 @@ _Static_assert(sizeof(struct arbiter_event) == 24, "a new field of events is not
 	{                                                                              \
 		offsetof(struct arbiter_record, member), sizeof MEMBER(member), (most) \
 	}
+
+#define ACCESS(n) \
+	FIELD(state.access[n].port, UINT64_MAX), FIELD(state.access[n].state, ACCESS_UNAVAILABLE)
+_Static_assert(ARBITER_GROUPS == 8, "each has a row");
 
 /* Not state.registrants: they are the registrations' nexuses. */
 static const struct field {
@@ -37,7 +41,6 @@ static const struct field {
 	FIELD(state.ejected, 1),
 	FIELD(state.prevented, 1),
 	FIELD(state.stopped, UINT8_MAX),
-	FIELD(state.access_state, 0x0f),
 	FIELD(state.free_exit, 1),
 	FIELD(pr_generation, UINT32_MAX),
 	FIELD(aptpl, 1),
@@ -51,6 +54,14 @@ static const struct field {
 	FIELD(last_code, UINT16_MAX),
 	FIELD(event_count, UINT64_MAX),
 	FIELD(event_new, ARBITER_EVENTS),
+	ACCESS(0),
+	ACCESS(1),
+	ACCESS(2),
+	ACCESS(3),
+	ACCESS(4),
+	ACCESS(5),
+	ACCESS(6),
+	ACCESS(7),
 };
 
 static uint64_t field_get(const struct arbiter_record *r, const struct field *f)

@@ -457,6 +457,10 @@ int court_attach(struct court *c, struct member *m, const struct arbiter_attach 
 	m->port = arbiter_port_id(info->target, info->relative_port);
 	m->nexus = arbiter_nexus_id(info->initiator, info->isid, m->port);
 	memcpy(m->isid, info->isid, sizeof m->isid);
+	for (size_t k = 0; k < ARBITER_GROUPS; k++) {
+		m->groups[k].tag = info->groups[k];
+		m->groups[k].port = arbiter_port_id(info->target, info->groups[k]);
+	}
 	memcpy(m->initiator, info->initiator, sizeof m->initiator);
 	m->initiator[sizeof m->initiator - 1] = '\0';
 	m->next_member = c->members;

@@ -59,6 +59,10 @@ struct member {
 		bool prevents; /* the removal of the medium */
 		bool writable;
 	} luns[ARBITER_LUNS];
+	struct member_group {
+		uint16_t tag; /* 0: none */
+		uint64_t port;
+	} groups[ARBITER_GROUPS];      /* whose access state it may set */
 	const struct arbiter_own *own; /* hostile: loaded once wherever it is looked at */
 	struct petition reset, ask;
 	struct arbiter_order order; /* of ask */

@@ -43,7 +43,8 @@ void record_after_power_loss(struct arbiter_record *r)
 	memcpy(s->modes, r->saved_modes, sizeof s->modes);
 	s->size = s->resets = 0; /* the page is new, and so are all who look at it */
 	s->progress = 0;
-	s->ejected = s->prevented = s->stopped = s->access_state = 0;
+	s->ejected = s->prevented = s->stopped = 0;
+	memset(s->access, 0, sizeof s->access);
 	r->pr_generation = 0;
 	r->operator_connection = r->operator_order = 0;
 	r->last_connection = r->last_id = 0;

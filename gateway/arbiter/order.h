@@ -20,7 +20,7 @@ enum order_kind {
 	ORDER_LOAD,	 /* action: ORDER_LOAD_… */
 	ORDER_OPERATION, /* action: enum disk_operation, progress in `at` */
 	ORDER_FAILED,	 /* `at`: errno that ended the disk for good */
-	ORDER_ACCESS,	 /* action: asymmetric access state */
+	ORDER_ACCESS,	 /* octets: SET TARGET PORT GROUPS' descriptors */
 	ORDER_TOKEN_MAKE, /* octets: struct order_ranges; `at`: seconds that it may be unused; key:
 			   * octets that it stands for. Answered with the token */
 	ORDER_TOKEN_USE,  /* action: ORDER_TOKEN_…; octets: the token. Answered with struct

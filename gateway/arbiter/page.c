@@ -117,6 +117,15 @@ static enum standing standing_of(const struct arbiter_state *state, uint64_t nex
 	return STANDING_STRANGER;
 }
 
+const struct arbiter_access *arbiter_access_of(const struct arbiter_state *state, uint64_t port)
+{
+	for (size_t k = 0; k < ARRAY_LEN(state->access) && port != 0; k++) {
+		if (state->access[k].port == port)
+			return &state->access[k];
+	}
+	return NULL;
+}
+
 bool arbiter_adopt(struct arbiter_view *v, unsigned lun)
 {
 	struct arbiter_view_lun *l = &v->luns[lun];

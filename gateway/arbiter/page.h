@@ -17,6 +17,7 @@
 #define ARBITER_DISKS_MAX   4096 /* of one policy */
 #define ARBITER_LUNS	    256	 /* of one session */
 #define ARBITER_REGISTRANTS 128	 /* I_T nexuses that are registered with one disk */
+#define ARBITER_GROUPS	    8	 /* target port groups of a target, or set on a disk */
 #define ARBITER_EVENTS	    256	 /* of one disk that a session may be behind */
 #define ARBITER_RANGES	    16	 /* exclusive ones of one disk at once */
 #define ARBITER_TOKENS	    16	 /* ROD tokens of one disk at once */
@@ -54,6 +55,20 @@ enum disk_operation {
 	OPERATION_SANITIZE_FAILED,
 };
 
+/* SPC-4's asymmetric access states of a target port group, as far as it can be put into them. */
+enum access_state {
+	ACCESS_OPTIMIZED = 0, /* active */
+	ACCESS_NON_OPTIMIZED = 1,
+	ACCESS_STANDBY = 2,
+	ACCESS_UNAVAILABLE = 3,
+};
+
+/* A group that was put into one: a target port is a portal group of a target. */
+struct arbiter_access {
+	uint64_t port; /* arbiter_port_id(); 0: a free place */
+	uint64_t state;
+};
+
 /* Of one disk, as each of its sessions may know it. */
 struct arbiter_state {
 	uint64_t size;	      /* octets; 0: as granted */
@@ -66,12 +81,15 @@ struct arbiter_state {
 	uint8_t ejected;      /* the medium of a removable disk */
 	uint8_t prevented;    /* somebody prevents its removal */
 	uint8_t stopped;      /* START STOP UNIT with START=0 */
-	uint8_t access_state; /* SPC-4's asymmetric access state; 0: active/optimized */
 	uint8_t free_exit;    /* SANITIZE's AUSE: EXIT FAILURE MODE ends its failure */
-	uint8_t reserved[3];
+	uint8_t left_over[4]; /* of a word */
 	uint8_t modes[ARBITER_MODES];
-	uint64_t registrants[ARBITER_REGISTRANTS]; /* nexuses; 0: a free place */
+	uint64_t registrants[ARBITER_REGISTRANTS];    /* nexuses; 0: a free place */
+	struct arbiter_access access[ARBITER_GROUPS]; /* all others are active and optimized */
 };
+
+/* Of the target port; NULL: it never left the state active/optimized. */
+const struct arbiter_access *arbiter_access_of(const struct arbiter_state *state, uint64_t port);
 
 #define ARBITER_STATE_WORDS (sizeof(struct arbiter_state) / 8)
 _Static_assert(sizeof(struct arbiter_state) % 8 == 0, "it is kept in words");

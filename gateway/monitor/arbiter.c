@@ -57,6 +57,14 @@ int seat_make(struct connection *c)
 
 /* --- one seat --- */
 
+/* SET TARGET PORT GROUPS: the arbiter believes no session that it may. */
+static bool may_set_groups(const struct policy_initiator *i)
+{
+	const struct command_name *row = command_name_at(0xa4, 0x0a);
+
+	return command_set_has(&i->allowed, row) && !command_set_has(&i->denied, row);
+}
+
 static void disks_of(const struct connection *c, struct arbiter_attach *ret_info)
 {
 	struct policy_access access;
@@ -78,6 +86,8 @@ static void disks_of(const struct connection *c, struct arbiter_attach *ret_info
 		if (access.writable && !c->m->disks[lun->disk].policy->read_only)
 			ret_info->writable[lun->lun / 64] |= 1ull << lun->lun % 64;
 	}
+	if (may_set_groups(c->initiator))
+		target_groups(c, ret_info->groups);
 }
 
 /* The arbiter and the session get an end each of a new channel. */

@@ -321,6 +321,17 @@ static void rules_send(struct connection *c)
 	connection_send(c, SESSION_RULES, &body, sizeof body, -1);
 }
 
+static void groups_put(const struct connection *c, struct session_grant *body)
+{
+	uint16_t tags[SESSION_GROUPS_MAX];
+
+	target_groups(c, tags);
+	for (size_t k = 0; k < SESSION_GROUPS_MAX && tags[k] != 0; k++) {
+		body->groups[k].tag = tags[k];
+		body->groups[k].port = arbiter_port_id(c->target_name, tags[k]);
+	}
+}
+
 static void grant(struct connection *c)
 {
 	struct session_grant body = {
@@ -341,6 +352,7 @@ static void grant(struct connection *c)
 	if (c->target != NULL && c->target->alias != NULL)
 		(void)string_copy(body.alias, sizeof body.alias, c->target->alias);
 	if (!c->claim.discovery) {
+		groups_put(c, &body);
 		rules_send(c);
 		count = grant_luns(c);
 	}

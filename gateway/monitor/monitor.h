@@ -276,6 +276,7 @@ uint16_t nexus_begins(struct nexuses *known, uint64_t nexus);
 
 /* targets.c: what SendTargets tells */
 int targets_send(struct connection *c) MUST_CHECK;
+void target_groups(const struct connection *c, uint16_t ret[SESSION_GROUPS_MAX]);
 
 /* join.c: a connection that joins a session: RFC 7143 section 6.3.6 */
 struct connection *join_session(const struct connection *c); /* the one that it names, or NULL */

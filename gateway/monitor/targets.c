@@ -77,6 +77,27 @@ static void put_target(void *arg, const struct policy_target *target)
 	t->full = false;
 }
 
+/* Portal groups of the target by which this initiator may come, each once, its own first; 0 where
+ * there are no more. Beyond the last that there is room for, none is told. */
+void target_groups(const struct connection *c, uint16_t ret[SESSION_GROUPS_MAX])
+{
+	const struct monitor *m = c->m;
+	struct claim claim;
+	size_t count = 0;
+
+	entry_claim(c, &claim);
+	memset(ret, 0, SESSION_GROUPS_MAX * sizeof ret[0]);
+	ret[count++] = m->portal_tags[c->portal];
+	for (size_t k = 0; k < c->target->portal_count && count < SESSION_GROUPS_MAX; k++) {
+		size_t portal = c->target->portals[k], known = 0;
+
+		while (known < count && ret[known] != m->portal_tags[portal])
+			known++;
+		if (known == count && policy_may_enter(&claim, c->target, portal))
+			ret[count++] = m->portal_tags[portal];
+	}
+}
+
 /* In a discovery session all that this initiator, from this address, may enter; in a normal one its
  * own target alone. */
 int targets_send(struct connection *c)

@@ -134,6 +134,8 @@ enum scsi_step pr_in_begin(struct scsi_task *task);
 enum scsi_step pr_in_start(struct scsi_task *task);
 enum scsi_step pr_out_begin(struct scsi_task *task);
 enum scsi_step pr_out_start(struct scsi_task *task);
+enum scsi_step set_port_groups_begin(struct scsi_task *task);
+enum scsi_step set_port_groups_start(struct scsi_task *task);
 enum scsi_step mode_select_begin(struct scsi_task *task);
 enum scsi_step mode_select_start(struct scsi_task *task);
 enum scsi_step prevent_allow_begin(struct scsi_task *task);

@@ -7,6 +7,7 @@
 #include "gateway/scsi/availability.h"
 #include "gateway/scsi/commands.h"
 #include "gateway/scsi/mode_pages.h"
+#include "gateway/scsi/port_groups.h"
 #include "gateway/scsi/reservation_rules.h"
 #include "gateway/scsi/rules.h"
 #include "gateway/scsi/sense.h"
@@ -210,16 +211,18 @@ static bool is_recorded(const struct scsi_task *task)
 	       (task->command->touches & ~(uint32_t)(TOUCHES_NOTHING | TOUCHES_READ)) != 0;
 }
 
-/* Is the unit open now, and may this nexus do it under its reservation? False: the task is done. */
+/* Is the unit open now, by this port, and may this nexus do it under its reservation? False: the
+ * task is done. */
 static bool is_free(struct scsi_task *task)
 {
 	if (task->unit == NULL)
 		return true;
 	if (!shared_is_open(task->nexus, task->unit))
 		return answer_busy(task);
-	if (!reservation_conflicts(task))
+	if (!access_refuses(task) && !reservation_conflicts(task))
 		return true;
-	task->status = SCSI_RESERVATION_CONFLICT;
+	if (task->status == SCSI_GOOD)
+		task->status = SCSI_RESERVATION_CONFLICT;
 	put_final(task, VERDICT_REFUSED, 0);
 	return false;
 }
@@ -379,12 +382,15 @@ static bool changes_medium(enum io_op op)
 static bool request_conflicts(struct scsi_task *task)
 {
 	if (task->io_unit == NULL || task->io_unit == task->unit) {
+		if (access_refuses(task))
+			return true;
 		if (!reservation_conflicts(task))
 			return false;
 		task->status = SCSI_RESERVATION_CONFLICT;
 		return true;
 	}
-	if (!reservation_conflicts_on(task->nexus, task->io_unit, task->io.op != IO_READ))
+	if (port_access(task->nexus, task->io_unit) < ACCESS_STANDBY &&
+	    !reservation_conflicts_on(task->nexus, task->io_unit, task->io.op != IO_READ))
 		return false;
 	sense_set(task, KEY_COPY_ABORTED, SENSE_THIRD_PARTY_DEVICE_FAILURE);
 	return true;

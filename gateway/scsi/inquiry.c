@@ -18,7 +18,8 @@ enum {
 	SPC_4 = 0x06,		  /* of VERSION */
 	HIERARCHICAL_LUNS = 0x10, /* HISUP */
 	DATA_FORMAT = 0x02,	  /* the one that there is since SCSI-2 */
-	IMPLICIT_ALUA = 0x10,	  /* TPGS: states are told, and set by us alone */
+	IMPLICIT_ALUA = 0x10,	  /* TPGS: states are told, and may change … */
+	EXPLICIT_ALUA = 0x20,	  /* … and this initiator may set them */
 	THIRD_PARTY_COPY = 0x08,
 	COMMAND_QUEUE = 0x02,
 };
@@ -41,6 +42,7 @@ static uint8_t abilities(const struct scsi_task *task)
 	if (task->unit == NULL)
 		return 0;
 	return (command_offers(task, 0xa3, 0x0a) ? IMPLICIT_ALUA : 0) |
+	       (command_offers(task, 0xa4, 0x0a) ? EXPLICIT_ALUA : 0) |
 	       (command_offers(task, 0x83, 0x00) ? THIRD_PARTY_COPY : 0);
 }
 

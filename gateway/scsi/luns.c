@@ -4,6 +4,7 @@
 #include "gateway/scsi/availability.h"
 #include "gateway/scsi/commands.h"
 #include "gateway/scsi/medium.h"
+#include "gateway/scsi/port_groups.h"
 #include "gateway/scsi/sense.h"
 #include "gateway/scsi/shared.h"
 
@@ -86,6 +87,9 @@ bool request_sense_reply(struct scsi_task *task, struct wr *w)
 		said.code = attention_first(task->unit);
 		if (task->admission != NULL) /* this time it is sent */
 			attention_drop(task->unit);
+	} else if (access_sense(task) != SENSE_NONE) {
+		said.key = KEY_NOT_READY;
+		said.code = access_sense(task);
 	} else if (!medium_is_ready(task) || medium_hindrance(task)) {
 		(void)sense_read(task, &said);
 	}

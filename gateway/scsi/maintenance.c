@@ -1,6 +1,6 @@
-/* MAINTENANCE IN, SPC-5: what a logical unit says of its ports, its task management and the
- * name that it was given; REPORT SUPPORTED OPERATION CODES has a file of its own. Runs in
- * the session. */
+/* MAINTENANCE IN, SPC-5: what a logical unit says of its task management and the name that it
+ * was given; target port groups and REPORT SUPPORTED OPERATION CODES have files of their own.
+ * Runs in the session. */
 #include "gateway/scsi/commands.h"
 #include "gateway/scsi/sense.h"
 
@@ -38,40 +38,6 @@ bool report_functions_reply(struct scsi_task *task, struct wr *w)
 	wr_be(w, 4, TIMEOUTS_COUNT << 24);
 	wr_be(w, 4, LONG_TIMEOUT);
 	wr_be(w, 4, 0);
-	return true;
-}
-
-enum { FORMAT_LENGTH_ONLY = 0, FORMAT_EXTENDED = 1 };
-
-#define EXTENDED_HEADER	 0x10
-#define ACTIVE_OPTIMIZED 0x00
-#define AO_SUP		 0x01
-
-/* One target port group: the portal group that this session came in by. Other groups are no
- * asymmetric ways to the same unit: each of them is active and optimized. */
-bool report_port_groups_reply(struct scsi_task *task, struct wr *w)
-{
-	const struct scsi_nexus *n = task->nexus;
-	unsigned format = task->cdb[1] >> 5;
-
-	if (format > FORMAT_EXTENDED) {
-		sense_cdb_field(task, 1, 7);
-		return false;
-	}
-	wr_be(w, 4, 0);
-	if (format == FORMAT_EXTENDED) {
-		wr_be(w, 1, EXTENDED_HEADER);
-		wr_be(w, 1, 0); /* IMPLICIT TRANSITION TIME: there are no transitions */
-		wr_be(w, 2, 0);
-	}
-	wr_be(w, 1, ACTIVE_OPTIMIZED);
-	wr_be(w, 1, AO_SUP);
-	wr_be(w, 2, n->portal_group);
-	wr_be(w, 3, 0); /* STATUS CODE 0: no change to tell of */
-	wr_be(w, 1, 1);
-	wr_be(w, 2, 0);
-	wr_be(w, 2, n->relative_port);
-	put_be(w->start, 4, wr_len(w) - 4);
 	return true;
 }
 

@@ -101,6 +101,12 @@ struct scsi_nexus {
 	struct scsi_lun luns[BACKENDS_MAX];
 	char target[ISCSI_NAME_SIZE], initiator[ISCSI_NAME_SIZE];
 	uint16_t portal_group, relative_port;
+	struct scsi_port_group {
+		uint64_t port;	  /* arbiter_port_id() */
+		uint16_t tag;	  /* and relative target port */
+	} groups[ARBITER_GROUPS]; /* of the target, by which the initiator may come; its own first
+				   */
+	unsigned group_count;
 	uint8_t protocol_level; /* iSCSIProtocolLevel, which INQUIRY tells */
 	bool audit_writes_only;
 	struct scsi_rules rules;

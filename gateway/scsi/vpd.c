@@ -2,11 +2,14 @@
  * INQUIRY data, mode page policy. Runs in the session. The page code is the
  * peer's; it is compared, never used as an index. */
 #include "gateway/scsi/vpd.h"
+#include "gateway/scsi/port_groups.h"
 #include "gateway/scsi/sense.h"
 
 /* "No peripheral device of any type is here": qualifier 011b, type 1Fh. */
 #define NO_DEVICE 0x7f
 #define A_DISK	  0x00
+/* Qualifier 001b: such a device is known, and not accessible by this port. */
+#define NOT_CONNECTED 0x20
 
 #define VENDOR "SALLYPRT"
 
@@ -21,7 +24,10 @@ enum { EVERY_PAGE = 0x3f, EVERY_SUBPAGE = 0xff, SHARED = 0x00 };
 
 uint8_t vpd_device_type(const struct scsi_task *task)
 {
-	return task->unit == NULL ? NO_DEVICE : A_DISK;
+	if (task->unit == NULL)
+		return NO_DEVICE;
+	return port_access(task->nexus, task->unit) == ACCESS_UNAVAILABLE ? NOT_CONNECTED | A_DISK
+									  : A_DISK;
 }
 
 void vpd_text(struct wr *w, size_t width, const char *own, const char *says)

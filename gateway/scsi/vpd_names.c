@@ -32,11 +32,11 @@ static void name_string(struct wr *w, enum association association, const char *
 	wr_zero(w, padded - len);
 }
 
-static void port_name(const struct scsi_nexus *n, struct wr *w)
+static void port_name(const struct scsi_nexus *n, uint16_t portal_group, struct wr *w)
 {
 	char port[TARGET_NAME_ROOM];
 
-	(void)snprintf(port, sizeof port, "%s,t,0x%04x", n->target, (unsigned)n->portal_group);
+	(void)snprintf(port, sizeof port, "%s,t,0x%04x", n->target, (unsigned)portal_group);
 	name_string(w, OF_PORT, port);
 }
 
@@ -56,23 +56,26 @@ void vpd_identification(const struct scsi_task *task, struct wr *w)
 	designator(w, CODE_ASCII, OF_UNIT, T10_VENDOR, VENDOR_WIDTH + serial_len);
 	vpd_vendor(task->unit, w);
 	wr_bytes(w, task->unit->serial, serial_len);
-	port_name(n, w);
+	port_name(n, n->portal_group, w);
 	port_number(w, RELATIVE_PORT, n->relative_port);
 	port_number(w, PORT_GROUP, n->portal_group);
 	name_string(w, OF_DEVICE, n->target);
 }
 
-/* A session knows the port that it came in by, and no other. Initiator ports are not told. */
+/* The ports that REPORT TARGET PORT GROUPS tells. Initiator ports are not told. */
 void vpd_ports(const struct scsi_task *task, struct wr *w)
 {
+	const struct scsi_nexus *n = task->nexus;
 	size_t length_at;
 
-	wr_zero(w, 2);
-	wr_be(w, 2, task->nexus->relative_port);
-	wr_zero(w, 4); /* the initiator port's TransportID: of length 0 */
-	wr_zero(w, 2);
-	length_at = wr_len(w);
-	wr_be(w, 2, 0);
-	port_name(task->nexus, w);
-	put_be(w->start + length_at, 2, wr_len(w) - length_at - 2);
+	for (unsigned k = 0; k < n->group_count; k++) {
+		wr_zero(w, 2);
+		wr_be(w, 2, n->groups[k].tag);
+		wr_zero(w, 4); /* the initiator port's TransportID: of length 0 */
+		wr_zero(w, 2);
+		length_at = wr_len(w);
+		wr_be(w, 2, 0);
+		port_name(n, n->groups[k].tag, w);
+		put_be(w->start + length_at, 2, wr_len(w) - length_at - 2);
+	}
 }

@@ -284,6 +284,15 @@ static void audit_socket_take(struct session *s, struct message *m)
 		session_end(s, SESSION_END_FAILED, "epoll");
 }
 
+static void groups_take(struct scsi_nexus *n, const struct session_grant *body)
+{
+	_Static_assert(SESSION_GROUPS_MAX == ARBITER_GROUPS, "all of them");
+	n->group_count = 0;
+	for (unsigned k = 0; k < SESSION_GROUPS_MAX && body->groups[k].tag != 0; k++)
+		n->groups[n->group_count++] =
+			(struct scsi_port_group){body->groups[k].port, body->groups[k].tag};
+}
+
 static void on_grant(struct session *s, struct message *m)
 {
 	struct session_grant body;
@@ -296,6 +305,7 @@ static void on_grant(struct session *s, struct message *m)
 	(void)string_copy(s->nexus.initiator, sizeof s->nexus.initiator, body.initiator);
 	s->nexus.portal_group = (uint16_t)s->start.portal_group;
 	s->nexus.relative_port = body.relative_port;
+	groups_take(&s->nexus, &body);
 	s->nexus.audit_writes_only = body.audit_writes_only;
 	s->arbiter.nexus = body.nexus;
 	scsi_nexus_began(&s->nexus, body.attention);

@@ -128,6 +128,14 @@ struct session_rules {
 	} ranges[SESSION_RANGES_MAX];
 };
 
+/* A target port group of the target by which this initiator may come: a portal group. */
+#define SESSION_GROUPS_MAX 8
+struct session_group {
+	uint64_t port; /* arbiter_port_id() */
+	uint16_t tag;
+	uint16_t reserved[3];
+};
+
 struct session_grant {
 	uint32_t discovery; /* 1: no ring, no LUNs */
 	uint16_t tsih, relative_port;
@@ -136,9 +144,10 @@ struct session_grant {
 	uint32_t audit_writes_only;
 	uint16_t attention; /* ASC and ASCQ of the unit attention that it begins with; 0: none */
 	uint16_t reserved;
-	uint64_t nexus;			 /* arbiter_nexus_id() */
-	char target[ISCSI_NAME_SIZE];	 /* normalised */
-	char initiator[ISCSI_NAME_SIZE]; /* normalised */
+	uint64_t nexus;					 /* arbiter_nexus_id() */
+	struct session_group groups[SESSION_GROUPS_MAX]; /* its own first; tag 0: no more */
+	char target[ISCSI_NAME_SIZE];			 /* normalised */
+	char initiator[ISCSI_NAME_SIZE];		 /* normalised */
 	char alias[256];
 };
 

@@ -53,7 +53,7 @@ with Initiator(gw.port) as i:
     names, groups = vital(i, 0x83), i.run(GROUPS, read=256)[1]
     at = names.index(bytes([0x51, 0x95, 0, 4]))
     check(AREA, "REPORT TARGET PORT GROUPS has the group that VPD 83h names", names[at + 6:at + 8] == groups[10:12], groups)
-    check(AREA, "the group is active and optimized", groups[8:10] == bytes([0, 1]), groups)
+    check(AREA, "the group is active and optimized", groups[8:10] == bytes([0, 0x0f]), groups)
     commands = listed(i)
     check(AREA, "the commands of this test are listed, once and sorted",
           {(0x1d, 0), (0x4d, 0), (0xa3, 0x0a), (0xa3, 0x0c)} <= set(commands) and commands == sorted(set(commands)), commands)

@@ -6,7 +6,7 @@ from initiator import *
 
 AREA = "scsi"
 GOOD, CHECK = 0, 2
-LUN_RESET, NEXUS_RESET = 5, 12
+LUN_RESET, NEXUS_RESET = 5, 11
 REQUEST_SENSE, INQUIRY = bytes([3, 0, 0, 0, 252, 0]), bytes([0x12, 0, 0, 0, 96, 0])
 REPORT_LUNS = bytes([0xa0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0])
 LEVEL_7144 = dict(iSCSIProtocolLevel="2")

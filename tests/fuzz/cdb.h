@@ -124,8 +124,8 @@ static inline void unit_open(struct seat *s, uint16_t lun, uint16_t disk_number)
 static inline void device_open(struct seat *s, unsigned n)
 {
 	struct arbiter_attach info = {
-		.connection = n + 1, .initiator = "iqn.2026-11.a", .disks = {1, [3] = 2},
-		.writable = {1}};
+		.connection = n + 1, .relative_port = (uint16_t)(n + 1), .groups = {1, 2},
+		.initiator = "iqn.2026-11.a", .disks = {1, [3] = 2}, .writable = {1}};
 	struct arbiter_hello hello = {.life = 1};
 
 	info.initiator[12] = (char)('a' + n);
@@ -144,7 +144,10 @@ static inline void device_open(struct seat *s, unsigned n)
 					       .end_tasks = on_end_tasks};
 		assert(scsi_nexus_open(&s->nexus, TASKS_MAX) == 0);
 		assert(command_set_add(&s->nexus.rules.allowed, "sanitize"));
+		assert(command_set_add(&s->nexus.rules.allowed, "set-target-port-groups"));
 	}
+	s->nexus.groups[0] = (struct scsi_port_group){s->member.port, (uint16_t)(n + 1)};
+	s->nexus.group_count = 1;
 	unit_open(s, 0, 0);
 	unit_open(s, 3, 1);
 	say(s, ARBITER_HELLO, &hello, sizeof hello);

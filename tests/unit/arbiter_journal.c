@@ -45,7 +45,7 @@ static struct arbiter_record full(void)
 			  .ejected = 1,
 			  .prevented = 1,
 			  .stopped = 1,
-			  .access_state = 2,
+			  .access = {{9, ACCESS_STANDBY}, [7] = {8, ACCESS_UNAVAILABLE}},
 			  .modes = {1, 2, 3}},
 		.pr_generation = 12,
 		.aptpl = true,

@@ -144,6 +144,43 @@ static void test_row(void **state)
 	assert_string_equal(got, r->want);
 }
 
+static const struct groups_row {
+	const char *why, *from;
+	size_t portal;
+	const char *initiator, *user, *into;
+	uint16_t want[SESSION_GROUPS_MAX];
+} groups[] = {
+	{"target port groups are those of its portals, its own first, each once",
+	 "198.51.100.7:1",
+	 REAR,
+	 ALICE,
+	 "alice",
+	 VAULT,
+	 {9, 65535, 7, 2}},
+	{"the same from another portal",
+	 "127.0.0.1:1",
+	 HERE,
+	 ALICE,
+	 "alice",
+	 VAULT,
+	 {65535, 7, 9, 2}},
+	{"a group of two portals is one group", "10.8.0.7:1", SITE, BOB, "bob", STORE, {9}},
+};
+
+static void test_groups(void **state)
+{
+	const struct groups_row *r = *state;
+	struct connection c = {.m = &monitor, .portal = r->portal, .target = target_of(r->into)};
+	uint16_t got[SESSION_GROUPS_MAX];
+
+	assert_int_equal(endpoint_parse(r->from, &c.peer), 0);
+	(void)string_copy(c.user, sizeof c.user, r->user);
+	(void)string_copy(c.initiator_name, sizeof c.initiator_name, r->initiator);
+	(void)string_copy(c.target_name, sizeof c.target_name, r->into);
+	target_groups(&c, got);
+	assert_memory_equal(got, r->want, sizeof got);
+}
+
 /* 20 000 targets of 100 octets and more. */
 static void test_bound(void **state)
 {
@@ -176,6 +213,7 @@ int main(void)
 {
 	policy_open();
 	TESTS_ADD_TABLE(&t, rows, test_row);
+	TESTS_ADD_TABLE(&t, groups, test_groups);
 	tests_add(&t, "P6: the text is bounded, and ends with a whole target", test_bound, NULL);
 	return tests_run(&t, "monitor_targets");
 }

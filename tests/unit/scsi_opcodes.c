@@ -87,6 +87,7 @@ static void opcodes_are_the_table(void **state)
 	rig_open(state);
 	rig->nexus.luns[0].thin = true;
 	assert_true(command_set_add(&rig->nexus.rules.allowed, "sanitize"));
+	assert_true(command_set_add(&rig->nexus.rules.allowed, "set-target-port-groups"));
 	assert_int_equal(rig_run(&c)->status, SCSI_GOOD);
 	assert_int_equal(rig->task.data_len, 4 + count * 20);
 	assert_int_equal(get_be(rig->buffer, 4), count * 20);
@@ -111,6 +112,7 @@ static void listed_or_unknown(void **state)
 	rig_open(state);
 	rig->nexus.luns[0].thin = true;
 	assert_true(command_set_add(&rig->nexus.rules.allowed, "sanitize"));
+	assert_true(command_set_add(&rig->nexus.rules.allowed, "set-target-port-groups"));
 	(void)rig_run(&all);
 	for (size_t at = 4; at < rig->task.data_len; at += 8)
 		listed[rig->buffer[at]] = true;

@@ -348,6 +348,8 @@ static inline void rig_sit(unsigned seat, struct scsi_nexus *nexus)
 	assert_int_equal(rig_say(s, ARBITER_HELLO, &hello, sizeof hello), 0);
 	s->nexus = nexus;
 	nexus->arbiter = &s->view;
+	nexus->groups[0] = (struct scsi_port_group){s->member.port, 1};
+	nexus->group_count = 1;
 	nexus->host = s;
 	nexus->end_tasks = rig_end_tasks;
 }
