@@ -95,9 +95,11 @@ bool copier_begin(struct scsi_task *task, bool has_list, uint32_t list)
 
 static enum copy_state how_it_ended(const struct scsi_task *task)
 {
-	if (task->cancelled || task->copy->stopped)
+	if (task->cancelled)
 		return COPY_ENDED;
-	return task->status == SCSI_GOOD ? COPY_DONE : COPY_FAILED;
+	if (task->status == SCSI_GOOD)
+		return COPY_DONE;
+	return task->copy->stopped ? COPY_ENDED : COPY_FAILED;
 }
 
 static void remember(struct copy *copy, const struct scsi_task *task)
@@ -204,6 +206,12 @@ static enum scsi_step go_on(struct scsi_task *task)
 	return SCSI_RUNNING;
 }
 
+static enum scsi_step stopped(struct scsi_task *task)
+{
+	sense_copy_aborted(task, SENSE_NONE, task->copy->moves);
+	return task_fail(task);
+}
+
 static void moved(struct io *io, int result)
 {
 	struct scsi_task *task = CONTAINER_OF(io, struct scsi_task, io);
@@ -214,8 +222,7 @@ static void moved(struct io *io, int result)
 		task->status = SCSI_TASK_ABORTED;
 		task_finish(task, task_fail);
 	} else if (result == 0 && task->copy->stopped) {
-		sense_copy_aborted(task, SENSE_NONE, task->copy->moves);
-		task_finish(task, task_fail);
+		task_finish(task, stopped);
 	} else if (result < 0) {
 		task->copy->over(task, result);
 	} else if (go_on(task) == SCSI_DONE) {
@@ -228,6 +235,8 @@ static void moved(struct io *io, int result)
 static enum scsi_step start(struct scsi_task *task)
 {
 	task->nexus->copier->owner = task;
+	if (task->copy->stopped)
+		return stopped(task);
 	if (take_move(task))
 		return run_piece(task, false);
 	return task->status == SCSI_GOOD ? task_good(task) : task_fail(task);

@@ -82,6 +82,7 @@ void copier_forget(struct copy *copy); /* one that is over */
 /* copy.c: the commands. */
 enum scsi_step copy_begin(struct scsi_task *task);
 enum scsi_step copy_start(struct scsi_task *task);
+enum scsi_step copy_abort_begin(struct scsi_task *task);
 /* copy_results.c */
 enum scsi_step copy_status_begin(struct scsi_task *task);
 enum scsi_step copy_status_fill(struct scsi_task *task);

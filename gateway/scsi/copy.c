@@ -1,4 +1,4 @@
-/* EXTENDED COPY(LID1), SPC-4 section 6.4: blocks go from unit to unit within the gateway. Runs in
+/* EXTENDED COPY, SPC-4 section 6.4: blocks go from unit to unit within the gateway. Runs in
  * the session. The whole list is checked, and each source and each destination is admitted and
  * in the audit, before the first block moves (P2); so of a list with a bad segment nothing
  * is carried out. */
@@ -10,7 +10,9 @@
 
 static bool check_length(struct scsi_task *task, size_t len)
 {
-	if (len != 0 && (len < COPY_HEADER_1 || len > COPY_LIST_SIZE))
+	size_t header = copy_list_header(task);
+
+	if (len != 0 && (len < header || len > header + COPY_DESCRIPTORS_MAX))
 		sense_set(task, KEY_ILLEGAL_REQUEST, SENSE_PARAMETER_LIST_LENGTH_ERROR);
 	else if (len != 0 && (!task->write || task->edtl < len))
 		sense_set(task, KEY_ILLEGAL_REQUEST, SENSE_INVALID_FIELD_IN_COMMAND_IU);
@@ -104,4 +106,20 @@ enum scsi_step copy_start(struct scsi_task *task)
 	if (promises)
 		medium_promise(task);
 	return copier_run(task, next_segment, copied);
+}
+
+/* COPY OPERATION ABORT: the copy ends after the piece that is on its way. */
+enum scsi_step copy_abort_begin(struct scsi_task *task)
+{
+	struct copy *copy =
+		copier_find(task->nexus, task->unit, (uint32_t)get_be(task->cdb + 2, 4));
+
+	if (copy == NULL || copy->state != COPY_RUNS) {
+		sense_cdb_field(task, 2, 7);
+		return task_refuse(task);
+	}
+	if (!gate_admit(task))
+		return task_fail(task);
+	copy->stopped = true;
+	return task_good(task);
 }

@@ -7,6 +7,15 @@
 /* Of the header, octet 1. */
 enum { LIST_ID_USAGE = 0x18, USAGE_RESERVED = 0x08, NO_LIST_ID = 0x18, HEADER_RESERVED = 0xc0 };
 
+/* LID4's alone. */
+enum {
+	LID4 = 1,
+	FORMAT_4 = 0x01,
+	G_SENSE = 0x02,
+	HEADER_TARGET_LENGTH = 0x20,
+	HEADER_TARGET_TYPE = 0xff,
+};
+
 /* Identification descriptor. Its LU ID TYPE is to be ignored; NUL is obsolete, but who sets it
  * means no unit. */
 enum {
@@ -44,16 +53,39 @@ static bool wrong_field(struct scsi_task *task, size_t octet)
 
 /* --- the frame --- */
 
-static bool check_counts(struct scsi_task *task, size_t targets, uint64_t segments, uint64_t inl)
+static bool is_lid4(const struct scsi_task *task)
 {
-	if (targets > COPY_TARGETS_MAX * COPY_TARGET_SIZE)
+	return task->command->service_action == LID4;
+}
+
+size_t copy_list_header(const struct scsi_task *task)
+{
+	return is_lid4(task) ? COPY_HEADER_4 : COPY_HEADER_1;
+}
+
+struct lengths {
+	size_t targets, segments, inline_data;
+};
+
+static void read_lengths(const struct scsi_task *task, const uint8_t *header, struct lengths *ret)
+{
+	bool lid4 = is_lid4(task);
+
+	ret->targets = get_be(header + (lid4 ? 42 : 2), 2);
+	ret->segments = lid4 ? get_be(header + 44, 2) : get_be(header + 8, 4);
+	ret->inline_data = lid4 ? get_be(header + 46, 2) : get_be(header + 12, 4);
+}
+
+static bool check_counts(struct scsi_task *task, const struct lengths *len)
+{
+	if (len->targets > COPY_TARGETS_MAX * COPY_TARGET_SIZE)
 		return wrong(task, SENSE_TOO_MANY_TARGET_DESCRIPTORS);
-	if (segments > COPY_SEGMENTS_MAX * COPY_SEGMENT_SIZE)
+	if (len->segments > COPY_SEGMENTS_MAX * COPY_SEGMENT_SIZE)
 		return wrong(task, SENSE_TOO_MANY_SEGMENT_DESCRIPTORS);
-	if (inl != 0)
+	if (len->inline_data != 0)
 		return wrong(task, SENSE_INLINE_DATA_LENGTH_EXCEEDED);
-	if (targets % COPY_TARGET_SIZE != 0)
-		return wrong_field(task, 2);
+	if (len->targets % COPY_TARGET_SIZE != 0)
+		return wrong_field(task, is_lid4(task) ? 42 : 2);
 	return true;
 }
 
@@ -64,25 +96,43 @@ static bool check_list_id(struct scsi_task *task, const struct copy_list *l)
 	if ((flags & HEADER_RESERVED) != 0 || (flags & LIST_ID_USAGE) == USAGE_RESERVED)
 		return wrong_field(task, 1);
 	if (!l->has_list && l->list != 0)
+		return wrong_field(task, is_lid4(task) ? 20 : 0);
+	return true;
+}
+
+/* What LID4 has before the list identifier. IMMED is not taken up: an early answer would tell less.
+ * Sense data with GOOD are not made. */
+static bool check_format(struct scsi_task *task, const uint8_t *header)
+{
+	if (header[0] != FORMAT_4)
 		return wrong_field(task, 0);
+	if (get_be(header + 2, 2) != HEADER_TARGET_LENGTH)
+		return wrong_field(task, 2);
+	if (header[15] & G_SENSE)
+		return wrong_field(task, 15);
+	if (header[16] != HEADER_TARGET_TYPE)
+		return wrong_field(task, 16);
 	return true;
 }
 
 static bool read_header(struct scsi_task *task, struct copy_list *l)
 {
-	size_t targets = get_be(l->octets + 2, 2);
-	uint64_t segments = get_be(l->octets + 8, 4), inl = get_be(l->octets + 12, 4);
+	size_t header = copy_list_header(task);
+	struct lengths len;
 
-	l->list = l->octets[0];
+	read_lengths(task, l->octets, &len);
+	l->list = (uint32_t)(is_lid4(task) ? get_be(l->octets + 20, 4) : l->octets[0]);
 	l->has_list = (l->octets[1] & LIST_ID_USAGE) != NO_LIST_ID;
-	if (!check_counts(task, targets, segments, inl))
+	if (is_lid4(task) && !check_format(task, l->octets))
 		return false;
-	if (COPY_HEADER_1 + targets + segments > l->len)
+	if (!check_counts(task, &len))
+		return false;
+	if (header + len.targets + len.segments > l->len)
 		return wrong_length(task);
-	l->targets = (unsigned)(targets / COPY_TARGET_SIZE);
-	l->targets_at = COPY_HEADER_1;
-	l->segments_at = COPY_HEADER_1 + targets;
-	l->len = l->segments_at + segments;
+	l->targets = (unsigned)(len.targets / COPY_TARGET_SIZE);
+	l->targets_at = header;
+	l->segments_at = header + len.targets;
+	l->len = l->segments_at + len.segments;
 	return check_list_id(task, l);
 }
 
@@ -115,7 +165,7 @@ static bool check_segments(struct scsi_task *task, struct copy_list *l)
 
 bool copy_list_read(struct scsi_task *task, struct copy_list *ret)
 {
-	assert(task->bytes >= COPY_HEADER_1 && task->bytes <= sizeof ret->octets);
+	assert(task->bytes >= copy_list_header(task) && task->bytes <= sizeof ret->octets);
 	ret->len = task->bytes;
 	ret->segments = 0;
 	task_gather(task, 0, ret->octets, ret->len);

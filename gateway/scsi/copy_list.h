@@ -6,7 +6,8 @@
 #include "gateway/scsi/copier.h"
 
 #define COPY_HEADER_1  16u
-#define COPY_LIST_SIZE (COPY_HEADER_1 + COPY_DESCRIPTORS_MAX)
+#define COPY_HEADER_4  48u
+#define COPY_LIST_SIZE (COPY_HEADER_4 + COPY_DESCRIPTORS_MAX)
 
 /* Points into `octets`, of which there are `len`. */
 struct copy_list {
@@ -18,6 +19,8 @@ struct copy_list {
 	size_t targets_at, segments_at;
 };
 
+/* Of LID1 or LID4. */
+size_t copy_list_header(const struct scsi_task *task);
 /* Takes the list out of the data-out and checks lengths, counts and types. False: the task has its
  * sense, and nothing else of `ret` is to be looked at. */
 bool copy_list_read(struct scsi_task *task, struct copy_list *ret) MUST_CHECK;

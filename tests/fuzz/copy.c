@@ -2,11 +2,9 @@
  * no request leaves a disk, the work is bounded, and nothing stays anywhere. By flag, the header
  * and the descriptors' types are put right, so that segments are reached. */
 #include "tests/fuzz/cdb.h"
-#include "gateway/base/bytes.h"
 #include "gateway/scsi/copier.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static void put_right(size_t len)
 {
 	put_be(buffer + 2, 2, 2 * COPY_TARGET_SIZE);
@@ -32,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		put_right(size - 2);
 	c->task = (struct scsi_task){.nexus = &seats[0].nexus, .cdb = c->cdb, .cdb_len = 16};
 	c->task.edtl = (uint32_t)size, c->task.write = true, c->task.done = on_done;
-	c->cdb[0] = 0x83, c->state = RUNS;
+	c->cdb[0] = 0x83, c->cdb[1] = data[1] >> 1 & 1, c->state = RUNS;
 	put_be(c->cdb + 10, 4, size - 2);
 	go_on(c, scsi_begin(&c->task));
 	settle(-(data[0] & 7));

@@ -156,6 +156,33 @@ static void is_audited(void **state)
 	rig_close();
 }
 
+static void lid4(void **state)
+{
+	static const struct {
+		unsigned at;
+		uint8_t value;
+	} wrong[] = {{0, 0}, {1, 0x08}, {3, 0}, {15, 2}, {16, 0xe4}};
+	static const struct copy_case c = {TWO_UNITS, FIVE, .list_id = 7, .lid4 = true};
+	struct rig_command command, status = {{0x84, 5, 0, 0, 0, 7, [13] = 64}, .edtl = 64};
+
+	(void)state;
+	copy_open();
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		command = copy_command(copy_put(&c));
+		command.cdb[1] = 1;
+		rig->buffer[wrong[i].at] = wrong[i].value;
+		assert_int_equal(rig_code(rig_run(&command)), 0x2600);
+	}
+	assert_int_equal(rig->submitted, 0);
+	assert_int_equal(copy_run(&c)->status, SCSI_GOOD);
+	assert_int_equal(copy_block(rig->second_disk, 104), 14);
+	status.read = true;
+	assert_int_equal(rig_run(&status)->data_len, 32);
+	assert_int_equal(get_be(rig->buffer, 8), 0x0000001c01010001);
+	assert_int_equal(get_be(rig->buffer + 16, 8), 5 * RIG_BLOCK);
+	rig_close();
+}
+
 static const struct {
 	const char *why;
 	uint64_t from, to;
@@ -417,6 +444,30 @@ static void write_through(void **state)
 	rig_close();
 }
 
+static void aborted_by_command(void **state)
+{
+	struct rig_command abort = {.cdb = {0x83, 0x1c, 0, 0, 0, 9}};
+	struct scsi_task copy, task;
+	uint8_t cdb[16];
+
+	(void)state;
+	copy_open();
+	assert_int_equal(rig_code(rig_run(&abort)), 0x2400);
+	assert_int_equal(begin(&copy, &long_one), SCSI_RUNNING);
+	memcpy(cdb, rig->cdb, sizeof cdb);
+	copy.cdb = cdb;
+	rig_prepare(&task, &abort);
+	assert_int_equal(scsi_begin(&task), SCSI_DONE);
+	assert_int_equal(task.status, SCSI_GOOD);
+	rig_reap();
+	assert_int_equal(rig->submitted, 1);
+	assert_int_equal(rig->dones, 1);
+	assert_int_equal(copy.sense[2], KEY_COPY_ABORTED);
+	rig->dones = 0;
+	assert_int_equal(rig_code(rig_run(&abort)), 0x2400);
+	rig_close();
+}
+
 /* Two at once: one after the other, and one that waits can be taken away. */
 static void in_turn(void **state)
 {
@@ -467,12 +518,15 @@ int main(void)
 	tests_add(&t, "P2: source and destination are in the audit before a copy begins",
 		  is_audited, NULL);
 	TESTS_ADD_TABLE(&t, overlaps, overlap);
+	tests_add(&t, "EXTENDED COPY(LID4), its header and its status", lid4, NULL);
 	tests_add(&t, "a copy of nothing is GOOD", nothing_to_do, NULL);
 	tests_add(&t, "a list that is cut anywhere is refused", truncated, NULL);
 	TESTS_ADD_TABLE(&t, rules, ruled);
 	TESTS_ADD_TABLE(&t, reservations, reserved);
 	tests_add(&t, "a copy whose destination is reserved meanwhile ends", preempted, NULL);
 	tests_add(&t, "a copy is aborted between two pieces", cancelled, NULL);
+	tests_add(&t, "COPY OPERATION ABORT ends a copy, and nothing else", aborted_by_command,
+		  NULL);
 	tests_add(&t, "a copy that can't write is aborted", fails, NULL);
 	tests_add(&t, "a copy finds that a disk is gone", disk_is_gone, NULL);
 	tests_add(&t, "P2: a copy onto a disk with WCE=0 is durable, and so is its audit",

@@ -27,6 +27,7 @@ struct copy_case {
 	struct copy_segment segments[4];
 	uint8_t list_id, flags;
 	unsigned target_count, segment_count; /* 0: 2, 1 */
+	bool lid4;
 };
 
 static inline void copy_put_target(uint8_t *at, const struct copy_target *t)
@@ -57,19 +58,33 @@ static inline void copy_put_segment(uint8_t *at, const struct copy_segment *s)
 	put_be(at + 20, 8, s->to_lba);
 }
 
+static inline size_t copy_put_header(const struct copy_case *c, size_t targets, size_t segments)
+{
+	uint8_t *at = rig->buffer;
+
+	memset(at, 0, 48);
+	at[0] = c->lid4 ? 1 : c->list_id;
+	at[1] = c->flags;
+	put_be(at + 2, 2, c->lid4 ? 0x20 : targets);
+	if (!c->lid4) {
+		put_be(at + 8, 4, segments);
+		return 16;
+	}
+	at[16] = 0xff;
+	at[23] = c->list_id;
+	put_be(at + 42, 2, targets);
+	put_be(at + 44, 2, segments);
+	return 48;
+}
+
 /* Into rig->buffer; returns its length. */
 static inline size_t copy_put(const struct copy_case *c)
 {
 	unsigned targets = c->target_count ? c->target_count : 2;
 	unsigned segments = c->segment_count ? c->segment_count : 1;
-	uint8_t *at = rig->buffer;
+	uint8_t *at = rig->buffer +
+		      copy_put_header(c, targets * COPY_TARGET_SIZE, segments * COPY_SEGMENT_SIZE);
 
-	memset(at, 0, 16);
-	at[0] = c->list_id;
-	at[1] = c->flags;
-	put_be(at + 2, 2, targets * COPY_TARGET_SIZE);
-	put_be(at + 8, 4, segments * COPY_SEGMENT_SIZE);
-	at += 16;
 	for (unsigned i = 0; i < targets; i++, at += COPY_TARGET_SIZE)
 		copy_put_target(at, &c->targets[MIN(i, 2)]);
 	for (unsigned i = 0; i < segments; i++, at += COPY_SEGMENT_SIZE)
@@ -89,6 +104,7 @@ static inline struct scsi_task *copy_run(const struct copy_case *c)
 {
 	struct rig_command command = copy_command(copy_put(c));
 
+	command.cdb[1] = c->lid4;
 	return rig_run(&command);
 }
 
