@@ -11,8 +11,7 @@ AREA = "deploy"
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 README = (ROOT / "README.md").read_text()
 # Offered soon; whoever offers one takes it out and adds it to the README's table.
-COMING = {"FORMAT UNIT", "SANITIZE", "EXTENDED COPY", "RECEIVE COPY", "POPULATE TOKEN", "WRITE USING TOKEN", "RECEIVE ROD TOKEN INFORMATION",
-          "COPY OPERATION ABORT", "READ BUFFER", "WRITE BUFFER"}
+COMING = {"READ BUFFER", "WRITE BUFFER"}
 
 
 def table(heading, columns):
