@@ -123,10 +123,10 @@ struct arbiter_hello {
 	uint32_t reserved;
 };
 
-/* Ends everybody's tasks on those LUNs. */
+/* Ends everybody's tasks on those LUNs. Or, if it leaves, gives up what its nexus holds there. */
 struct arbiter_exclude {
 	uint32_t id; /* the session's own; comes back with ARBITER_DONE */
-	uint32_t reserved;
+	uint32_t leaves;
 	uint64_t luns[ARBITER_LUNS / 64]; /* bit of each */
 };
 

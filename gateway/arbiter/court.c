@@ -123,6 +123,17 @@ static void first_disk(const struct disk_set *disks, unsigned *ret)
 		(*ret)++;
 }
 
+static void publish_leave(struct court *c, struct member *m, const struct disk_set *disks,
+			  uint64_t now_ms)
+{
+	m->left = true;
+	for (unsigned d = 0; d < c->disks; d++) {
+		if (disk_has(disks, d) && change_sweep(c, d, now_ms))
+			publish(c, d);
+	}
+	tell_changed(c, disks);
+}
+
 /* Publishes what it changes, and answers it if that is nothing. False: it waits for others and
  * keeps nobody up. */
 static bool petition_begin(struct court *c, struct petition *p, const struct disk_set *disks,
@@ -131,7 +142,9 @@ static bool petition_begin(struct court *c, struct petition *p, const struct dis
 	enum decision decision = DECISION_CHANGE;
 	unsigned d = 0;
 
-	if (!p->is_order) {
+	if (p->leaves) {
+		publish_leave(c, p->member, disks, now_ms);
+	} else if (!p->is_order) {
 		change_reset(c, p, disks, now_ms);
 	} else {
 		first_disk(disks, &d);
@@ -278,7 +291,7 @@ static int hear_exclude(struct court *c, struct member *m, const void *body)
 	memcpy(&exclude, body, sizeof exclude);
 	if (!m->hello || m->reset.state != PETITION_NONE || !holds_all(m, exclude.luns))
 		return -EPROTO;
-	m->reset = (struct petition){.member = m, .id = exclude.id};
+	m->reset = (struct petition){.member = m, .id = exclude.id, .leaves = exclude.leaves != 0};
 	memcpy(m->reset.luns, exclude.luns, sizeof m->reset.luns);
 	queue_put(c, &m->reset);
 	return 0;

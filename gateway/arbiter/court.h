@@ -38,7 +38,7 @@ enum petition_state {
 struct petition {
 	enum petition_state state;
 	struct member *member;
-	bool is_order;
+	bool is_order, leaves;
 	uint32_t id;
 	uint64_t luns[ARBITER_LUNS / 64];
 	uint64_t deadline_ms;
@@ -52,7 +52,7 @@ struct member {
 	uint8_t isid[6];
 	char initiator[ISCSI_NAME_SIZE];
 	bool old, hello, condemned;
-	bool left; /* its nexus is lost, and its process not yet over */
+	bool left; /* its nexus is lost or logs out, and its process is not over yet */
 	unsigned lun_count;
 	struct member_lun {
 		uint16_t lun, disk;

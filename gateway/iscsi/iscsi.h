@@ -133,6 +133,7 @@ enum iscsi_end {
 };
 
 enum iscsi_tmf { /* RFC 7143 section 11.5.1 */
+		 TMF_NONE,
 		 TMF_ABORT_TASK = 1,
 		 TMF_ABORT_TASK_SET,
 		 TMF_CLEAR_ACA,
@@ -149,8 +150,10 @@ enum iscsi_tmf { /* RFC 7143 section 11.5.1 */
 };
 
 struct iscsi_tmf_request {
-	unsigned slot;	  /* names it in iscsi_tmf_spread_done() */
-	uint8_t function; /* TMF_LUN_RESET, TMF_TARGET_WARM_RESET, TMF_TARGET_COLD_RESET */
+	unsigned slot; /* names it in iscsi_tmf_spread_done() */
+	/* TMF_LUN_RESET, TMF_TARGET_WARM_RESET, TMF_TARGET_COLD_RESET; TMF_NONE: a logout ends the
+	 * session, and what the nexus holds is to be given up */
+	uint8_t function;
 	uint8_t lun[8];
 };
 
@@ -174,9 +177,10 @@ struct iscsi_host {
 	bool (*cancel)(void *host, struct iscsi_task *task);
 	/* Its response is composed, its buffer no longer needed by the host: forget it. */
 	void (*finished)(void *host, struct iscsi_task *task);
-	/* A reset was asked for, and the tasks of this session that it ends are being ended. True:
-	 * no other session is concerned. False: iscsi_tmf_spread_done() follows. I_T NEXUS RESET is
-	 * not told: it ends the session, as any other loss of the nexus does. */
+	/* A reset or the session's logout was asked for, and the tasks of this session that it ends
+	 * are being ended. True: no other session is concerned. False: iscsi_tmf_spread_done()
+	 * follows. I_T NEXUS RESET is not told: it ends the session, as any other loss of the nexus
+	 * does. */
 	bool (*spread)(void *host, const struct iscsi_tmf_request *request);
 	/* Does this LUN exist for this nexus? For task management. */
 	bool (*lun_exists)(void *host, const uint8_t lun[8]);

@@ -71,6 +71,15 @@ static uint8_t leave(struct slot *s)
 	return LOGOUT_DONE;
 }
 
+static bool ends_session(const struct slot *s)
+{
+	bool own = pdu_u16(&s->pdu, BHS_CID) == s->conn->cid;
+
+	return s->verdict == LOGOUT_DONE &&
+	       (reason_of(s) == LOGOUT_SESSION ||
+		(reason_of(s) == LOGOUT_CONNECTION && own && iscsi_connections(s->conn->i) <= 1));
+}
+
 void logout_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok)
 {
 	struct slot *s;
@@ -85,6 +94,8 @@ void logout_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok)
 	if (!s)
 		return;
 	s->verdict = leave(s);
+	if (ends_session(s))
+		waiter_spread(s, TMF_NONE); /* what the nexus held is free before the answer */
 	waiter_answer(s);
 }
 

@@ -230,25 +230,30 @@ struct slot *waiter_new(struct iscsi_connection *c, enum slot_kind kind, const s
 	return s;
 }
 
-static void spread(struct iscsi *i, struct slot *s)
+void waiter_spread(struct slot *s, uint8_t function)
 {
-	const struct function *f = function_of(&s->pdu);
-	struct iscsi_tmf_request request = {.slot = s->task.slot};
+	struct iscsi *i = s->conn->i;
+	struct iscsi_tmf_request request = {.slot = s->task.slot, .function = function};
 
-	if (s->verdict != TMF_COMPLETE || !f->spreads)
-		return;
-	request.function = f->function;
 	memcpy(request.lun, s->pdu.bhs + BHS_LUN, sizeof request.lun);
 	s->spreading = true; /* the host may answer from within */
 	if (i->ops->spread(i->host, &request))
 		s->spreading = false;
 }
 
+static void spread(struct slot *s)
+{
+	const struct function *f = function_of(&s->pdu);
+
+	if (s->verdict == TMF_COMPLETE && f->spreads)
+		waiter_spread(s, f->function);
+}
+
 void iscsi_tmf_spread_done(struct iscsi *i, unsigned slot)
 {
 	struct slot *s = &i->slots[slot];
 
-	assert(slot < ISCSI_TASKS_MAX && s->kind == SLOT_TMF && s->spreading);
+	assert(slot < ISCSI_TASKS_MAX && s->spreading);
 	s->spreading = false;
 	if (s->state == SLOT_CANCELLING)
 		slot_free(i, s);
@@ -313,7 +318,7 @@ void tmf_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok)
 	s->verdict = (uint8_t)choose(c->i, s);
 	abort_set_tell(c->i, s->waits, c);
 	tmf_cancel(c->i, s->waits);
-	spread(c->i, s);
+	spread(s);
 	waiter_answer(s);
 }
 

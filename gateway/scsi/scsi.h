@@ -247,6 +247,8 @@ void scsi_tasks_ended(struct scsi_nexus *n, unsigned lun);
 bool scsi_operates(const struct scsi_nexus *n);
 /* They end, as failed, as soon as what runs is over. */
 void scsi_operations_stop(struct scsi_nexus *n);
+/* What ends with the nexus: a reservation by RESERVE, or somebody's lock on the medium. */
+bool scsi_holds(struct scsi_nexus *n, unsigned lun);
 /* The page may have moved: looks, and tries what waited for others. */
 void scsi_shared_turn(struct scsi_nexus *n);
 /* The buffers of the nexus go to who waits for them, if a cancelled command left them. True: one

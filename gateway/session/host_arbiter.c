@@ -44,6 +44,16 @@ static void luns_of(const struct session *s, const struct iscsi_tmf_request *req
 		add(ret_luns, lun);
 }
 
+/* Is there anything that the end of the nexus ends for others? */
+static bool holds_any(struct session *s)
+{
+	bool any = false;
+
+	EACH_LUN(lun)
+	any = any || (s->nexus.luns[lun].present && scsi_holds(&s->nexus, lun));
+	return any;
+}
+
 static void ask(struct session *s)
 {
 	struct arbiter_exclude body = {.id = s->spreads.id + 1};
@@ -51,6 +61,7 @@ static void ask(struct session *s)
 	if (s->spreads.count == 0 || s->spreads.asked || s->arbiter_channel.fd < 0)
 		return;
 	luns_of(s, &s->spreads.queue[0], body.luns);
+	body.leaves = s->spreads.queue[0].function == TMF_NONE;
 	if (!say(s, ARBITER_EXCLUDE, &body, sizeof body))
 		return;
 	s->spreads.asked = true;
@@ -83,7 +94,7 @@ bool host_spread(void *host, const struct iscsi_tmf_request *request)
 	luns_of(s, request, luns);
 	for (size_t k = 0; k < ARRAY_LEN(luns); k++)
 		any |= luns[k];
-	if (any == 0)
+	if (any == 0 || (request->function == TMF_NONE && !holds_any(s)))
 		return true;
 	assert(s->spreads.count < ARRAY_LEN(s->spreads.queue)); /* one a slot */
 	s->spreads.queue[s->spreads.count++] = *request;
