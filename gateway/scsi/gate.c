@@ -344,6 +344,11 @@ static bool ranges_are_free(struct scsi_task *task, const struct gate_range *ran
 	return true;
 }
 
+bool gate_has_room(const struct scsi_task *task, unsigned count)
+{
+	return has_room_for(task->nexus, MAX(count, 1));
+}
+
 /* Its own outcome's slot is spoken for already; what the records take is free beside that. */
 bool gate_admit_ranges(struct scsi_task *task, const struct gate_range *ranges, unsigned count)
 {

@@ -20,6 +20,8 @@ struct gate_range {
 	const struct scsi_lun *unit; /* NULL: the task's, which was asked already */
 	bool source;		     /* it is read; else written */
 };
+/* For the records of so many ranges; there is more when the audit has taken what it has. */
+bool gate_has_room(const struct scsi_task *task, unsigned count);
 /* Admits a task that has its place: the audit has a record of each range (of none: one record).
  * Each unit's reservation and rules are asked. */
 bool gate_admit_ranges(struct scsi_task *task, const struct gate_range *ranges,

@@ -224,15 +224,21 @@ static void no_room_for_all(void **state)
 	struct scsi_task task;
 	struct audit_record r = {0};
 
-	(void)state;
 	thin_open();
 	start(&task);
 	while (audit_ring_free(&rig->ring) > 3) /* of four: three ranges and the outcome */
 		assert_int_equal(audit_ring_put(&rig->ring, &r, rig->nexus.now_ms), 0);
-	assert_int_equal(scsi_data_arrived(&task), SCSI_DONE);
-	assert_int_equal(task.status, SCSI_BUSY);
+	assert_int_equal(scsi_data_arrived(&task), SCSI_RUNNING);
 	assert_int_equal(audit_ring_free(&rig->ring), 3);
 	assert_int_equal(rig->submitted, 0);
+	if (*(const bool *)*state)
+		rig_audit_durable();
+	else
+		atomic_store(&rig->page->state, AUDIT_CANNOT_WRITE);
+	scsi_audit_moved(&rig->nexus);
+	rig_reap();
+	assert_int_equal(task.status, *(const bool *)*state ? SCSI_GOOD : SCSI_BUSY);
+	assert_int_equal(rig->submitted, *(const bool *)*state ? 3 : 0);
 	assert_null(task.admission);
 	rig_close();
 }
@@ -309,6 +315,7 @@ static void says_so(void **state)
 
 int main(void)
 {
+	static const bool taken = true, not_taken = false;
 	static struct tests t;
 
 	TESTS_ADD_TABLE(&t, lists, list);
@@ -316,8 +323,9 @@ int main(void)
 	tests_add(&t, "more ranges or blocks than VPD B0h says is a bad list", too_much, NULL);
 	tests_add(&t, "nothing is admitted before the list is there", nothing_before_the_list,
 		  NULL);
+	tests_add(&t, "P2: UNMAP waits for room for every range's record", no_room_for_all, &taken);
 	tests_add(&t, "P2: without room for every range's record nothing runs", no_room_for_all,
-		  NULL);
+		  &not_taken);
 	tests_add(&t, "P2: an audit that went away while the list came", excluded_meanwhile, NULL);
 	tests_add(&t, "a range that fails has its LBA in the sense data", fails_in_the_second,
 		  NULL);
