@@ -37,6 +37,28 @@ static void logout_reasons(void **state)
 	peer_close(&p);
 }
 
+/* What the nexus held is given up before it hears that it is logged out. */
+static void logout_spreads(void **state)
+{
+	struct peer p = {.others_busy = true};
+	uint8_t bhs[ISCSI_BHS_SIZE];
+	struct reply r;
+
+	peer_up(&p, KEYS(KEYS_USUAL));
+	bhs_start(bhs, OP_LOGOUT, FLAG_FINAL | *(const uint8_t *)*state, 5);
+	bhs[BHS_CID + 1] = 9;
+	bhs_u32(bhs, BHS_CMDSN, p.cmdsn++);
+	assert_true(peer_send(&p, bhs, NULL, 0));
+	assert_int_equal(p.spreads, 1);
+	assert_int_equal(p.spread[0].function, TMF_NONE);
+	peer_expect_none(&p);
+	iscsi_tmf_spread_done(p.i, p.spread[0].slot);
+	peer_drain(&p);
+	peer_expect(&p, &r, OP_LOGOUT_RESPONSE);
+	assert_int_equal(iscsi_ended(p.c, NULL), ISCSI_END_LOGOUT);
+	peer_close(&p);
+}
+
 static void logout_waits(void **state)
 {
 	struct peer p = {.refuse_cancel = true};
@@ -82,8 +104,13 @@ static void asked_to_log_out(void **state)
 
 int main(void)
 {
+	static const uint8_t session = 0, connection = 1;
 	static struct tests t;
 
+	tests_add(&t, "11.14 the session's logout waits for what it held to be free",
+		  logout_spreads, &session);
+	tests_add(&t, "11.14 the last connection's logout waits for what it held to be free",
+		  logout_spreads, &connection);
 	TESTS_ADD_TABLE(&t, logouts, logout_reasons);
 	tests_add(&t, "11.14 the answer to Logout waits for what still runs", logout_waits, NULL);
 	tests_add(&t, "11.9 an asynchronous message asks for a Logout", asked_to_log_out, NULL);

@@ -156,6 +156,26 @@ static void overrun(void **state)
 	assert_int_equal(events(2, 0), 1);
 }
 
+/* --- who leaves --- */
+
+static void gives_up(void **state)
+{
+	struct arbiter_order reserve = {.id = 1, .lun = 1, .kind = ORDER_RESERVE};
+	struct arbiter_exclude leave = {.id = 9, .leaves = 1, .luns = {3}};
+
+	(void)state;
+	court_begin();
+	sessions[1].member.luns[1].writable = true;
+	assert_int_equal(say(1, ARBITER_ORDER, &reserve, sizeof reserve), 0);
+	assert_true(arbiter_adopt(view(2), 1));
+	assert_int_equal(view(2)->luns[1].state.reservation, RESERVATION_RESERVE_6);
+	assert_int_equal(say(1, ARBITER_EXCLUDE, &leave, sizeof leave), 0);
+	assert_int_equal(sessions[1].done, 1);
+	assert_true(arbiter_adopt(view(2), 1));
+	assert_int_equal(view(2)->luns[1].state.reservation, RESERVATION_NONE);
+	assert_int_equal(events(2, 1), 0);
+}
+
 /* --- who does not drain --- */
 
 static void is_killed(void **state)
@@ -353,6 +373,7 @@ int main(void)
 	tests_add(&t, "a reset goes on for others when who asked for it is over", asker_is_over,
 		  NULL);
 	tests_add(&t, "who missed too many events is told of a reset", overrun, NULL);
+	tests_add(&t, "what a nexus reserved is free when its leave is answered", gives_up, NULL);
 	tests_add(&t, "P4: who does not drain is killed, and its end awaited", is_killed, NULL);
 	tests_add(&t, "P6: a session that lies in its page is bounded", liar_is_bounded, NULL);
 	tests_add(&t, "who asked and left leaves nothing behind", asker_leaves, NULL);
