@@ -57,6 +57,9 @@ for disk in ("sda", "sdb"):
                           f"[ $n = 30 ]; do n=$((n + 1)); sleep 1; done; cat {at}/dh_state {at}/access_state")
     check(AREA, f"the kernel's ALUA handler takes {disk}: its group is active/optimized", out.split() == ["alua", "active/optimized"],
           out + guest.log())
+code, out = guest.run("sg_rtpg -d /dev/sda; sg_rtpg -d /dev/sdb")
+check(AREA, "either path tells of both target port groups, all active/optimized",
+      out.count("target port group id") == 4 and out.count("active/optimized)") == 4, out)
 code, out = guest.run(
     "modprobe -a dm-multipath dm-service-time; size=$(cat /sys/block/sda/size); dmsetup mknodes; dmsetup create both --table "
     "\"0 $size multipath 1 queue_if_no_path 0 1 1 service-time 0 2 1 8:0 1 8:16 1\" && dmsetup mknodes && "
