@@ -129,4 +129,9 @@ static int device_check(const struct disk *d)
 	return size < d->size_bytes ? -ENODATA : 0;
 }
 
-const struct disk_ops disk_device_ops = {device_claim, device_open, device_check};
+static int device_size(const struct disk *d, uint64_t *ret_bytes)
+{
+	return ioctl(d->claim_fd, BLKGETSIZE64, ret_bytes) < 0 ? -errno : 0;
+}
+
+const struct disk_ops disk_device_ops = {device_claim, device_open, device_check, device_size};

@@ -3,6 +3,7 @@
  * the policy, not the file system. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/statvfs.h>
 #include "backends/disk_kinds.h"
 
 static const struct disk_ops *const kinds[] = {
@@ -70,6 +71,31 @@ int disk_open(const struct disk *d, bool writable)
 int disk_check(const struct disk *d)
 {
 	return kinds[d->kind]->check(d);
+}
+
+int disk_size(const struct disk *d, uint64_t *ret_bytes)
+{
+	uint64_t bytes = d->size_bytes;
+	int r = 0;
+
+	if (kinds[d->kind]->size != NULL)
+		r = kinds[d->kind]->size(d, &bytes);
+	if (r == 0)
+		*ret_bytes = bytes - bytes % 512;
+	return r;
+}
+
+int disk_room(const struct disk *d, uint64_t *ret_total, uint64_t *ret_free)
+{
+	struct statvfs vfs;
+
+	if (d->kind != DISK_FILE || d->read_only)
+		return -ENOTSUP;
+	if (fstatvfs(d->claim_fd, &vfs) < 0)
+		return -errno;
+	*ret_total = (uint64_t)vfs.f_blocks * vfs.f_frsize;
+	*ret_free = (uint64_t)vfs.f_bavail * vfs.f_frsize;
+	return 0;
 }
 
 void disk_release(struct disk *d)

@@ -38,4 +38,9 @@ int disk_claim(const struct disk_spec *spec, struct disk *ret_disk, char *ret_wh
 int disk_open(const struct disk *d, bool writable) MUST_CHECK;
 /* Is it still what was claimed? 0; -ENODATA: shrank; -ESTALE: deleted or replaced. */
 int disk_check(const struct disk *d) MUST_CHECK;
+/* Its size now, which may be more than what was claimed: in whole blocks of 512 octets. */
+int disk_size(const struct disk *d, uint64_t *ret_bytes) MUST_CHECK;
+/* Of what lies below a file that takes room as it is written: octets that there are, and that are
+ * free. -ENOTSUP: of no other. */
+int disk_room(const struct disk *d, uint64_t *ret_total, uint64_t *ret_free) MUST_CHECK;
 void disk_release(struct disk *d);

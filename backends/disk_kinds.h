@@ -9,6 +9,7 @@ struct disk_ops {
 	int (*claim)(const struct disk_spec *spec, struct disk *d, char *why, size_t why_size);
 	int (*open)(const struct disk *d, bool writable);
 	int (*check)(const struct disk *d);
+	int (*size)(const struct disk *d, uint64_t *ret_bytes); /* NULL: it never changes */
 };
 
 extern const struct disk_ops disk_file_ops, disk_device_ops, disk_memory_ops;

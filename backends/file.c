@@ -159,4 +159,14 @@ static int file_check(const struct disk *d)
 	return (uint64_t)st.st_size < d->size_bytes ? -ENODATA : 0;
 }
 
-const struct disk_ops disk_file_ops = {file_claim, file_open, file_check};
+static int file_size(const struct disk *d, uint64_t *ret_bytes)
+{
+	struct stat st;
+
+	if (fstat(d->claim_fd, &st) < 0)
+		return -errno;
+	*ret_bytes = (uint64_t)st.st_size;
+	return 0;
+}
+
+const struct disk_ops disk_file_ops = {file_claim, file_open, file_check, file_size};

@@ -37,4 +37,4 @@ static int memory_check(const struct disk *d)
 	return 0;
 }
 
-const struct disk_ops disk_memory_ops = {memory_claim, memory_open, memory_check};
+const struct disk_ops disk_memory_ops = {memory_claim, memory_open, memory_check, NULL};

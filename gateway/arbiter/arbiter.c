@@ -358,9 +358,17 @@ static void take_clear(struct message *m)
 		court_clear(&self.court, clear->disk, clear->forget != 0, loop_now_ms(self.loop));
 }
 
+static void take_news(struct message *m)
+{
+	const struct arbiter_news *news = (const void *)m->body;
+
+	if (self.page != NULL)
+		court_news(&self.court, news, loop_now_ms(self.loop));
+}
+
 static void (*const handlers[])(struct message *m) = {
 	[ARBITER_BEGIN] = take_begin, [ARBITER_ATTACH] = take_attach, [ARBITER_GO] = take_go,
-	[ARBITER_OVER] = take_over,   [ARBITER_CLEAR] = take_clear,
+	[ARBITER_OVER] = take_over,   [ARBITER_CLEAR] = take_clear,   [ARBITER_NEWS] = take_news,
 };
 
 static void monitor_ready(struct watch *w, uint32_t ready)

@@ -21,6 +21,7 @@ enum arbiter_message {
 	ARBITER_GO,    /* once: every session that an earlier arbiter had was attached or is over */
 	ARBITER_OVER,  /* struct arbiter_over: no I/O of that session can reach a disk any more */
 	ARBITER_CLEAR, /* struct arbiter_clear: an operator says that a failed disk is well */
+	ARBITER_NEWS,  /* struct arbiter_news: the disk has grown, or what is below it is nearly full */
 	/* arbiter to monitor */
 	ARBITER_READY,	  /* struct arbiter_ready: the page is set up */
 	ARBITER_ATTACHED, /* struct arbiter_attached */
@@ -93,6 +94,12 @@ struct arbiter_summary {
 struct arbiter_trouble {
 	uint32_t error; /* errno of the last change that could not be kept; 0: well */
 	uint32_t reserved;
+};
+
+struct arbiter_news {
+	uint32_t disk;
+	uint32_t low;  /* 1: little room is left below it */
+	uint64_t size; /* octets, as it is now; never less than before */
 };
 
 struct arbiter_ready {

@@ -232,21 +232,46 @@ static void clear(struct court *c, unsigned d)
 		c->ops->cleared(d, MIN(r, 0));
 }
 
+/* The same. What can't be kept is tried again when something else happens. */
+static void tell_news(struct court *c, unsigned d)
+{
+	struct disk_set disks = {0};
+	int r;
+
+	disk_set(&disks, d, true);
+	if (is_busy(c, &disks))
+		return;
+	r = news_take(c, d, c->sizes[d], disk_has(&c->lows, d));
+	disk_set(&c->news, d, r < 0);
+	if (r <= 0)
+		return;
+	disk_set(&c->lows, d, false);
+	publish(c, d);
+	tell_changed(c, &disks);
+}
+
+static void each_of(struct court *c, const struct disk_set *set,
+		    void (*run)(struct court *c, unsigned d))
+{
+	for (unsigned n = 0; n < ARRAY_LEN(set->bits); n++) {
+		for (uint64_t bits = set->bits[n]; bits != 0; bits &= bits - 1)
+			run(c, n * 64 + (unsigned)__builtin_ctzll(bits));
+	}
+}
+
 static void queue_run(struct court *c, uint64_t now_ms)
 {
 	c->now_ms = now_ms;
 	if (!may_act(c))
 		return;
-	for (unsigned n = 0; n < ARRAY_LEN(c->clears.bits); n++) {
-		for (uint64_t bits = c->clears.bits[n]; bits != 0; bits &= bits - 1)
-			clear(c, n * 64 + (unsigned)__builtin_ctzll(bits));
-	}
+	each_of(c, &c->clears, clear);
 	for (unsigned n = 0; n < ARRAY_LEN(c->swept); n++) {
 		for (uint64_t bits = c->swept[n]; bits != 0; bits &= bits - 1)
 			sweep(c, n * 64 + (unsigned)__builtin_ctzll(bits), now_ms);
 	}
 	while (queue_pass(c, now_ms))
 		;
+	each_of(c, &c->news, tell_news);
 }
 
 static void queue_put(struct court *c, struct petition *p)
@@ -514,6 +539,17 @@ void court_clear(struct court *c, unsigned d, bool forget, uint64_t now_ms)
 		return;
 	disk_set(&c->clears, d, true);
 	disk_set(&c->forgets, d, forget);
+	queue_run(c, now_ms);
+}
+
+void court_news(struct court *c, const struct arbiter_news *news, uint64_t now_ms)
+{
+	if (news->disk >= c->disks)
+		return;
+	c->sizes[news->disk] = MAX(c->sizes[news->disk], news->size);
+	disk_set(&c->news, news->disk, true);
+	if (news->low != 0)
+		disk_set(&c->lows, news->disk, true);
 	queue_run(c, now_ms);
 }
 

@@ -97,6 +97,8 @@ struct court {
 	uint64_t swept[ARBITER_DISKS_MAX / 64]; /* of these a member is over: see to what it left */
 	uint64_t wall_s;			/* since 1970, as of the message that is heard */
 	struct disk_set clears, forgets;	/* an operator asked for */
+	struct disk_set news, lows;		/* disks that there is news of; of their room */
+	uint64_t sizes[ARBITER_DISKS_MAX];	/* … as the monitor said last; 0: nothing */
 	struct disk_set unkept;			/* published, and to be kept as soon as that goes */
 	uint64_t now_ms;			/* as of what is looked at */
 	struct token *tokens;			/* tokens.c's, oldest first */
@@ -135,6 +137,8 @@ void court_go(struct court *c, uint64_t now_ms);
 /* An operator says that the disk is well: its failure is over. Of one whose journal is damaged,
  * only with `forget`: it starts over without reservations. court_ops.cleared() tells. */
 void court_clear(struct court *c, unsigned disk, bool forget, uint64_t now_ms);
+/* The monitor looked at the disk: everybody is told. */
+void court_news(struct court *c, const struct arbiter_news *news, uint64_t now_ms);
 /* A message of a session, of the right size. -EPROTO: out of turn, or more than it may. */
 int court_hear(struct court *c, struct member *m, const struct message *msg,
 	       uint64_t now_ms) MUST_CHECK;
@@ -159,6 +163,10 @@ int change_keep(struct court *c, unsigned disk, bool durable) MUST_CHECK; /* the
 void record_event(struct arbiter_record *draft, const struct arbiter_event *event);
 enum decision answer_sense(struct arbiter_answer *ret, uint8_t key, uint16_t code);
 enum decision answer_conflict(struct arbiter_answer *ret); /* RESERVATION CONFLICT */
+
+/* medium_state.c: it has this size now, or is nearly full. 1: it is to be published; 0: nothing is
+ * new; or -errno. */
+int news_take(struct court *c, unsigned disk, uint64_t size, bool low);
 
 /* failed.c: disks that failed for good. An operator's word: 1: it is to be told, 0: it was well, or
  * -errno. */

@@ -17,6 +17,8 @@
 #define NOT_READY_TO_READY   0x2800 /* the medium may have changed */
 #define SANITIZE_FAILED	     0x3103
 #define NO_MEDIUM	     0x3a00
+#define CAPACITY_CHANGED     0x2a09
+#define THRESHOLD_REACHED    0x3807 /* THIN PROVISIONING SOFT THRESHOLD REACHED */
 #define REMOVAL_PREVENTED    0x5302
 
 static bool is_running(const struct arbiter_state *s)
@@ -223,4 +225,28 @@ enum decision order_operation(struct court *c, struct member *m, unsigned k,
 	}
 	set_operation(draft, m->order.action == OPERATION_NONE ? OPERATION_NONE : failed(s), NULL);
 	return DECISION_KEEP;
+}
+
+/* --- what the monitor sees --- */
+
+/* SBC-3 section 4.7: who uses the disk asks for its capacity again. */
+int news_take(struct court *c, unsigned disk, uint64_t size, bool low)
+{
+	struct arbiter_record *draft;
+	bool grew;
+	int r;
+
+	if (court_record(c, disk) == NULL)
+		return -ENOMEM;
+	draft = change_draft(c, disk);
+	grew = size > draft->state.size;
+	draft->state.size = MAX(size, draft->state.size);
+	if (grew)
+		record_event(draft, &(struct arbiter_event){.code = CAPACITY_CHANGED});
+	if (low)
+		record_event(draft, &(struct arbiter_event){.code = THRESHOLD_REACHED});
+	if (!grew && !low)
+		return 0;
+	r = change_keep(c, disk, false);
+	return r < 0 ? r : 1;
 }

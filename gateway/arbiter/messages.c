@@ -9,6 +9,7 @@ const struct message_spec arbiter_inbox[] = {
 	{ARBITER_GO, "go", 0, 0, true},
 	{ARBITER_OVER, "over", sizeof(struct arbiter_over), 0, false},
 	{ARBITER_CLEAR, "clear", sizeof(struct arbiter_clear), 0, false},
+	{ARBITER_NEWS, "news", sizeof(struct arbiter_news), 0, false},
 };
 const size_t arbiter_inbox_len = ARRAY_LEN(arbiter_inbox);
 

@@ -156,14 +156,16 @@ static bool has_threads(void)
 
 /* --- what holds for the process --- */
 
-static int limit_set(int which, uint64_t value)
+/* `rises`: its hard limit stays as it is. */
+static int limit_set(int which, uint64_t value, bool rises)
 {
 	struct rlimit limit;
 
 	if (getrlimit((__rlimit_resource_t)which, &limit) < 0)
 		return -errno;
-	limit.rlim_max = MIN((rlim_t)value, limit.rlim_max);
-	limit.rlim_cur = limit.rlim_max;
+	limit.rlim_cur = MIN((rlim_t)value, limit.rlim_max);
+	if (!rises)
+		limit.rlim_max = limit.rlim_cur;
 	return setrlimit((__rlimit_resource_t)which, &limit) < 0 ? -errno : 0;
 }
 
@@ -182,13 +184,13 @@ static int limits_set(const struct sandbox *s, const struct sandbox_rules *rules
 {
 	int r;
 
-	if ((r = limit_set(RLIMIT_CORE, 0)) < 0 ||
-	    (r = limit_set(RLIMIT_FSIZE, file_size_limit(s, rules))) < 0)
+	if ((r = limit_set(RLIMIT_CORE, 0, false)) < 0 ||
+	    (r = limit_set(RLIMIT_FSIZE, file_size_limit(s, rules), s->file_size_may_rise)) < 0)
 		return r;
-	if (s->files_limit > 0 && (r = limit_set(RLIMIT_NOFILE, s->files_limit)) < 0)
+	if (s->files_limit > 0 && (r = limit_set(RLIMIT_NOFILE, s->files_limit, false)) < 0)
 		return r;
 	if (s->memory_limit > 0 && !SANITIZED)
-		return limit_set(RLIMIT_AS, s->memory_limit);
+		return limit_set(RLIMIT_AS, s->memory_limit, false);
 	return 0;
 }
 

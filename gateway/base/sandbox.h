@@ -31,8 +31,10 @@ struct sandbox {
 	int folder_fd;		     /* the one folder that may be written below; -1: none */
 	const char *const *programs; /* paths that may be read and executed; NULL-ended; or NULL */
 	uint64_t file_size_limit;    /* RLIMIT_FSIZE in octets; 0: no file grows at all */
-	uint64_t memory_limit;	     /* RLIMIT_AS in octets; 0: none */
-	uint32_t files_limit;	     /* RLIMIT_NOFILE */
+	bool file_size_may_rise; /* who started us may raise it later; we can't: the filter says so
+				  */
+	uint64_t memory_limit;	 /* RLIMIT_AS in octets; 0: none */
+	uint32_t files_limit;	 /* RLIMIT_NOFILE */
 };
 
 /* The half of sandbox_enter() that the kernel does for the calling thread alone (capabilities,

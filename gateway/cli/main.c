@@ -9,6 +9,7 @@
 #include "gateway/base/sandbox.h"
 #include "gateway/base/state.h"
 #include "gateway/cli/cli.h"
+#include "gateway/monitor/monitor.h"
 #include "policy/firewall.h"
 
 static const struct subcommand *const commands[] = {
@@ -20,10 +21,8 @@ static const struct role {
 	const char *name;
 	int (*run)(void);
 } roles[] = {
-	{"authenticator", authenticator_main},
-	{"auditor", auditor_main},
-	{"arbiter", arbiter_main},
-	{"firewall", firewall_main},
+	{"authenticator", authenticator_main}, {"auditor", auditor_main}, {"arbiter", arbiter_main},
+	{"firewall", firewall_main},	       {"raiser", raiser_main},
 };
 
 static int internal(int argc, char **argv)

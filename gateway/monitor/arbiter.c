@@ -212,6 +212,7 @@ static void on_ready(struct helper *h, const void *body)
 	memcpy(&ready, body, sizeof ready);
 	h->layers = ready.sandbox_layers;
 	h->ready = true;
+	disk_news_again(h->m);
 	seats_go_on(h->m);
 	monitor_progress(h->m);
 }

@@ -99,6 +99,7 @@ void disk_back(struct monitor *m, struct monitor_disk *d)
 
 void disks_check(struct monitor *m)
 {
+	disk_news_go_on(m);
 	for (size_t k = 0; k < m->policy->disk_count; k++) {
 		int r = disk_check(&m->disks[k].disk);
 
@@ -107,6 +108,8 @@ void disks_check(struct monitor *m)
 		else if (m->disks[k].checked < 0)
 			disk_back(m, &m->disks[k]);
 		m->disks[k].checked = r;
+		if (r == 0)
+			disk_look(m, &m->disks[k]);
 	}
 }
 

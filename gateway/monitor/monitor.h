@@ -112,10 +112,13 @@ struct monitor_disk {
 	char serial[37];	     /* its UUID, which the state folder keeps */
 	struct policy_identity told; /* what initiators hear: the policy's, or from the UUID */
 	struct arbiter_summary
-		shared; /* the arbiter's last word: which disks failed is its to say */
-	int error;	/* 0: well; else what disk_check() or a login said, -errno */
-	int said;	/* errno that a session told of last */
-	int checked;	/* what the first of these said last */
+		shared;		 /* the arbiter's last word: which disks failed is its to say */
+	int error;		 /* 0: well; else what disk_check() or a login said, -errno */
+	int said;		 /* errno that a session told of last */
+	int checked;		 /* what the first of these said last */
+	bool grew;		 /* since the start */
+	bool low;		 /* little room is left below it */
+	bool has_news, tell_low; /* that the arbiter has not heard yet */
 	unsigned writers;
 };
 
@@ -168,6 +171,9 @@ struct monitor {
 	struct nexuses nexuses;
 	struct monitor_disk *disks;
 	uint64_t largest_disk;
+	struct watch raiser; /* a process that raises limits of sessions; fd -1: none */
+	pid_t raiser_pid;
+	uint64_t raise_to;     /* what it does not know of yet; 0: nothing */
 	uint16_t *portal_tags; /* of each portal: its group's */
 
 	struct listener *listeners;
@@ -286,6 +292,14 @@ uint16_t tsih_take(struct connection *c); /* that no other session of the initia
 /* disks.c */
 int disks_open(struct monitor *m) MUST_CHECK;
 void disks_check(struct monitor *m);
+/* disk_growth.c: disks that grew, and what is below them. */
+void disk_look(struct monitor *m, struct monitor_disk *d); /* each second */
+void disk_news_go_on(struct monitor *m);
+void disk_news_again(struct monitor *m); /* a new arbiter has not heard of it */
+/* limits.c: no session may write a file beyond the largest disk; that is now `size`. */
+void limits_raise(struct monitor *m, uint64_t size);
+bool limits_are_raised(const struct monitor *m);
+int raiser_main(void); /* the process that does it, as the user of sessions */
 /* What is not well with it now; that it failed for good is the arbiter's to say. */
 void disk_failed(struct monitor *m, struct monitor_disk *d, int error, const char *who);
 void disk_back(struct monitor *m, struct monitor_disk *d);

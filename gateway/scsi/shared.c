@@ -89,6 +89,15 @@ static void take_failure(struct scsi_nexus *n, struct scsi_lun *unit, uint32_t b
 	}
 }
 
+/* It never shrinks: what was checked against its size before still holds. */
+static void take_size(struct scsi_lun *unit, uint64_t octets)
+{
+	if (octets / unit->block_size <= unit->blocks)
+		return;
+	unit->blocks = octets / unit->block_size;
+	unit->backend->size_bytes = unit->blocks * unit->block_size;
+}
+
 static void look_at(struct scsi_nexus *n, struct scsi_lun *unit)
 {
 	const struct arbiter_state *state = &n->arbiter->luns[unit->number].state;
@@ -99,6 +108,7 @@ static void look_at(struct scsi_nexus *n, struct scsi_lun *unit)
 	    !arbiter_adopt(n->arbiter, unit->number))
 		return;
 	take_failure(n, unit, before, state->failed);
+	take_size(unit, state->size);
 	while (arbiter_event_next(n->arbiter, unit->number, &e))
 		take_event(n, unit, &e);
 }

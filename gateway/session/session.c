@@ -250,6 +250,7 @@ static int close_sandbox(struct session *s, const char *largest_disk)
 		.folder_fd = -1,
 		.memory_limit = MEMORY_LIMIT,
 		.files_limit = FILES_LIMIT,
+		.file_size_may_rise = true, /* a disk may grow */
 	};
 
 	if (number_parse(largest_disk, 0, UINT64_MAX, &box.file_size_limit) < 0)
