@@ -57,7 +57,7 @@ def vital(i, page, lun=0):
 
 def listed(i):
     data = i.run(OPCODES, read=16384)[1]
-    return {data[at] for at in range(4, len(data), 8)}
+    return {(data[at], int.from_bytes(data[at + 2:at + 4], "big")) for at in range(4, len(data), 8)}
 
 
 def settled(i):
@@ -101,7 +101,7 @@ with Initiator(gw.port).login() as alice, Initiator(gw.port, name=GUEST).login(*
     check(AREA, "it is another LUN's: here the block is read", guest.read(100, 1)[0] == GOOD)
     mine, its = listed(alice), listed(guest)
     check(AREA, "P1: what is denied is missing from the list of commands, and nothing else",
-          mine - its == {0x42, 0x8f} | ({0x83} & mine) and its < mine, mine - its)
+          mine - its == {(0x42, 0), (0x8f, 0), (0x83, 0), (0x83, 1)} and its < mine, mine - its)
     check(AREA, "P1: the guest's disk tells of no UNMAP", vital(guest, 0xb2)[5] & 0xe0 == 0 and vital(guest, 0xb0)[20:28] == bytes(8))
     check(AREA, "the other's does", vital(alice, 0xb2)[5] & 0xe0 == 0xe0 and vital(alice, 0xb0)[20:28] != bytes(8))
     check(AREA, "who is denied nothing gives room back", alice.run(UNMAP, write=unmap_list(8, 8))[0] == GOOD)
