@@ -248,5 +248,7 @@ int news_take(struct court *c, unsigned disk, uint64_t size, bool low)
 	if (!grew && !low)
 		return 0;
 	r = change_keep(c, disk, false);
+	if (r == 0 && grew)
+		tokens_revoke(c, disk);
 	return r < 0 ? r : 1;
 }

@@ -338,6 +338,21 @@ static void reset(void **state)
 	close_all();
 }
 
+static void grown(void **state)
+{
+	struct arbiter_news news = {.disk = 0, .size = 2ull * RIG_BLOCK * RIG_BLOCKS};
+	uint8_t token[TOKEN_SIZE];
+
+	(void)state;
+	open_all();
+	make_token(source, 3, token);
+	court_news(&rig->court, &news, rig->nexus.now_ms);
+	rig_share();
+	assert_int_equal(tokens_of_first(), 0);
+	assert_int_equal(rig_code(write_using(ME, token, 0, target, 2)), 0x2306);
+	close_all();
+}
+
 static void expired(void **state)
 {
 	uint8_t token[TOKEN_SIZE];
@@ -495,6 +510,7 @@ int main(void)
 	tests_add(&t, "P1: what is protected is not read through a token", is_protected, NULL);
 	TESTS_ADD_TABLE(&t, writes, written);
 	tests_add(&t, "a token is void when its disk is reset", reset, NULL);
+	tests_add(&t, "a token is void when its disk has grown", grown, NULL);
 	tests_add(&t, "a token that is not used expires", expired, NULL);
 	tests_add(&t, "a token is deleted where that is asked for", deleted, NULL);
 	tests_add(&t, "P6: an initiator has a few tokens of a disk, and takes nobody else's", many,
