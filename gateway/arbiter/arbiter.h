@@ -21,7 +21,8 @@ enum arbiter_message {
 	ARBITER_GO,    /* once: every session that an earlier arbiter had was attached or is over */
 	ARBITER_OVER,  /* struct arbiter_over: no I/O of that session can reach a disk any more */
 	ARBITER_CLEAR, /* struct arbiter_clear: an operator says that a failed disk is well */
-	ARBITER_NEWS,  /* struct arbiter_news: the disk has grown, or what is below it is nearly full */
+	ARBITER_NEWS, /* struct arbiter_news: the disk has grown, or what is below it is nearly full
+		       */
 	/* arbiter to monitor */
 	ARBITER_READY,	  /* struct arbiter_ready: the page is set up */
 	ARBITER_ATTACHED, /* struct arbiter_attached */

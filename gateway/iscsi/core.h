@@ -541,8 +541,8 @@ void text_close(struct iscsi_connection *c);
 void reject(struct iscsi_connection *c, const struct pdu *pdu, enum reject_reason reason);
 struct slot *waiter_new(struct iscsi_connection *c, enum slot_kind kind, const struct pdu *pdu);
 void waiter_add(struct slot *s, const struct slot *task);
-void waiter_answer(struct slot *s);
-void waiter_spread(struct slot *s, uint8_t function); /* to other sessions, by the host */ /* when nothing is left that it waits for */
+void waiter_answer(struct slot *s);		      /* when nothing is left that it waits for */
+void waiter_spread(struct slot *s, uint8_t function); /* to other sessions, by the host */
 /* Of a task that is not there, whose CmdSN the request names. */
 enum tmf_verdict tmf_missing(struct iscsi *i, const struct pdu *pdu);
 void reject_run(struct iscsi_connection *c, const struct pdu *pdu, uint32_t next_sn);

@@ -4,7 +4,9 @@
  * that is not known any more nobody can tell, and 29h/00h stands for both. The ids are hashes of
  * authenticated names. */
 #include "gateway/monitor/monitor.h"
-#include "gateway/scsi/sense.h"
+
+/* ASC and ASCQ. */
+enum { POWER_ON_OR_RESET = 0x2900, POWER_ON = 0x2901, NEXUS_LOSS = 0x2907 };
 
 static bool is_known(const struct nexuses *known, uint64_t nexus)
 {
@@ -20,9 +22,9 @@ uint16_t nexus_begins(struct nexuses *known, uint64_t nexus)
 	bool all = known->count < NEXUSES_KNOWN; /* that there were */
 
 	if (is_known(known, nexus))
-		return SENSE_NEXUS_LOSS;
+		return NEXUS_LOSS;
 	known->ids[known->next] = nexus;
 	known->next = (known->next + 1) % NEXUSES_KNOWN;
 	known->count = MIN(known->count + 1, NEXUSES_KNOWN);
-	return all ? SENSE_POWER_ON : SENSE_POWER_ON_OR_RESET;
+	return all ? POWER_ON : POWER_ON_OR_RESET;
 }

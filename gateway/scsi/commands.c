@@ -31,8 +31,8 @@
 	.cdb_len = 10, .touches = TOUCHES_RESERVATION,                                           \
 	.usage = {0x5f, 0x1f, type, 0, 0, 0xff, 0xff, 0xff, 0xff, 0}, .ignored = {{2, no_type}}, \
 	.begin = pr_out_begin, .data_arrived = pr_out_start
-#define FORMATS	     .touches = TOUCHES_WRITE | TOUCHES_DISCARD | TOUCHES_CONTROL
-#define SANITIZES                                                                        \
+#define FORMATS .touches = TOUCHES_WRITE | TOUCHES_DISCARD | TOUCHES_CONTROL
+#define SANITIZES                                                                          \
 	FORMATS, .cdb_len = 10, .head_of_queue = true, /* IMMED, AUSE; ZNR is for zones */ \
 		.usage = {0x48, 0xbf, [7] = 0xff, 0xff, 0}
 

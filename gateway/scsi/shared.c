@@ -141,8 +141,8 @@ bool scsi_holds(struct scsi_nexus *n, unsigned lun)
 	const struct arbiter_view_lun *l = &n->arbiter->luns[lun];
 
 	look_at(n, &n->luns[lun]);
-	return l->state.prevented || (l->state.reservation == RESERVATION_RESERVE_6 &&
-				      l->standing == STANDING_HOLDER);
+	return l->state.prevented ||
+	       (l->state.reservation == RESERVATION_RESERVE_6 && l->standing == STANDING_HOLDER);
 }
 
 void scsi_tasks_ended(struct scsi_nexus *n, unsigned lun)

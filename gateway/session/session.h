@@ -25,8 +25,8 @@ struct command {
 
 /* Between the arbiter and our LUNs; bits are LUNs. */
 struct spreads {
-	uint64_t aborts[ARBITER_LUNS / 64];		 /* somebody ended their tasks: still to do */
-	uint64_t with_status[ARBITER_LUNS / 64];	 /* … and they are told so */
+	uint64_t aborts[ARBITER_LUNS / 64];	 /* somebody ended their tasks: still to do */
+	uint64_t with_status[ARBITER_LUNS / 64]; /* … and they are told so */
 	struct iscsi_tmf_request queue[ISCSI_TASKS_MAX]; /* of ours, for the others; oldest first */
 	unsigned count;
 	bool asked; /* the first of them */
@@ -114,10 +114,10 @@ size_t host_send_targets(void *host, const char *which, const char **ret_text);
 void host_arbiter_take(struct session *s, struct message *m); /* a (new) arbiter's channel */
 bool host_spread(void *host, const struct iscsi_tmf_request *request);
 void host_end_tasks(void *host, const struct scsi_lun *lun, bool with_status);
-void host_arbiter_turn(struct session *s); /* ends tasks, says what the device server has to say */
-void host_arbiter_say(struct session *s);  /* the latter alone */
+void host_arbiter_turn(struct session *s);  /* ends tasks, says what the device server has to say */
+void host_arbiter_say(struct session *s);   /* the latter alone */
 void host_arbiter_leave(struct session *s); /* nothing runs any more, and nothing will */
-void host_arbiter_drop(struct session *s); /* the session is lost: nobody waits for an answer */
+void host_arbiter_drop(struct session *s);  /* the session is lost: nobody waits for an answer */
 
 /* transport.c: the sockets */
 /* The descriptor is the transport's from here on, whatever becomes of it. */

@@ -123,9 +123,12 @@ static inline void unit_open(struct seat *s, uint16_t lun, uint16_t disk_number)
 
 static inline void device_open(struct seat *s, unsigned n)
 {
-	struct arbiter_attach info = {
-		.connection = n + 1, .relative_port = (uint16_t)(n + 1), .groups = {1, 2},
-		.initiator = "iqn.2026-11.a", .disks = {1, [3] = 2}, .writable = {1}};
+	struct arbiter_attach info = {.connection = n + 1,
+				      .relative_port = (uint16_t)(n + 1),
+				      .groups = {1, 2},
+				      .initiator = "iqn.2026-11.a",
+				      .disks = {1, [3] = 2},
+				      .writable = {1}};
 	struct arbiter_hello hello = {.life = 1};
 
 	info.initiator[12] = (char)('a' + n);
