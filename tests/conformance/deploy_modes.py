@@ -17,6 +17,7 @@ WANTED = {  # below the gateway's own folder
     "state/identities.json": ("file", 0o600),
     "state/bans.json": ("file", 0o600),
     "state/audit": ("folder", 0o700),
+    "state/arbiter": ("folder", 0o700),
     "state.key": ("file", 0o600),
     "vault.img": ("file", 0o600),
 }
@@ -24,7 +25,7 @@ OURS = {"policy.yaml", "log"}  # the test's own
 
 
 def wanted(name):
-    return ("file", 0o600) if name.startswith("state/audit/") else WANTED.get(name)
+    return ("file", 0o600) if name.startswith(("state/audit/", "state/arbiter/")) else WANTED.get(name)
 
 
 def seen(gw):
