@@ -7,6 +7,10 @@
 #include "gateway/scsi/mode_pages.h"
 #include "gateway/scsi/sense.h"
 
+/* None asks for FUA on its write, so that a write without room and a write-back without room are
+ * kept apart: where WCE=0, each move ends with a flush. */
+enum stage { STAGE_READ, STAGE_WRITE, STAGE_FLUSH };
+
 struct copier {
 	struct scsi_task *owner, *waiting;
 	uint64_t age;
@@ -180,23 +184,26 @@ static enum scsi_step run_piece(struct scsi_task *task, bool writes)
 	io->offset = at + (writes ? m->to_octet : m->from_octet);
 	io->iov[0] = (struct iovec){task->nexus->copier->buffer, io->length};
 	io->iov_count = 1;
-	io->fua = writes && !mode_write_cache(task->nexus, m->to);
 	task->io_unit = writes ? m->to : m->from;
-	task->stage = writes;
+	task->stage = writes ? STAGE_WRITE : STAGE_READ;
 	return medium_submit(task, writes ? IO_WRITE : IO_READ, moved);
 }
 
-/* A piece was read, or read and written. */
-static enum scsi_step go_on(struct scsi_task *task)
+static enum scsi_step flush(struct scsi_task *task)
+{
+	medium_promise(task);
+	task->io.offset = task->copy->move.to_octet;
+	task->io.length = 0;
+	task->io.iov_count = 0;
+	task->stage = STAGE_FLUSH;
+	return medium_submit(task, IO_FLUSH, moved);
+}
+
+/* Of the move: its blocks are where they should be. */
+static enum scsi_step move_over(struct scsi_task *task)
 {
 	struct copy *copy = task->copy;
 
-	if (!task->stage)
-		return run_piece(task, true);
-	task->progress += task->io.length;
-	copy->octets += task->io.length;
-	if (task->progress < copy->move.octets)
-		return run_piece(task, false);
 	copy->moves++;
 	if (take_move(task))
 		return run_piece(task, false);
@@ -204,6 +211,22 @@ static enum scsi_step go_on(struct scsi_task *task)
 		return task_fail(task);
 	copy->over(task, 0); /* which calls done() */
 	return SCSI_RUNNING;
+}
+
+/* A piece was read, or read and written. */
+static enum scsi_step go_on(struct scsi_task *task)
+{
+	struct copy *copy = task->copy;
+
+	if (task->stage == STAGE_READ)
+		return run_piece(task, true);
+	if (task->stage == STAGE_FLUSH)
+		return move_over(task);
+	task->progress += task->io.length;
+	copy->octets += task->io.length;
+	if (task->progress < copy->move.octets)
+		return run_piece(task, false);
+	return mode_write_cache(task->nexus, copy->move.to) ? move_over(task) : flush(task);
 }
 
 static enum scsi_step stopped(struct scsi_task *task)

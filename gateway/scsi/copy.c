@@ -5,7 +5,6 @@
 #include "gateway/scsi/copy_list.h"
 #include "gateway/scsi/gate.h"
 #include "gateway/scsi/medium.h"
-#include "gateway/scsi/mode_pages.h"
 #include "gateway/scsi/sense.h"
 
 static bool check_length(struct scsi_task *task, size_t len)
@@ -65,11 +64,10 @@ static struct gate_range range_of(const struct scsi_lun *unit, uint64_t octet, u
 
 /* Source and destination of each segment that has blocks. -1: the task has its sense. */
 static int check_segments(struct scsi_task *task, const struct copy_list *list,
-			  struct gate_range ret[2 * COPY_SEGMENTS_MAX], bool *ret_promises)
+			  struct gate_range ret[2 * COPY_SEGMENTS_MAX])
 {
 	int count = 0;
 
-	*ret_promises = false;
 	for (unsigned i = 0; i < list->segments; i++) {
 		struct copy_move m;
 
@@ -80,7 +78,6 @@ static int check_segments(struct scsi_task *task, const struct copy_list *list,
 		ret[count] = range_of(m.from, m.from_octet, m.octets);
 		ret[count++].source = true;
 		ret[count++] = range_of(m.to, m.to_octet, m.octets);
-		*ret_promises = *ret_promises || !mode_write_cache(task->nexus, m.to);
 	}
 	return count;
 }
@@ -89,22 +86,18 @@ enum scsi_step copy_start(struct scsi_task *task)
 {
 	struct gate_range ranges[2 * COPY_SEGMENTS_MAX];
 	struct copy_list list;
-	bool promises;
 	int count;
 
 	if (task->buffer_len < task->bytes) {
 		sense_set(task, KEY_ABORTED_COMMAND, SENSE_INVALID_FIELD_IN_COMMAND_IU);
 		return task_refuse(task);
 	}
-	if (!copy_list_read(task, &list) ||
-	    (count = check_segments(task, &list, ranges, &promises)) < 0)
+	if (!copy_list_read(task, &list) || (count = check_segments(task, &list, ranges)) < 0)
 		return task_refuse(task);
 	if (!copier_begin(task, list.has_list, list.list))
 		return task->status == SCSI_BUSY ? task_busy(task) : task_refuse(task);
 	if (!gate_admit_ranges(task, ranges, (unsigned)count))
 		return task_fail(task);
-	if (promises)
-		medium_promise(task);
 	return copier_run(task, next_segment, copied);
 }
 

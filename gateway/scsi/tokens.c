@@ -328,8 +328,6 @@ static enum scsi_step may_use(struct scsi_task *task, const struct arbiter_answe
 		return task_refuse(task);
 	if (!admit(task, &list))
 		return task_fail(task);
-	if (medium_is_write_through(task))
-		medium_promise(task);
 	return copier_run(task, next_move, written);
 }
 

@@ -424,7 +424,8 @@ static void disk_is_gone(void **state)
 	rig_close();
 }
 
-/* WCE=0 on the destination: each piece is durable, and the audit is before the answer is given. */
+/* WCE=0 on the destination: each segment is durable, and the audit is before the answer is given.
+ */
 static void write_through(void **state)
 {
 	struct scsi_task task;
@@ -434,13 +435,49 @@ static void write_through(void **state)
 	rig->nexus.luns[1].write_through = true;
 	assert_int_equal(begin(&task, &long_one), SCSI_RUNNING);
 	rig_reap();
-	for (size_t i = 0; i < rig->submitted; i++)
-		assert_int_equal(rig->log[i].fua, rig->log[i].op == IO_WRITE);
+	assert_int_equal(rig->submitted, 7);
+	assert_int_equal(rig->log[6].op, IO_FLUSH);
+	assert_true(rig->log[6].second);
 	assert_int_equal(rig->dones, 0);
 	rig_audit_durable();
 	scsi_audit_moved(&rig->nexus);
 	assert_int_equal(rig->dones, 1);
 	assert_int_equal(task.status, SCSI_GOOD);
+	rig_close();
+}
+
+/* … and what could not be written for want of room is this command's failure alone. */
+static void write_through_without_room(void **state)
+{
+	struct scsi_task task;
+
+	(void)state;
+	copy_open();
+	rig->nexus.luns[1].write_through = true;
+	rig->results[1] = -ENOSPC;
+	assert_int_equal(begin(&task, &long_one), SCSI_RUNNING);
+	rig_reap();
+	assert_int_equal(rig->dones, 1);
+	assert_int_equal(rig_code(&task), 0x0d01);
+	assert_int_equal(rig->failures, 0);
+	assert_int_equal(rig->nexus.luns[1].failed, 0);
+	rig_close();
+}
+
+static void write_through_fails(void **state)
+{
+	struct scsi_task task;
+
+	(void)state;
+	copy_open();
+	rig->nexus.luns[1].write_through = true;
+	rig->results[6] = -ENOSPC; /* the flush: what was answered before may be lost */
+	assert_int_equal(begin(&task, &long_one), SCSI_RUNNING);
+	rig_reap();
+	assert_int_equal(rig->dones, 1);
+	assert_int_equal(task.status, SCSI_CHECK_CONDITION);
+	assert_int_equal(rig->nexus.luns[1].failed, EIO);
+	assert_int_equal(rig->nexus.luns[0].failed, 0);
 	rig_close();
 }
 
@@ -531,6 +568,10 @@ int main(void)
 	tests_add(&t, "a copy finds that a disk is gone", disk_is_gone, NULL);
 	tests_add(&t, "P2: a copy onto a disk with WCE=0 is durable, and so is its audit",
 		  write_through, NULL);
+	tests_add(&t, "a copy onto a full disk with WCE=0 does not end the disk",
+		  write_through_without_room, NULL);
+	tests_add(&t, "P4: a copy whose flush fails ends its destination", write_through_fails,
+		  NULL);
 	tests_add(&t, "copies of a session take turns", in_turn, NULL);
 	tests_add(&t, "a list identifier names one copy at a time", same_list_twice, NULL);
 	return tests_run(&t, "scsi");
