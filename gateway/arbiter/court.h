@@ -183,8 +183,12 @@ void tell_changed(struct court *c, const struct disk_set *disks); /* their sessi
 /* ranges.c: a member's range, by the id of the order that took it; id 0: all of its ranges. */
 void court_drop_ranges(struct court *c, const struct member *m, unsigned disk, uint32_t id);
 void court_recount_ranges(struct court *c, unsigned disk); /* drops those whose owner is over */
+bool ranges_meet(const struct court *c, unsigned disk, uint64_t lba, uint64_t blocks);
 
 /* tokens.c: what stands for the disk's blocks is void: they have changed, or it was reset. */
 void tokens_revoke(struct court *c, unsigned disk);
 void tokens_forget(struct court *c, unsigned disk); /* a new arbiter knows none */
 void tokens_close(struct court *c);
+/* Somebody has these blocks for himself, and may write them: whoever holds a range asks for nothing
+ * more, so that nobody waits for him and he for them. */
+void tokens_give_way(struct court *c, unsigned disk, uint64_t lba, uint64_t blocks);

@@ -13,20 +13,28 @@ static bool meet(uint64_t lba, uint64_t blocks, uint64_t other, uint64_t other_b
 	return lba < other + other_blocks && other < lba + blocks;
 }
 
-/* Granted to somebody; *ret_free: a place for one more. */
-static bool is_taken(struct arbiter_disk *disk, const struct arbiter_order *order,
-		     struct arbiter_range_slot **ret_free)
+/* Granted to somebody. */
+bool ranges_meet(const struct court *c, unsigned d, uint64_t lba, uint64_t blocks)
 {
+	struct arbiter_disk *disk = &c->page->disks[d];
+
 	for (size_t k = 0; k < ARBITER_RANGES; k++) {
 		struct arbiter_range_slot *slot = &disk->ranges[k];
 
-		if (atomic_load(&slot->owner) == 0)
-			*ret_free = slot;
-		else if (meet(order->lba, order->blocks, atomic_load(&slot->lba),
-			      atomic_load(&slot->blocks)))
+		if (atomic_load(&slot->owner) != 0 &&
+		    meet(lba, blocks, atomic_load(&slot->lba), atomic_load(&slot->blocks)))
 			return true;
 	}
 	return false;
+}
+
+static struct arbiter_range_slot *free_slot(struct arbiter_disk *disk)
+{
+	for (size_t k = 0; k < ARBITER_RANGES; k++) {
+		if (atomic_load(&disk->ranges[k].owner) == 0)
+			return &disk->ranges[k];
+	}
+	return NULL;
 }
 
 static bool wants(const struct petition *p, unsigned d, const struct arbiter_order *order)
@@ -68,14 +76,15 @@ enum decision order_take_range(struct court *c, struct member *m, unsigned k,
 {
 	unsigned d = m->luns[k].disk;
 	struct arbiter_disk *disk = &c->page->disks[d];
-	struct arbiter_range_slot *slot = NULL;
+	struct arbiter_range_slot *slot = free_slot(disk);
 	const struct arbiter_order *order = &m->order;
 
 	(void)draft, (void)ret;
 	if (is_held(disk, owner_of(m, order->id)))
 		return DECISION_DRAIN;
-	if (is_taken(disk, order, &slot) || is_wanted(c, m, d) || slot == NULL)
+	if (slot == NULL || ranges_meet(c, d, order->lba, order->blocks) || is_wanted(c, m, d))
 		return DECISION_WAIT;
+	tokens_give_way(c, d, order->lba, order->blocks);
 	atomic_store(&slot->lba, order->lba);
 	atomic_store(&slot->blocks, order->blocks);
 	atomic_store(&slot->owner, owner_of(m, order->id));

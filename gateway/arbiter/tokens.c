@@ -166,26 +166,29 @@ static void append(struct court *c, struct token *t)
 }
 
 /* Writes that are on their way may or may not be in it: they end before it is answered, and later
- * ones see its mark. */
+ * ones see its mark. What somebody has for himself he may be about to write: that is waited for. */
 enum decision order_token_make(struct court *c, struct member *m, unsigned k,
 			       struct arbiter_record *draft, struct arbiter_answer *ret)
 {
-	struct token *t = calloc(1, sizeof *t);
+	struct order_ranges ranges;
+	struct token *t;
 	uint64_t first, end;
 
 	(void)draft;
+	memcpy(&ranges, m->order.octets, sizeof ranges);
+	if (m->order.len != sizeof ranges || !hull(&ranges, &first, &end))
+		return answer_sense(ret, KEY_ILLEGAL_REQUEST, INVALID_IN_LIST);
+	if (ranges_meet(c, m->luns[k].disk, first, end - first))
+		return DECISION_WAIT;
+	t = calloc(1, sizeof *t);
 	if (t == NULL)
 		return answer_sense(ret, KEY_ILLEGAL_REQUEST, NO_ROOM_FOR_TOKEN);
-	memcpy(&t->ranges, m->order.octets, sizeof t->ranges);
+	t->ranges = ranges;
 	t->disk = m->luns[k].disk;
 	t->used_ms = c->now_ms;
 	t->unused_ms = (uint64_t)m->order.at * 1000;
 	(void)string_copy(t->initiator, sizeof t->initiator, m->initiator);
 	make_room(c, m, t->disk);
-	if (m->order.len != sizeof t->ranges || !hull(&t->ranges, &first, &end)) {
-		free(t);
-		return answer_sense(ret, KEY_ILLEGAL_REQUEST, INVALID_IN_LIST);
-	}
 	if (!slot_take(c, t, first, end)) {
 		free(t);
 		return answer_sense(ret, KEY_ILLEGAL_REQUEST, NO_ROOM_FOR_TOKEN);
@@ -278,4 +281,16 @@ enum decision order_token_void(struct court *c, struct member *m, unsigned k,
 	memcpy(ret->octets, &generation, sizeof generation);
 	ret->len = ret->total = sizeof generation;
 	return DECISION_ANSWER;
+}
+
+/* The page tells of a token as one stretch: whoever writes within it asks first. */
+void tokens_give_way(struct court *c, unsigned d, uint64_t lba, uint64_t blocks)
+{
+	for (struct token *t = c->tokens; t != NULL; t = t->next) {
+		const struct arbiter_token_slot *slot = &c->page->disks[d].tokens[t->slot];
+
+		if (t->disk == d && !t->revoked && atomic_load(&slot->first) < lba + blocks &&
+		    atomic_load(&slot->end) > lba)
+			void_token(c, t);
+	}
 }

@@ -443,6 +443,89 @@ static void written_meanwhile(void **state)
 	close_all();
 }
 
+/* --- blocks that somebody has for himself --- */
+
+static enum scsi_step begin_compare(struct scsi_task *task, uint8_t lba)
+{
+	struct rig_command c = {{0x89}, .edtl = 1024, .write = true};
+	static uint8_t cdb[16];
+
+	c.cdb[9] = lba;
+	c.cdb[13] = 1;
+	rig_prepare(task, &c);
+	memcpy(cdb, rig->cdb, sizeof cdb);
+	task->cdb = cdb;
+	memset(rig->buffer, 0, 1024);
+	memcpy(rig->buffer, rig->disk + lba * RIG_BLOCK, 512);
+	memcpy(rig->buffer + 512, rig->buffer, 512);
+	return go_on(task, scsi_begin(task));
+}
+
+/* The first has the blocks, the second waits for them: then the arbiter hears nothing of the first
+ * but that it is over, and it must need no more. */
+static void compares(void **state)
+{
+	struct scsi_task first, second;
+	struct arbiter_order order;
+	uint8_t token[TOKEN_SIZE];
+
+	(void)state;
+	open_all();
+	make_token(source, 3, token);
+	assert_int_equal(begin_compare(&first, 100), SCSI_RUNNING); /* between the ranges */
+	assert_int_equal(begin_compare(&second, 100), SCSI_RUNNING);
+	for (unsigned turn = 0; turn < RIG_TURNS && rig->dones < 2; turn++) {
+		if (scsi_order_next(&rig->nexus, &order)) {
+			scsi_order_sent(&rig->nexus);
+			assert_int_equal(
+				rig_say(&rig->seats[0], ARBITER_ORDER, &order, sizeof order), 0);
+			publish_generation(&rig->court, 0); /* somebody excludes somebody */
+		}
+		rig_share();
+		rig_reap();
+	}
+	assert_int_equal(rig->dones, 2);
+	assert_int_equal(first.status, SCSI_GOOD);
+	assert_int_equal(second.status, SCSI_GOOD);
+	close_all();
+}
+
+/* A token of blocks that somebody has for himself is made when he has written them. */
+static void made_afterwards(void **state)
+{
+	struct scsi_task compare, maker;
+	uint8_t list[64] = {0}, token[TOKEN_SIZE];
+	struct rig_command c;
+
+	(void)state;
+	open_all();
+	memset(rig->buffer, 0, 16);
+	c = command(0x10, 0, 5, put_ranges(16, source, 3));
+	memcpy(list, rig->buffer, sizeof list);
+	assert_int_equal(begin_compare(&compare, 12), SCSI_RUNNING);
+	rig_share();
+	assert_int_equal(rig->queued, 1);
+	rig_prepare(&maker, &c);
+	assert_int_equal(scsi_begin(&maker), SCSI_WANT_DATA);
+	maker.iov = &(struct iovec){list, sizeof list};
+	maker.iov_count = 1;
+	maker.buffer_len = sizeof list;
+	assert_int_equal(scsi_data_arrived(&maker), SCSI_RUNNING);
+	rig_share();
+	assert_int_equal(tokens_of_first(), 0);
+	rig_reap_one(); /* read */
+	rig_share();
+	assert_int_equal(tokens_of_first(), 0);
+	rig_reap_one(); /* written */
+	rig_share();
+	assert_int_equal(rig->dones, 2);
+	assert_int_equal(maker.status, SCSI_GOOD);
+	rig->dones = 0;
+	take_token(ME, token);
+	assert_int_equal(write_using(ME, token, 0, target, 2)->status, SCSI_GOOD);
+	close_all();
+}
+
 /* --- lists --- */
 
 static const struct {
@@ -517,6 +600,9 @@ int main(void)
 		  NULL);
 	tests_add(&t, "a copy whose source is written meanwhile fails", written_meanwhile, NULL);
 	TESTS_ADD_TABLE(&t, lists, listed);
+	tests_add(&t, "P4: who has blocks for himself needs no leave to write them", compares,
+		  NULL);
+	tests_add(&t, "a token waits for who has its blocks for himself", made_afterwards, NULL);
 	tests_add(&t, "token lists that are cut anywhere are refused", truncated, NULL);
 	return tests_run(&t, "scsi");
 }
