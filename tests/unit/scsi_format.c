@@ -236,7 +236,7 @@ static void progress(void **state)
 	assert_int_equal(begin_on(&rig->nexus, &task, &c), SCSI_RUNNING);
 	settle();
 	assert_int_equal(told(&ready), 0);
-	while (rig->log[rig->submitted - 1].op != IO_FLUSH)
+	while (rig->queue[0]->op != IO_FLUSH)
 		rig_reap_one();
 	rig->nexus.now_ms += 2000;
 	rig_reap_one(); /* the first pass is over */
