@@ -6,7 +6,9 @@
 #include "gateway/scsi/reservation_rules.h"
 #include "gateway/scsi/shared.h"
 
-#define LIST_MAX (PR_LIST_TRANSPORT_IDS + ARBITER_OCTETS)
+/* REGISTER AND MOVE has its TransportID 4 octets before the others have theirs: all of it travels
+ * in an order's octets. */
+#define LIST_MAX (PR_LIST_BASIC + ARBITER_OCTETS)
 #define IN_MAX	 65535u /* octets: the longest allocation length */
 
 /* Bits of the list's octet 20, and of octet 17 with REGISTER AND MOVE. */
@@ -210,6 +212,7 @@ static void order_out(const struct scsi_task *task, struct arbiter_order *ret)
 	if (task->bytes <= ids)
 		return;
 	ret->len = (uint32_t)(task->bytes - ids);
+	assert(ret->len <= sizeof ret->octets);
 	task_gather(task, ids, ret->octets, ret->len);
 }
 

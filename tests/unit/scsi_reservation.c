@@ -81,6 +81,28 @@ static void lengths_of_the_transport(void **state)
 	peers_close();
 }
 
+/* As long as an order carries, which gets to the arbiter; and longer, by up to the 4 octets that
+ * REGISTER has more before its TransportIDs. */
+static void longest_move(void **state)
+{
+	static uint8_t list[PR_LIST_TRANSPORT_IDS + ARBITER_OCTETS];
+	size_t most = PR_MOVE_TRANSPORT_ID + ARBITER_OCTETS;
+
+	(void)state;
+	for (size_t len = most; len <= sizeof list; len++) {
+		struct rig_command c = pr_out_command(PR_REGISTER_AND_MOVE, 0, len);
+		struct peer_task t;
+
+		peers_open();
+		put_be(list + PR_LIST_ACTION_KEY, 8, KEY_A);
+		put_be(list + PR_MOVE_TRANSPORT_ID - 4, 4, len - PR_MOVE_TRANSPORT_ID);
+		assert_int_equal(peer_run(&t, A, &c, list, len),
+				 len == most ? SCSI_RESERVATION_CONFLICT : SCSI_CHECK_CONDITION);
+		assert_true(len == most || rig_code(&t.task) == LENGTH);
+		peers_close();
+	}
+}
+
 static void third_parties(void **state)
 {
 	static const struct rig_command bad[] = {
@@ -447,6 +469,7 @@ int main(void)
 	TESTS_ADD_TABLE(&t, wrong, is_wrong);
 	tests_add(&t, "a list that does not come is not waited for", lengths_of_the_transport,
 		  NULL);
+	tests_add(&t, "P6: a REGISTER AND MOVE is no longer than an order", longest_move, NULL);
 	tests_add(&t, "RESERVE is of the whole unit and for oneself", third_parties, NULL);
 	tests_add(&t, "P2: the arbiter is asked after the record, with both keys, is durable",
 		  is_recorded_first, NULL);
