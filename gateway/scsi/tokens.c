@@ -291,7 +291,7 @@ static bool plan(struct scsi_task *task, const struct token_list *list)
 	return true;
 }
 
-/* What a token of the arbiter's says is trusted, but the unit may be smaller by now. */
+/* What a token of the arbiter's says is trusted, but the unit may be smaller by now, or lost. */
 static bool is_there(struct scsi_task *task)
 {
 	struct copy *copy = task->copy;
@@ -299,6 +299,10 @@ static bool is_there(struct scsi_task *task)
 
 	if (!unit->present || copy->ranges.count > TOKEN_RANGES_MAX) {
 		sense_set(task, KEY_ILLEGAL_REQUEST, SENSE_TOKEN_UNKNOWN);
+		return false;
+	}
+	if (unit->failed != 0) {
+		sense_set(task, KEY_COPY_ABORTED, SENSE_THIRD_PARTY_DEVICE_FAILURE);
 		return false;
 	}
 	for (unsigned i = 0; i < copy->ranges.count; i++) {

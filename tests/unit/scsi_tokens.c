@@ -322,6 +322,20 @@ static void written(void **state)
 	close_all();
 }
 
+/* What it returns is not to be believed any more. */
+static void source_is_lost(void **state)
+{
+	uint8_t token[TOKEN_SIZE];
+
+	(void)state;
+	open_all();
+	make_token(source, 3, token);
+	rig->nexus.luns[0].failed = EIO;
+	assert_int_equal(rig_code(write_using(ME, token, 0, target, 2)), 0x0d01);
+	assert_int_equal(copy_block(rig->second_disk, 2000), 1002000);
+	close_all();
+}
+
 static void reset(void **state)
 {
 	uint8_t token[TOKEN_SIZE];
@@ -592,6 +606,7 @@ int main(void)
 	tests_add(&t, "P1: a token is its initiator's, and every octet counts", of_another, NULL);
 	tests_add(&t, "P1: what is protected is not read through a token", is_protected, NULL);
 	TESTS_ADD_TABLE(&t, writes, written);
+	tests_add(&t, "P4: nothing is copied from a disk that is lost", source_is_lost, NULL);
 	tests_add(&t, "a token is void when its disk is reset", reset, NULL);
 	tests_add(&t, "a token is void when its disk has grown", grown, NULL);
 	tests_add(&t, "a token that is not used expires", expired, NULL);
