@@ -259,11 +259,19 @@ bool scsi_cancel(struct scsi_task *task)
 	return true;
 }
 
+/* An operation has no initiator that would try again: what is erased is not in vain because the
+ * audit is away. */
+static bool is_patient(const struct scsi_task *task)
+{
+	return task->operates && !task->cancelled;
+}
+
 /* The first held task that can be answered now, taken from the list; NULL: none. */
 static struct scsi_task *take_answerable(struct scsi_nexus *n, bool healthy)
 {
 	for (struct scsi_task *task = gate_held(n); task != NULL; task = task->next) {
-		if (!healthy || audit_ring_is_durable(n->ring, task->durable_mark)) {
+		if ((!healthy && !is_patient(task)) ||
+		    audit_ring_is_durable(n->ring, task->durable_mark)) {
 			gate_unhold(task);
 			return task;
 		}

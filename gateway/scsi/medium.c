@@ -244,7 +244,7 @@ void medium_finish(struct scsi_task *task)
 	}
 	if (!task->promises || audit_ring_is_durable(ring, task->durable_mark))
 		task_finish(task, task_good);
-	else if (audit_ring_healthy(ring, task->nexus->now_ms))
+	else if (task->operates || audit_ring_healthy(ring, task->nexus->now_ms))
 		gate_hold(task);
 	else
 		task_finish(task, task_busy);

@@ -239,7 +239,7 @@ static void go_on(struct operation *o)
 static void stop(struct operation *o)
 {
 	o->stop = true;
-	if (o->work.running)
+	if (o->work.running || o->work.waits_for_audit)
 		o->work.cancelled = true;
 }
 

@@ -543,6 +543,56 @@ static void arbiter_away(void **state)
 	two_close();
 }
 
+/* The audit is away when all is done: the end waits for it, and nothing failed. */
+static void audit_away(void **state)
+{
+	static const struct rig_command c = {{0x48, 1, [8] = 5}, OUT(5)};
+	struct scsi_task task;
+
+	(void)state;
+	two_open();
+	memcpy(rig->buffer, (const uint8_t[]){1, 0, 0, 1, 0x5a}, 5);
+	assert_int_equal(begin_on(&rig->nexus, &task, &c), SCSI_RUNNING);
+	settle();
+	while (rig->queue[0]->op != IO_FLUSH)
+		rig_reap_one();
+	atomic_store(&rig->page->state, AUDIT_CANNOT_WRITE);
+	rig_reap_one();
+	scsi_audit_moved(&rig->nexus);
+	rig_share();
+	assert_int_equal(rig->dones, 0);
+	assert_true(scsi_operates(&rig->nexus));
+	atomic_store(&rig->page->state, AUDIT_WRITING);
+	settle_all();
+	assert_int_equal(rig->dones, 1);
+	assert_int_equal(task.status, SCSI_GOOD);
+	two_close();
+}
+
+/* … but whoever is told to end does not wait. */
+static void audit_away_and_stopped(void **state)
+{
+	static const struct rig_command c = {{0x48, 1, [8] = 5}, OUT(5)};
+	struct scsi_task task;
+
+	(void)state;
+	two_open();
+	memcpy(rig->buffer, (const uint8_t[]){1, 0, 0, 1, 0x5a}, 5);
+	assert_int_equal(begin_on(&rig->nexus, &task, &c), SCSI_RUNNING);
+	settle();
+	while (rig->queue[0]->op != IO_FLUSH)
+		rig_reap_one();
+	atomic_store(&rig->page->state, AUDIT_CANNOT_WRITE);
+	rig_reap_one();
+	scsi_operations_stop(&rig->nexus);
+	scsi_audit_moved(&rig->nexus);
+	rig_share();
+	assert_int_equal(rig->dones, 1);
+	assert_int_not_equal(task.status, SCSI_GOOD);
+	assert_false(scsi_operates(&rig->nexus));
+	two_close();
+}
+
 /* The sessions close while it runs: nothing is left behind, and the record tells. */
 static void closed_within(void **state)
 {
@@ -589,6 +639,8 @@ int main(void)
 	tests_add(&t, "a session that is told to end leaves the medium closed", told_to_stop, NULL);
 	tests_add(&t, "P4: the medium stays closed until its end is kept", end_not_kept, NULL);
 	tests_add(&t, "an arbiter that is away is waited for", arbiter_away, NULL);
+	tests_add(&t, "P4: an audit that is away at its end is waited for", audit_away, NULL);
+	tests_add(&t, "… unless the session is to end", audit_away_and_stopped, NULL);
 	tests_add(&t, "a session that closes meanwhile says so in the audit", closed_within, NULL);
 	return tests_run(&t, "scsi");
 }
