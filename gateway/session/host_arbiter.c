@@ -159,11 +159,10 @@ static void abort_tasks(struct session *s, unsigned lun)
 	scsi_tasks_ended(&s->nexus, lun);
 }
 
-void host_arbiter_turn(struct session *s)
+static bool abort_all(struct session *s)
 {
 	uint64_t any = 0;
 
-	scsi_shared_turn(&s->nexus);
 	for (size_t k = 0; k < ARRAY_LEN(s->spreads.aborts); k++)
 		any |= s->spreads.aborts[k];
 	EACH_LUN(lun)
@@ -171,6 +170,15 @@ void host_arbiter_turn(struct session *s)
 		if (any != 0 && has(s->spreads.aborts, lun))
 			abort_tasks(s, lun);
 	}
+	return any != 0;
+}
+
+/* What waited for the end of those tasks, a copy of another LUN for one, goes on. */
+void host_arbiter_turn(struct session *s)
+{
+	do
+		scsi_shared_turn(&s->nexus);
+	while (abort_all(s));
 	host_arbiter_say(s);
 }
 
