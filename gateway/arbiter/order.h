@@ -80,8 +80,11 @@ enum order_token {
 
 #define ARBITER_OCTETS 2048 /* of an order or an answer */
 
-#define TOKEN_SIZE	 512
-#define TOKEN_RANGES_MAX 64
+#define ORDER_RANGE_BLOCKS_MAX 8192 /* of an exclusive range: scsi's longest transfer */
+
+#define TOKEN_SIZE	   512
+#define TOKEN_RANGES_MAX   64
+#define TOKEN_UNUSED_MAX_S 600u /* VPD page 8Fh says so */
 
 struct order_ranges {
 	uint32_t lun, count;

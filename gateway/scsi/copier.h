@@ -21,7 +21,6 @@
 #define TOKEN_OCTETS_MAX       (256u << 20)
 #define TOKEN_OCTETS_BEST      (64u << 20)
 #define TOKEN_UNUSED_DEFAULT_S 60u
-#define TOKEN_UNUSED_MAX_S     600u
 
 /* Octets that go from one place to another, both within the medium; they may overlap. */
 struct copy_move {

@@ -6,6 +6,8 @@
 #include "gateway/scsi/gate.h"
 #include "gateway/scsi/operation.h"
 
+_Static_assert(SCSI_TRANSFER_MAX / 512 <= ORDER_RANGE_BLOCKS_MAX, "the arbiter grants any range");
+
 #define ATTENTION_RESETS 0x29 /* the ASC of its family */
 
 const struct arbiter_state *shared_state(const struct scsi_task *task)
@@ -317,14 +319,26 @@ static void drop_later(struct scsi_nexus *n, uint32_t id, uint32_t lun)
 	n->drops[n->drop_count++] = (struct arbiter_drop){.id = id, .lun = lun};
 }
 
-void range_drop(struct scsi_task *task)
+static void holder_take(struct scsi_task *task)
 {
 	struct scsi_task **at = &task->nexus->holders;
 
 	while (*at != task)
 		at = &(*at)->next_holder;
 	*at = task->next_holder;
+}
+
+void range_drop(struct scsi_task *task)
+{
+	holder_take(task);
 	drop_later(task->nexus, task->range, task->unit->number);
+	task->range = 0;
+}
+
+/* Nobody was asked for it yet: an initiator that aborts what waits costs the arbiter nothing. */
+static void range_forget(struct scsi_task *task)
+{
+	holder_take(task);
 	task->range = 0;
 }
 
@@ -418,6 +432,8 @@ void scsi_shared_turn(struct scsi_nexus *n)
 
 void shared_leave(struct scsi_task *task)
 {
+	bool asked = !task->orders || (task->nexus->ordering == task && task->nexus->ask_again);
+
 	if (task->parked)
 		list_take(&task->nexus->parked, task);
 	if (task->orders && task->nexus->ordering == task)
@@ -425,7 +441,7 @@ void shared_leave(struct scsi_task *task)
 	if (task->orders)
 		list_take(&task->nexus->ordering, task);
 	if (task->range != 0)
-		range_drop(task);
+		(asked ? range_drop : range_forget)(task);
 	task->parked = task->orders = false;
 }
 

@@ -227,6 +227,26 @@ static void range_parks_others(void **state)
 	rig_close();
 }
 
+/* Whoever aborts more than it may have at once, while no order can be sent. */
+static void range_never_asked(void **state)
+{
+	struct scsi_task first, task;
+
+	rig_open(state);
+	begin(&first, &write_one, SCSI_WANT_DATA);
+	assert_int_equal(range_take(&first, alone), SCSI_RUNNING);
+	scsi_order_sent(&rig->nexus);
+	for (unsigned k = 0; k <= SCSI_DROPS_MAX; k++) {
+		begin(&task, &write_one, SCSI_WANT_DATA);
+		assert_int_equal(range_take(&task, alone), SCSI_RUNNING);
+		assert_true(scsi_cancel(&task));
+		rig_audit();
+	}
+	assert_int_equal(rig->nexus.drop_count, 0);
+	assert_ptr_equal(rig->nexus.holders, &first);
+	rig_close();
+}
+
 /* The holder's session dies: its range goes with it. */
 static void range_of_the_dead(void **state)
 {
@@ -366,6 +386,8 @@ int main(void)
 	tests_add(&t, "P4: a reset waits for what the backend has", reset_waits, NULL);
 	tests_add(&t, "an exclusive range keeps others waiting, and only there", range_parks_others,
 		  NULL);
+	tests_add(&t, "P6: ranges that nobody was asked for are not dropped either",
+		  range_never_asked, NULL);
 	tests_add(&t, "an exclusive range goes with its session", range_of_the_dead, NULL);
 	tests_add(&t, "an exclusive range is granted when what runs there is over", range_waits,
 		  NULL);
