@@ -4,6 +4,8 @@
 #include "gateway/arbiter/court.h"
 
 #define KEY_ILLEGAL_REQUEST		      0x5
+#define KEY_DATA_PROTECT		      0x7
+#define WRITE_PROTECTED			      0x2700
 #define SENSE_INVALID_FIELD_IN_PARAMETER_LIST 0x2600
 #define ATTENTION_MODE_PARAMETERS_CHANGED     0x2a01
 
@@ -31,6 +33,8 @@ enum decision order_modes(struct court *c, struct member *m, unsigned k,
 	struct arbiter_record *old = court_record(c, m->luns[k].disk);
 	const size_t current = ARBITER_MODES_EACH;
 
+	if (!m->luns[k].writable) /* P3: SWP, for one, would keep others from writing */
+		return answer_sense(ret, KEY_DATA_PROTECT, WRITE_PROTECTED);
 	if (m->order.len != ARBITER_MODES)
 		return answer_sense(ret, KEY_ILLEGAL_REQUEST,
 				    SENSE_INVALID_FIELD_IN_PARAMETER_LIST);

@@ -3,6 +3,11 @@
  * arbiter, so a new one finds them there. Runs in the arbiter; an order is hostile. */
 #include "gateway/arbiter/court.h"
 
+#define KEY_ILLEGAL_REQUEST  0x5
+#define KEY_DATA_PROTECT     0x7
+#define INVALID_FIELD_IN_CDB 0x2400
+#define WRITE_PROTECTED	     0x2700
+
 static uint64_t owner_of(const struct member *m, uint32_t id)
 {
 	return (uint64_t)m->connection << 32 | id;
@@ -71,6 +76,7 @@ static bool is_held(const struct arbiter_disk *disk, uint64_t owner)
 	return false;
 }
 
+/* P3: who was given the disk for reading keeps nobody from its blocks. */
 enum decision order_take_range(struct court *c, struct member *m, unsigned k,
 			       struct arbiter_record *draft, struct arbiter_answer *ret)
 {
@@ -79,7 +85,11 @@ enum decision order_take_range(struct court *c, struct member *m, unsigned k,
 	struct arbiter_range_slot *slot = free_slot(disk);
 	const struct arbiter_order *order = &m->order;
 
-	(void)draft, (void)ret;
+	(void)draft;
+	if (!m->luns[k].writable)
+		return answer_sense(ret, KEY_DATA_PROTECT, WRITE_PROTECTED);
+	if (order->blocks > ORDER_RANGE_BLOCKS_MAX)
+		return answer_sense(ret, KEY_ILLEGAL_REQUEST, INVALID_FIELD_IN_CDB);
 	if (is_held(disk, owner_of(m, order->id)))
 		return DECISION_DRAIN;
 	if (slot == NULL || ranges_meet(c, d, order->lba, order->blocks) || is_wanted(c, m, d))

@@ -206,6 +206,12 @@ static enum decision answer_protected(struct arbiter_answer *ret)
 	return answer_sense(ret, KEY_DATA_PROTECT, CODE_WRITE_PROTECTED);
 }
 
+/* … nor does it register others, who would take the places of those who come. */
+static bool shuts_out(const struct arbiter_order *order)
+{
+	return actions[order->action].shuts_out || (order->flags & ORDER_SPEC_I_PT) != 0;
+}
+
 enum decision order_pr_out(struct court *c, struct member *m, unsigned k,
 			   struct arbiter_record *draft, struct arbiter_answer *ret)
 {
@@ -226,7 +232,7 @@ enum decision order_pr_out(struct court *c, struct member *m, unsigned k,
 		return answer_conflict(ret);
 	if (m->order.action >= ARRAY_LEN(actions))
 		return plea_bad_cdb(&p);
-	if (actions[m->order.action].shuts_out && !m->luns[k].writable)
+	if (!m->luns[k].writable && shuts_out(&m->order))
 		return answer_protected(ret);
 	decision = actions[m->order.action].act(&p);
 	if (decision != DECISION_CHANGE)

@@ -186,7 +186,7 @@ enum decision order_token_make(struct court *c, struct member *m, unsigned k,
 	t->ranges = ranges;
 	t->disk = m->luns[k].disk;
 	t->used_ms = c->now_ms;
-	t->unused_ms = (uint64_t)m->order.at * 1000;
+	t->unused_ms = MIN(m->order.at, TOKEN_UNUSED_MAX_S) * 1000ull;
 	(void)string_copy(t->initiator, sizeof t->initiator, m->initiator);
 	make_room(c, m, t->disk);
 	if (!slot_take(c, t, first, end)) {

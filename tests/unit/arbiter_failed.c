@@ -40,10 +40,10 @@ static const struct court_ops keeping = {.changed = on_changed,
 					 .cleared = cleared};
 
 /* Session 1 may write, session 2 may not. */
-static void let_write(void)
+static void let_write_one(void)
 {
-	for (unsigned k = 0; k < sessions[1].member.lun_count; k++)
-		sessions[1].member.luns[k].writable = true;
+	for (unsigned k = 0; k < sessions[2].member.lun_count; k++)
+		sessions[2].member.luns[k].writable = false;
 }
 
 static void begin(void)
@@ -52,7 +52,7 @@ static void begin(void)
 	court_begin();
 	court.ops = &keeping;
 	court.wall_s = 1700000000;
-	let_write();
+	let_write_one();
 }
 
 static void order(uint32_t connection, uint32_t id, enum order_kind kind, uint32_t at)
@@ -208,7 +208,7 @@ static void damage(void)
 		view_open(n);
 		assert_int_equal(hello(n, 1), 0);
 	}
-	let_write();
+	let_write_one();
 	court_go(&court, now);
 }
 

@@ -357,6 +357,11 @@ static void readers_shut_nobody_out(void **state)
 		(void)decide(order_pr_out, B, &order);
 		assert_int_equal(outcome(), outcomes[action] == 'p' ? 0x2700 : GOOD);
 	}
+	record_open(RESERVATION_NONE);
+	members[C].luns[0].writable = false;
+	(void)decide(order_pr_out, C,
+		     &(struct arbiter_order){.action_key = KEY_N, .flags = ORDER_SPEC_I_PT});
+	assert_int_equal(outcome(), 0x2700); /* others would take all places */
 	record_open(RESERVATION_RESERVE_6);
 	members[B].luns[0].writable = false;
 	(void)decide(order_reserve, B, &(struct arbiter_order){0});

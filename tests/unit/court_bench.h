@@ -99,7 +99,7 @@ static inline int settled(uint32_t connection)
 static inline void attach(uint32_t connection, bool old)
 {
 	struct session *s = &sessions[connection];
-	struct arbiter_attach info = {.connection = connection, .old = old};
+	struct arbiter_attach info = {.connection = connection, .old = old, .writable = {~0ull}};
 
 	info.isid[0] = (uint8_t)connection;
 	if (connection == 3) {
