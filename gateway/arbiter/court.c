@@ -134,6 +134,14 @@ static void publish_leave(struct court *c, struct member *m, const struct disk_s
 	tell_changed(c, disks);
 }
 
+/* What is in flight when an arbiter begins was counted under an earlier one, of either parity, and
+ * may be from before what that one published and did not answer any more. */
+static bool is_unpublished(const struct court *c, unsigned d)
+{
+	return c->life > 1 &&
+	       atomic_load(&c->page->generations[d]) == ARBITER_GENERATION_FIRST(c->life);
+}
+
 /* Publishes what it changes, and answers it if that is nothing. False: it waits for others and
  * keeps nobody up. */
 static bool petition_begin(struct court *c, struct petition *p, const struct disk_set *disks,
@@ -151,6 +159,8 @@ static bool petition_begin(struct court *c, struct petition *p, const struct dis
 		decision = change_order(c, p, d, now_ms);
 		if (decision == DECISION_WAIT)
 			return false;
+		if (decision == DECISION_ANSWER && is_unpublished(c, d))
+			decision = DECISION_DRAIN;
 		if (decision == DECISION_DRAIN)
 			publish_generation(c, d);
 		else if (decision != DECISION_ANSWER)
@@ -162,6 +172,14 @@ static bool petition_begin(struct court *c, struct petition *p, const struct dis
 	return true;
 }
 
+/* It waits for a turn, and nobody is late for it: others may have something in flight from before
+ * another change by now. */
+static void petition_pause(struct petition *p)
+{
+	if (p->state == PETITION_CLEARING)
+		p->state = PETITION_QUEUED;
+}
+
 /* Begins what waits for no older one, and ends what is over; true: one ended, so look again. */
 static bool queue_pass(struct court *c, uint64_t now_ms)
 {
@@ -169,12 +187,16 @@ static bool queue_pass(struct court *c, uint64_t now_ms)
 
 	for (struct petition *p = c->queue; p != NULL; p = p->next) {
 		disks_of(p, &disks);
-		if (disks_meet(&taken, &disks))
+		if (disks_meet(&taken, &disks)) {
+			petition_pause(p);
 			goto next;
-		if (p->state != PETITION_DRAINING && !is_drained(c, &disks))
+		}
+		if (p->state != PETITION_DRAINING && !is_drained(c, &disks)) {
 			petition_wait(p, PETITION_CLEARING, now_ms);
-		else if (p->state != PETITION_DRAINING && !petition_begin(c, p, &disks, now_ms))
+		} else if (p->state != PETITION_DRAINING && !petition_begin(c, p, &disks, now_ms)) {
+			petition_pause(p);
 			continue;
+		}
 		if (p->state == PETITION_DRAINING && is_drained(c, &disks)) {
 			petition_answer(c, p);
 			return true;
@@ -259,18 +281,24 @@ static void each_of(struct court *c, const struct disk_set *set,
 	}
 }
 
+static void sweep_all(struct court *c, uint64_t now_ms)
+{
+	for (unsigned n = 0; n < ARRAY_LEN(c->swept); n++) {
+		for (uint64_t bits = c->swept[n]; bits != 0; bits &= bits - 1)
+			sweep(c, n * 64 + (unsigned)__builtin_ctzll(bits), now_ms);
+	}
+}
+
+/* What a petition kept up, its end lets go on: nobody may say anything afterwards. */
 static void queue_run(struct court *c, uint64_t now_ms)
 {
 	c->now_ms = now_ms;
 	if (!may_act(c))
 		return;
-	each_of(c, &c->clears, clear);
-	for (unsigned n = 0; n < ARRAY_LEN(c->swept); n++) {
-		for (uint64_t bits = c->swept[n]; bits != 0; bits &= bits - 1)
-			sweep(c, n * 64 + (unsigned)__builtin_ctzll(bits), now_ms);
-	}
-	while (queue_pass(c, now_ms))
-		;
+	do {
+		each_of(c, &c->clears, clear);
+		sweep_all(c, now_ms);
+	} while (queue_pass(c, now_ms));
 	each_of(c, &c->news, tell_news);
 }
 
