@@ -8,7 +8,7 @@
 static void list_add(struct task_list *list, struct scsi_task *task)
 {
 	task->next = NULL;
-	if (list->first == NULL)
+	if (list->last == NULL)
 		list->first = task;
 	else
 		list->last->next = task;

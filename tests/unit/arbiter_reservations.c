@@ -217,6 +217,12 @@ static const char *registered(char *text)
 	return text;
 }
 
+/* Padding, too: both began as copies of one record. */
+static bool same_octets(const void *a, const void *b, size_t len)
+{
+	return memcmp(a, b, len) == 0;
+}
+
 static void leaves(void **state)
 {
 	const __typeof__(left[0]) *row = *state;
@@ -232,7 +238,7 @@ static void leaves(void **state)
 	assert_string_equal(registered(text), row->registered);
 	assert_string_equal(told(text), row->told);
 	assert_int_equal(after.pr_generation, 100 + row->counted);
-	assert_int_equal(d == DECISION_ANSWER, memcmp(&after, &before, sizeof after) == 0);
+	assert_int_equal(d == DECISION_ANSWER, same_octets(&after, &before, sizeof after));
 }
 
 static void last_of_all_leaves(void **state)

@@ -18,7 +18,7 @@ LOGIN = {"node.session.auth.authmethod": "CHAP", "node.session.auth.chap_algs": 
          "node.session.auth.username_in": "gw-for-alice", "node.session.auth.password_in": MUTUAL,
          "node.session.initial_login_retry_max": "3", "node.session.timeo.replacement_timeout": "600",
          "node.conn[0].timeo.login_timeout": "30", "node.conn[0].timeo.noop_out_interval": "2",
-         "node.conn[0].timeo.noop_out_timeout": "30"}
+         "node.conn[0].timeo.noop_out_timeout": "5"}
 
 
 def image_or_skip(what):
