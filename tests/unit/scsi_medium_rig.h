@@ -5,6 +5,8 @@
 #include "tests/unit/scsi_rig.h"
 #include "gateway/scsi/sense.h"
 
+#define OUT(n) .edtl = (n), .write = true
+
 #define READ_5                                                            \
 	{                                                                 \
 		{0x28, 0, 0, 0, 0, 5, 0, 0, 1}, .edtl = 512, .read = true \
@@ -154,3 +156,38 @@ static inline unsigned code_of(const struct scsi_task *task)
 		static const struct rig_command c_ = command;            \
 		assert_int_equal(code_of(run_on((nexus), &c_)), (code)); \
 	} while (0)
+
+/* Parameters of a command that works on the whole medium, and what is said to them. */
+struct medium_parameters {
+	const char *why;
+	struct rig_command c;
+	uint8_t list[16];
+	unsigned code;
+	int field; /* octet that is pointed at; -1: none */
+};
+
+static inline void medium_check_parameters(const struct medium_parameters *row)
+{
+	const struct scsi_task *task;
+
+	two_open();
+	memset(rig->buffer, 0, 1024);
+	memcpy(rig->buffer, row->list, sizeof row->list);
+	task = run_on(&rig->nexus, &row->c);
+	assert_int_equal(code_of(task), row->code);
+	if (row->field >= 0) {
+		assert_true(task->sense[15] & 0x80);
+		assert_int_equal(get_be(task->sense + 16, 2), row->field);
+	}
+	settle_all();
+	assert_int_equal(scsi_room(&rig->nexus), RIG_ADMISSIONS);
+	assert_code(&rig->nexus, READY, 0);
+	two_close();
+}
+
+static inline bool medium_is_all(uint8_t octet)
+{
+	size_t len = (size_t)RIG_BLOCK * RIG_BLOCKS;
+
+	return rig->disk[0] == octet && memcmp(rig->disk, rig->disk + 1, len - 1) == 0;
+}
