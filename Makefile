@@ -44,10 +44,12 @@ TESTS   := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c tests/protocol/*.c))
 F       := build-fuzz
 FUZZERS := $(patsubst tests/fuzz/%.c,$(F)/%,$(wildcard tests/fuzz/*.c))
 FUZZ_SECONDS := 20
-# What faces strangers and their octets is run this often by `make soak`, and so fast, or it fails.
-SOAKED    := text_keys login pdu
-FUZZ_RUNS := 10000000
-FUZZ_RATE := 20000
+# What faces strangers and their octets is run this often by `make soak`, and so fast, or it fails;
+# commands from two sessions at once, as often.
+SOAKED     := text_keys login pdu
+SOAKED_TOO := cdb
+FUZZ_RUNS  := 10000000
+FUZZ_RATE  := 20000
 
 .PHONY: all run test fuzz-soak test-kernel lint fuzz soak install clean tests
 .DELETE_ON_ERROR:
@@ -121,8 +123,10 @@ fuzz: $(FUZZERS)
 
 # Without the tracing of comparisons, which `make fuzz` has, an execution costs half.
 fuzz-soak:
-	@$(MAKE) F=build-soak FUZZ_FLAGS='-O2 -fno-sanitize-coverage=trace-cmp' $(SOAKED:%=build-soak/%)
+	@$(MAKE) F=build-soak FUZZ_FLAGS='-O2 -fno-sanitize-coverage=trace-cmp' \
+		$(SOAKED:%=build-soak/%) $(SOAKED_TOO:%=build-soak/%)
 	@FUZZ_RUNS=$(FUZZ_RUNS) FUZZ_RATE=$(FUZZ_RATE) sh tests/fuzz/run.sh 0 $(SOAKED:%=build-soak/%)
+	@FUZZ_RUNS=$(FUZZ_RUNS) sh tests/fuzz/run.sh 0 $(SOAKED_TOO:%=build-soak/%)
 
 install: all
 	install -D $(B)/sallyport $(DESTDIR)$(PREFIX)/bin/sallyport
