@@ -219,11 +219,6 @@ void arbiter_leave(struct arbiter_view *v, unsigned lun, int parity)
 
 /* --- exclusive ranges --- */
 
-static bool overlaps(uint64_t lba, uint64_t blocks, uint64_t other, uint64_t other_blocks)
-{
-	return lba < other + other_blocks && other < lba + blocks;
-}
-
 bool arbiter_range_is_taken(const struct arbiter_view *v, unsigned lun, uint64_t lba,
 			    uint64_t blocks, uint32_t id)
 {
@@ -237,7 +232,7 @@ bool arbiter_range_is_taken(const struct arbiter_view *v, unsigned lun, uint64_t
 		uint64_t owner = atomic_load(&slot->owner);
 
 		if (owner != 0 && owner != ours &&
-		    overlaps(lba, blocks, atomic_load(&slot->lba), atomic_load(&slot->blocks)))
+		    blocks_meet(lba, blocks, atomic_load(&slot->lba), atomic_load(&slot->blocks)))
 			return true;
 	}
 	return false;

@@ -163,6 +163,12 @@ struct arbiter_view {
 	} luns[ARBITER_LUNS];
 };
 
+/* Two stretches of blocks have some in common. */
+static inline bool blocks_meet(uint64_t lba, uint64_t blocks, uint64_t other, uint64_t other_blocks)
+{
+	return lba < other + other_blocks && other < lba + blocks;
+}
+
 /* Maps both (page read-only; sizes and seals are checked). The descriptors stay the caller's. */
 int arbiter_view_map(struct arbiter_view *v, int page_fd, int own_fd) MUST_CHECK;
 /* Granted: what happened to the disk before is not ours to tell. */

@@ -13,11 +13,6 @@ static uint64_t owner_of(const struct member *m, uint32_t id)
 	return (uint64_t)m->connection << 32 | id;
 }
 
-static bool meet(uint64_t lba, uint64_t blocks, uint64_t other, uint64_t other_blocks)
-{
-	return lba < other + other_blocks && other < lba + blocks;
-}
-
 /* Granted to somebody. */
 bool ranges_meet(const struct court *c, unsigned d, uint64_t lba, uint64_t blocks)
 {
@@ -27,7 +22,7 @@ bool ranges_meet(const struct court *c, unsigned d, uint64_t lba, uint64_t block
 		struct arbiter_range_slot *slot = &disk->ranges[k];
 
 		if (atomic_load(&slot->owner) != 0 &&
-		    meet(lba, blocks, atomic_load(&slot->lba), atomic_load(&slot->blocks)))
+		    blocks_meet(lba, blocks, atomic_load(&slot->lba), atomic_load(&slot->blocks)))
 			return true;
 	}
 	return false;
@@ -47,7 +42,7 @@ static bool wants(const struct petition *p, unsigned d, const struct arbiter_ord
 	const struct member *m = p->member;
 
 	if (!p->is_order || m->order.kind != ORDER_TAKE_RANGE ||
-	    !meet(order->lba, order->blocks, m->order.lba, m->order.blocks))
+	    !blocks_meet(order->lba, order->blocks, m->order.lba, m->order.blocks))
 		return false;
 	for (unsigned k = 0; k < m->lun_count; k++) {
 		if (m->luns[k].lun == m->order.lun)
