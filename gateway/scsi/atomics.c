@@ -194,12 +194,21 @@ static void map_kept(struct scsi_task *task)
 	task->io.iov_count = 1;
 }
 
-/* The error of the write is told, whatever became of the undoing. */
+static bool is_gone(int result)
+{
+	return result == -ESTALE || result == -ENODATA;
+}
+
+/* The error of the write is told. What can't be put back is torn: neither the old blocks nor the
+ * new ones are there, so nothing on the unit is to be believed any more. */
 static void undone(struct io *io, int result)
 {
 	struct scsi_task *task = CONTAINER_OF(io, struct scsi_task, io);
 
-	(void)result;
+	if (result < 0) {
+		task->error = is_gone(result) ? result : -EIO;
+		medium_mark_failed(task, -task->error);
+	}
 	if (medium_continue(task, task->error))
 		assert(false);
 }
@@ -209,6 +218,7 @@ static void atomic_written(struct io *io, int result)
 {
 	struct scsi_task *task = CONTAINER_OF(io, struct scsi_task, io);
 
+	task->undoes = false;
 	if (result < 0) {
 		task->running = false;
 		task->error = result;
@@ -225,6 +235,7 @@ static void kept(struct io *io, int result)
 
 	if (!medium_continue(task, result))
 		return;
+	task->undoes = true;
 	medium_map(task, 0, task->bytes);
 	medium_next(task, IO_WRITE, atomic_written);
 }

@@ -123,7 +123,7 @@ static void task_reset(struct scsi_task *task)
 	task->next_range = 0;
 	task->met_status = SCSI_GOOD;
 	task->waits_for_audit = task->running = task->cancelled = false;
-	task->promises = task->waits_for_buffer = false;
+	task->promises = task->waits_for_buffer = task->undoes = false;
 	task->orders = task->parked = task->counted = false;
 	task->range = 0;
 	task->operates = false;

@@ -20,6 +20,7 @@ struct admission {
 	bool reserved; /* a place that is kept: nothing is admitted, no record tells of it */
 	bool submitted;
 	bool running; /* at the backend now: counted in flight under this parity */
+	bool stays;   /* counted although it is not there: what failed is undone first */
 	int parity;
 };
 
@@ -373,8 +374,10 @@ static void io_over(struct io *io, int result)
 	struct admission *a = task->admission;
 
 	a->running = false;
+	a->stays = result < 0 && task->undoes;
 	task->voided = 0;
-	arbiter_leave(task->nexus->arbiter, task_io_unit(task)->number, a->parity);
+	if (!a->stays)
+		arbiter_leave(task->nexus->arbiter, task_io_unit(task)->number, a->parity);
 	task->io_done(io, result);
 }
 
@@ -437,13 +440,22 @@ static int enter(struct scsi_task *task)
 	return 1;
 }
 
+/* What was admitted may be undone whatever became of the right to do it: nobody is told that
+ * something else is in force before that is over, because it is still counted in flight. */
+static int undo_not_taken(struct scsi_task *task)
+{
+	task->running = true; /* who cancels it waits */
+	shared_park(task);
+	return 0;
+}
+
 int gate_submit(struct scsi_task *task)
 {
 	struct admission *a = task->admission;
 	int r;
 
 	assert(a != NULL && !a->reserved && !a->running);
-	r = enter(task);
+	r = a->stays ? 1 : enter(task);
 	if (r == -EAGAIN && task->operates)
 		r = 0; /* it has no initiator that would try again */
 	if (r == 0)
@@ -456,11 +468,14 @@ int gate_submit(struct scsi_task *task)
 		task->io_done = task->io.done;
 	task->io.done = io_over;
 	r = backend_submit(task_io_unit(task)->backend, a, &task->io);
+	if (r < 0 && a->stays)
+		return undo_not_taken(task);
 	if (r < 0) {
 		arbiter_leave(task->nexus->arbiter, task_io_unit(task)->number, a->parity);
 		return r;
 	}
 	a->submitted = a->running = task->running = true;
+	a->stays = false;
 	return 0;
 }
 

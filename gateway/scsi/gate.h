@@ -30,6 +30,7 @@ bool gate_admit_ranges(struct scsi_task *task, const struct gate_range *ranges,
 void gate_refuse(struct scsi_task *task);
 /* Hands task->io to the backend of task_io_unit(), as soon as nobody else has these blocks for
  * himself: the task may be parked. -EAGAIN, -EACCES: not taken; task->status is GOOD, or says why.
+ * When a request of a task that undoes (task->undoes) failed, the next one is always taken.
  */
 int gate_submit(struct scsi_task *task) MUST_CHECK;
 /* The task has its status: gives the admission back, records an end other than GOOD. */

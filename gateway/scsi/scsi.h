@@ -188,6 +188,7 @@ struct scsi_task {
 	bool (*look)(struct scsi_task *task, const uint8_t *octets, size_t len);
 	void (*read_over)(struct scsi_task *task);
 	int error;		      /* of a WRITE ATOMIC that is being undone */
+	bool undoes;		      /* if its request fails, another one follows that undoes it */
 	unsigned next_range;	      /* of UNMAP's list */
 	uint8_t modes[ARBITER_MODES]; /* of MODE SELECT: values, and which of their bits count */
 	void (*range_over)(struct scsi_task *task);

@@ -220,8 +220,8 @@ static const struct {
 	 {ATOMIC(0, 0, 8, [13] = 8), OUT(4096)}, {0, -EIO}, 0x0c00, 3, 3, false},
 	{"a WRITE ATOMIC without space is undone",
 	 {ATOMIC(8, 0, 8, [13] = 8), OUT(4096)}, {0, -ENOSPC}, 0x2707, 3, 3, false},
-	{"a WRITE ATOMIC tells its own error when it can't be undone",
-	 {ATOMIC(0, 0, 8, [13] = 8), OUT(4096)}, {0, -ENOSPC, -EIO}, 0x2707, 3, 3, false},
+	{"P4: a WRITE ATOMIC that can't be undone ends the unit",
+	 {ATOMIC(0, 0, 8, [13] = 8), OUT(4096)}, {0, -ENOSPC, -EIO}, 0x0c00, 3, 3, true},
 	{"a WRITE ATOMIC of what can't be read is not begun",
 	 {ATOMIC(0, 0, 8, [13] = 8), OUT(4096)}, {-EIO}, 0x1100, 1, 3, false},
 };
