@@ -20,6 +20,11 @@ static inline void disk_set(struct disk_set *s, unsigned disk, bool on)
 		s->bits[disk / 64] &= ~(1ull << disk % 64);
 }
 
+static inline bool lun_has(const uint64_t luns[], unsigned lun)
+{
+	return (luns[lun / 64] & 1ull << lun % 64) != 0;
+}
+
 static inline bool disk_has(const struct disk_set *s, unsigned disk)
 {
 	return (s->bits[disk / 64] & 1ull << disk % 64) != 0;
@@ -146,6 +151,13 @@ void court_condemn(struct court *c, struct member *m, enum arbiter_blame blame);
 /* Whose time is up? */
 void court_tick(struct court *c, uint64_t now_ms);
 uint64_t court_next_tick(const struct court *c); /* 0: none */
+
+/* queue.c: petitions in their turn. */
+void queue_put(struct court *c, struct petition *p);
+void queue_drop(struct court *c, struct petition *p); /* it need not be in it */
+void queue_run(struct court *c, uint64_t now_ms);     /* whatever may go on */
+void queue_tick(struct court *c, uint64_t now_ms);
+uint64_t queue_next_tick(const struct court *c);
 
 /* changes.c: how a disk's record changes. */
 /* Resets the disks, whatever the journal says. */
