@@ -19,12 +19,21 @@
 #define DESCRIPTORS_MAX (SEATS_MAX + 32)
 #define MEMORY_LIMIT	(512ull << 20)
 
+/* An answer without octets. */
+struct brief {
+	uint32_t id;
+	uint8_t status, key;
+	uint16_t code;
+};
+
 struct seat {
 	struct member member;
 	struct channel channel;
 	struct watch watch;
 	struct arbiter_done done;
 	struct arbiter_answer answer;
+	struct brief briefs[PETITIONS]; /* that wait for room */
+	unsigned brief_count;
 	uint32_t blame, error;				       /* for the monitor */
 	bool tell_done, tell_answer, tell_attached, tell_kill; /* what waits for room */
 	struct seat *next;
@@ -123,20 +132,37 @@ static void channel_end(struct seat *s)
 		loop_unwatch(self.loop, &s->watch);
 	channel_close(&s->channel);
 	s->tell_done = s->tell_answer = false;
+	s->brief_count = 0;
+}
+
+static bool seat_waits(const struct seat *s)
+{
+	return s->tell_done || s->tell_answer || s->brief_count > 0;
+}
+
+static int brief_send(struct seat *s, const struct brief *b)
+{
+	struct arbiter_answer answer = {
+		.id = b->id, .status = b->status, .key = b->key, .code = b->code};
+
+	return CHANNEL_SEND(&s->channel, ARBITER_ANSWER, &answer);
 }
 
 /* What it waits for. */
 static void seat_tell(struct seat *s)
 {
-	bool more;
+	unsigned sent = 0;
 
 	if (s->tell_done)
 		s->tell_done = CHANNEL_SEND(&s->channel, ARBITER_DONE, &s->done) == -EAGAIN;
 	if (s->tell_answer)
 		s->tell_answer = CHANNEL_SEND(&s->channel, ARBITER_ANSWER, &s->answer) == -EAGAIN;
-	more = s->tell_done || s->tell_answer;
+	while (sent < s->brief_count && brief_send(s, &s->briefs[sent]) != -EAGAIN)
+		sent++;
+	s->brief_count -= sent;
+	memmove(s->briefs, s->briefs + sent, s->brief_count * sizeof s->briefs[0]);
 	if (s->channel.fd >= 0 &&
-	    loop_change(self.loop, &s->watch, more ? EPOLLIN | EPOLLOUT : EPOLLIN) < 0)
+	    loop_change(self.loop, &s->watch, seat_waits(s) ? EPOLLOUT : EPOLLIN) < 0)
 		channel_end(s);
 }
 
@@ -159,8 +185,14 @@ static void on_answer(struct member *m, const struct arbiter_answer *answer)
 {
 	struct seat *s = seat_of(m);
 
-	s->answer = *answer;
-	s->tell_answer = true;
+	if (answer->len == 0 && answer->total == 0 && !answer->pointed) {
+		assert(s->brief_count < ARRAY_LEN(s->briefs)); /* one a petition */
+		s->briefs[s->brief_count++] =
+			(struct brief){answer->id, answer->status, answer->key, answer->code};
+	} else {
+		s->answer = *answer;
+		s->tell_answer = true;
+	}
 	seat_tell(s);
 }
 
@@ -220,7 +252,8 @@ static uint64_t wall_s(void)
 	return clock_wall_ns() / 1000000000;
 }
 
-/* One message a turn: who sends many waits for the others. */
+/* One message a turn: who sends many waits for the others. Who does not take its answers is not
+ * heard meanwhile. */
 static void seat_readable(struct watch *w, uint32_t ready)
 {
 	struct seat *s = CONTAINER_OF(w, struct seat, watch);
@@ -229,7 +262,7 @@ static void seat_readable(struct watch *w, uint32_t ready)
 
 	if (ready & EPOLLOUT)
 		seat_tell(s);
-	if (!(ready & ~(uint32_t)EPOLLOUT) || s->channel.fd < 0)
+	if (seat_waits(s) || !(ready & ~(uint32_t)EPOLLOUT) || s->channel.fd < 0)
 		return;
 	r = channel_receive(&s->channel, &m);
 	if (r > 0) {

@@ -33,7 +33,8 @@ enum arbiter_message {
 	/* session to arbiter */
 	ARBITER_HELLO,	 /* struct arbiter_hello, once: it admits under this life's generations */
 	ARBITER_EXCLUDE, /* struct arbiter_exclude; one at a time */
-	ARBITER_ORDER,	 /* struct arbiter_order; one at a time */
+	ARBITER_ORDER,	 /* struct arbiter_order; one at a time, and beside it as many for ranges as
+			  * ARBITER_RANGES_EACH: a range may be waited for long */
 	ARBITER_DROP,	 /* struct arbiter_drop: an exclusive range is not needed any more */
 	ARBITER_SETTLED, /* nothing is in flight from before a change: look at its page */
 	ARBITER_LEAVE,	 /* it runs nothing any more: what its nexus alone has is over (SAM-5) */
@@ -118,6 +119,7 @@ enum arbiter_blame {
 	ARBITER_NOT_DRAINED,  /* in ARBITER_DRAIN_MS */
 	ARBITER_NOT_ATTACHED, /* to a new arbiter, in the same time */
 	ARBITER_BROKE_CHANNEL,
+	ARBITER_KEPT_RANGE, /* while another waited for it, for ARBITER_RANGE_MS */
 	ARBITER_BLAMES
 };
 
@@ -144,6 +146,7 @@ struct arbiter_done {
 };
 
 #define ARBITER_DRAIN_MS      5000
+#define ARBITER_RANGE_MS      30000
 #define ARBITER_KEEP_AGAIN_MS 1000
 
 /* An inbox is what the arbiter receives, an outbox what the other end of it receives. */

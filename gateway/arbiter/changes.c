@@ -127,7 +127,6 @@ void change_reset(struct court *c, const struct petition *p, const struct disk_s
 
 static order_decide *const deciders[ORDER_KINDS] = {
 	/* clang-format off */
-	[ORDER_TAKE_RANGE] = order_take_range,
 	[ORDER_RESERVE] = order_reserve,
 	[ORDER_RELEASE] = order_release,
 	[ORDER_PR_IN] = order_pr_in,
@@ -147,16 +146,6 @@ static order_decide *const deciders[ORDER_KINDS] = {
 bool change_decides(uint8_t kind)
 {
 	return kind < ORDER_KINDS && deciders[kind] != NULL;
-}
-
-/* Of the LUN that its order names, which it has. */
-static unsigned place_of(const struct member *m)
-{
-	unsigned k = 0;
-
-	while (m->luns[k].lun != m->order.lun)
-		k++;
-	return k;
 }
 
 static void answer_busy(struct arbiter_answer *ret)
@@ -212,9 +201,9 @@ enum decision change_order(struct court *c, struct petition *p, unsigned d, uint
 		repeat_answer(c->records[d], answer);
 		return DECISION_ANSWER; /* what it changed was published when this arbiter began */
 	}
-	if (is_unknown(c->records[d]) && m->order.kind != ORDER_TAKE_RANGE)
+	if (is_unknown(c->records[d]))
 		return answer_sense(answer, KEY_NOT_READY, MANUAL_INTERVENTION_REQUIRED);
-	decision = deciders[m->order.kind](c, m, place_of(m), change_draft(c, d), answer);
+	decision = deciders[m->order.kind](c, m, p->place, change_draft(c, d), answer);
 	if (decision < DECISION_CHANGE || decision > DECISION_PUBLISH)
 		return decision;
 	remember_answer(c->draft, p);

@@ -12,10 +12,10 @@ void court_condemn(struct court *c, struct member *m, enum arbiter_blame blame)
 	if (m->condemned)
 		return;
 	m->condemned = true;
-	if (m->reset.state != PETITION_DRAINING)
-		queue_drop(c, &m->reset);
-	if (m->ask.state != PETITION_DRAINING)
-		queue_drop(c, &m->ask);
+	for (size_t k = 0; k < PETITIONS; k++) {
+		if (m->petitions[k].state != PETITION_DRAINING)
+			queue_drop(c, &m->petitions[k]);
+	}
 	c->ops->kill(m, blame);
 }
 
@@ -115,8 +115,8 @@ void court_over(struct court *c, struct member *m, uint64_t now_ms)
 	while (*at != m)
 		at = &(*at)->next_member;
 	*at = m->next_member;
-	queue_drop(c, &m->reset);
-	queue_drop(c, &m->ask);
+	for (size_t k = 0; k < PETITIONS; k++)
+		queue_drop(c, &m->petitions[k]);
 	for (unsigned k = 0; k < m->lun_count; k++) {
 		unsigned d = m->luns[k].disk;
 

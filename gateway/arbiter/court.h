@@ -39,14 +39,23 @@ enum petition_state {
 	PETITION_DRAINING,
 };
 
+/* A member's petitions, by place: one reset of several LUNs, one order, and orders for ranges. */
+enum { PETITION_RESET, PETITION_ORDER, PETITION_RANGES };
+#define PETITIONS (PETITION_RANGES + ARBITER_RANGES_EACH)
+
 /* What a member asked for: a reset of several LUNs, or an order for one. */
 struct petition {
 	enum petition_state state;
 	struct member *member;
-	bool is_order, leaves;
+	bool is_order, is_range, leaves;
 	uint32_t id;
 	uint64_t luns[ARBITER_LUNS / 64];
+	unsigned place; /* of an order's LUN with the member */
 	uint64_t deadline_ms;
+	uint64_t lba, blocks; /* of a range */
+	uint8_t key;	      /* … that is refused: why; 0: granted */
+	uint16_t code;
+	uint64_t behind, behind_ms; /* owner of the range that it waits for; until when. 0: none */
 	struct petition *next;
 };
 
@@ -69,8 +78,8 @@ struct member {
 		uint64_t port;
 	} groups[ARBITER_GROUPS];      /* whose access state it may set */
 	const struct arbiter_own *own; /* hostile: loaded once wherever it is looked at */
-	struct petition reset, ask;
-	struct arbiter_order order; /* of ask */
+	struct petition petitions[PETITIONS];
+	struct arbiter_order order; /* of PETITION_ORDER */
 	struct arbiter_answer answer;
 	struct member *next_member;
 };
@@ -123,9 +132,9 @@ enum decision {
  * `draft` and fills `ret` (zeroed: GOOD). `m`: the asker; `k`: its place for the LUN. */
 typedef enum decision order_decide(struct court *c, struct member *m, unsigned k,
 				   struct arbiter_record *draft, struct arbiter_answer *ret);
-order_decide order_take_range, order_reserve, order_release, order_pr_in, order_pr_out, order_modes,
-	order_prevent, order_load, order_operation, order_failed, order_access, order_token_make,
-	order_token_use, order_token_void;
+order_decide order_reserve, order_release, order_pr_in, order_pr_out, order_modes, order_prevent,
+	order_load, order_operation, order_failed, order_access, order_token_make, order_token_use,
+	order_token_void;
 
 /* Sets the page up for `life`: every disk open, under its first generation, with its record's state
  * (records are loaded before); exclusive ranges that the page has stay. -ENOMEM. */
@@ -196,6 +205,12 @@ void tell_changed(struct court *c, const struct disk_set *disks); /* their sessi
 void court_drop_ranges(struct court *c, const struct member *m, unsigned disk, uint32_t id);
 void court_recount_ranges(struct court *c, unsigned disk); /* drops those whose owner is over */
 bool ranges_meet(const struct court *c, unsigned disk, uint64_t lba, uint64_t blocks);
+/* An order for a range: granted, refused or to be waited for. */
+enum decision range_decide(struct court *c, struct petition *p, unsigned disk);
+/* DECISION_WAIT, for others' ranges in these blocks, or, if all places are taken, for any. */
+enum decision range_wait(struct court *c, struct petition *p, unsigned disk, uint64_t lba,
+			 uint64_t blocks);
+bool range_is_held(const struct court *c, unsigned disk, uint64_t owner);
 
 /* tokens.c: what stands for the disk's blocks is void: they have changed, or it was reset. */
 void tokens_revoke(struct court *c, unsigned disk);

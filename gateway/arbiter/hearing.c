@@ -27,33 +27,66 @@ static bool holds_all(const struct member *m, const uint64_t luns[])
 
 static int hear_exclude(struct court *c, struct member *m, const void *body)
 {
+	struct petition *p = &m->petitions[PETITION_RESET];
 	struct arbiter_exclude exclude;
 
 	memcpy(&exclude, body, sizeof exclude);
-	if (!m->hello || m->reset.state != PETITION_NONE || !holds_all(m, exclude.luns))
+	if (!m->hello || p->state != PETITION_NONE || !holds_all(m, exclude.luns))
 		return -EPROTO;
-	m->reset = (struct petition){.member = m, .id = exclude.id, .leaves = exclude.leaves != 0};
-	memcpy(m->reset.luns, exclude.luns, sizeof m->reset.luns);
-	queue_put(c, &m->reset);
+	*p = (struct petition){.member = m, .id = exclude.id, .leaves = exclude.leaves != 0};
+	memcpy(p->luns, exclude.luns, sizeof p->luns);
+	queue_put(c, p);
 	return 0;
+}
+
+/* NULL: there is none. */
+static struct petition *free_petition(struct member *m, bool is_range)
+{
+	size_t first = is_range ? PETITION_RANGES : PETITION_ORDER;
+	size_t end = is_range ? PETITIONS : PETITION_ORDER + 1;
+
+	for (size_t k = first; k < end; k++) {
+		if (m->petitions[k].state == PETITION_NONE)
+			return &m->petitions[k];
+	}
+	return NULL;
+}
+
+/* -1: it does not have that LUN. */
+static int place_of(const struct member *m, unsigned lun)
+{
+	for (unsigned k = 0; k < m->lun_count; k++) {
+		if (m->luns[k].lun == lun)
+			return (int)k;
+	}
+	return -1;
 }
 
 static int hear_order(struct court *c, struct member *m, const void *body)
 {
 	struct arbiter_order order;
-	struct petition p = {.member = m, .is_order = true};
+	struct petition *p;
+	bool is_range;
+	int place;
 
 	memcpy(&order, body, sizeof order);
-	if (!m->hello || m->ask.state != PETITION_NONE || order.id == 0 ||
-	    order.lun >= ARBITER_LUNS || !change_decides(order.kind) || order.len > ARBITER_OCTETS)
+	is_range = order.kind == ORDER_TAKE_RANGE;
+	p = free_petition(m, is_range);
+	place = place_of(m, order.lun);
+	if (!m->hello || p == NULL || place < 0 || order.id == 0 || order.len > ARBITER_OCTETS ||
+	    !(is_range || change_decides(order.kind)))
 		return -EPROTO;
-	p.id = order.id;
-	p.luns[order.lun / 64] |= 1ull << order.lun % 64;
-	if (!holds_all(m, p.luns))
-		return -EPROTO;
-	m->order = order;
-	m->ask = p;
-	queue_put(c, &m->ask);
+	*p = (struct petition){.member = m,
+			       .is_order = true,
+			       .is_range = is_range,
+			       .id = order.id,
+			       .place = (unsigned)place,
+			       .lba = order.lba,
+			       .blocks = order.blocks};
+	p->luns[order.lun / 64] |= 1ull << order.lun % 64;
+	if (!is_range)
+		m->order = order;
+	queue_put(c, p);
 	return 0;
 }
 

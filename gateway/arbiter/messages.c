@@ -52,6 +52,7 @@ const char *arbiter_blame_name(uint32_t blame)
 		[ARBITER_NOT_DRAINED] = "did-not-drain",
 		[ARBITER_NOT_ATTACHED] = "did-not-attach-to-the-new-arbiter",
 		[ARBITER_BROKE_CHANNEL] = "broke-its-channel-to-the-arbiter",
+		[ARBITER_KEPT_RANGE] = "kept-blocks-to-itself",
 	};
 
 	return blame < ARBITER_BLAMES ? names[blame] : "invalid";

@@ -20,6 +20,7 @@
 #define ARBITER_GROUPS	    8	 /* target port groups of a target, or set on a disk */
 #define ARBITER_EVENTS	    256	 /* of one disk that a session may be behind */
 #define ARBITER_RANGES	    16	 /* exclusive ones of one disk at once */
+#define ARBITER_RANGES_EACH 4	 /* … that one session has; and as many it may wait for */
 #define ARBITER_TOKENS	    16	 /* ROD tokens of one disk at once */
 #define ARBITER_MODES	    16	 /* octets of mode parameters; what they mean is scsi's */
 #define ARBITER_MODES_TAS   0x01 /* … but for this bit of the first: TAS, see EVENT_TAS */

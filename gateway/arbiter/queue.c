@@ -97,8 +97,13 @@ void queue_drop(struct court *c, struct petition *p)
 
 static void petition_answer(struct court *c, struct petition *p)
 {
+	struct arbiter_answer range = {
+		.id = p->id, .status = p->key == 0 ? 0 : 2, .key = p->key, .code = p->code};
+
 	queue_drop(c, p);
-	if (p->is_order)
+	if (p->is_range)
+		c->ops->answer(p->member, &range);
+	else if (p->is_order)
 		c->ops->answer(p->member, &p->member->answer);
 	else
 		c->ops->done(p->member, p->id);
@@ -111,11 +116,10 @@ static void petition_wait(struct petition *p, enum petition_state state, uint64_
 	p->state = state;
 }
 
-static void first_disk(const struct disk_set *disks, unsigned *ret)
+/* Of an order. */
+static unsigned disk_of(const struct petition *p)
 {
-	*ret = 0;
-	while (!disk_has(disks, *ret))
-		(*ret)++;
+	return p->member->luns[p->place].disk;
 }
 
 static void publish_leave(struct court *c, struct member *m, const struct disk_set *disks,
@@ -143,15 +147,15 @@ static bool petition_begin(struct court *c, struct petition *p, const struct dis
 			   uint64_t now_ms)
 {
 	enum decision decision = DECISION_CHANGE;
-	unsigned d = 0;
+	unsigned d;
 
 	if (p->leaves) {
 		publish_leave(c, p->member, disks, now_ms);
 	} else if (!p->is_order) {
 		change_reset(c, p, disks, now_ms);
 	} else {
-		first_disk(disks, &d);
-		decision = change_order(c, p, d, now_ms);
+		d = disk_of(p);
+		decision = p->is_range ? range_decide(c, p, d) : change_order(c, p, d, now_ms);
 		if (decision == DECISION_WAIT)
 			return false;
 		if (decision == DECISION_ANSWER && is_unpublished(c, d))
@@ -323,11 +327,33 @@ static bool condemn_late(struct court *c, uint64_t now_ms)
 	return false;
 }
 
+/* Whoever keeps a range while it does nothing would keep everybody from its blocks for ever. */
+static bool condemn_keeper(struct court *c, uint64_t now_ms)
+{
+	for (struct petition *p = c->queue; p != NULL; p = p->next) {
+		struct member *keeper = court_find(c, (uint32_t)(p->behind >> 32));
+
+		if (p->behind == 0 || p->behind_ms == 0 || now_ms < p->behind_ms)
+			continue;
+		p->behind_ms = 0;
+		if (keeper != NULL && range_is_held(c, disk_of(p), p->behind))
+			court_condemn(c, keeper, ARBITER_KEPT_RANGE);
+		return true;
+	}
+	return false;
+}
+
 void queue_tick(struct court *c, uint64_t now_ms)
 {
-	while (condemn_late(c, now_ms))
+	while (condemn_late(c, now_ms) || condemn_keeper(c, now_ms))
 		;
 	queue_run(c, now_ms);
+}
+
+/* 0: never. */
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+	return a == 0 || (b != 0 && b < a) ? b : a;
 }
 
 uint64_t queue_next_tick(const struct court *c)
@@ -335,10 +361,9 @@ uint64_t queue_next_tick(const struct court *c)
 	uint64_t next = 0;
 
 	for (const struct petition *p = c->queue; p != NULL; p = p->next) {
-		uint64_t at = p->state == PETITION_QUEUED ? 0 : p->deadline_ms;
+		uint64_t late = p->state == PETITION_QUEUED ? 0 : p->deadline_ms;
 
-		if (at != 0 && (next == 0 || at < next))
-			next = at;
+		next = sooner(sooner(next, late), p->behind != 0 ? p->behind_ms : 0);
 	}
 	return next;
 }

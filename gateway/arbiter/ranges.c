@@ -37,33 +37,10 @@ static struct arbiter_range_slot *free_slot(struct arbiter_disk *disk)
 	return NULL;
 }
 
-static bool wants(const struct petition *p, unsigned d, const struct arbiter_order *order)
+bool range_is_held(const struct court *c, unsigned d, uint64_t owner)
 {
-	const struct member *m = p->member;
+	const struct arbiter_disk *disk = &c->page->disks[d];
 
-	if (!p->is_order || m->order.kind != ORDER_TAKE_RANGE ||
-	    !blocks_meet(order->lba, order->blocks, m->order.lba, m->order.blocks))
-		return false;
-	for (unsigned k = 0; k < m->lun_count; k++) {
-		if (m->luns[k].lun == m->order.lun)
-			return m->luns[k].disk == d;
-	}
-	return false;
-}
-
-/* Somebody who asked earlier waits for the same blocks. */
-static bool is_wanted(const struct court *c, const struct member *m, unsigned d)
-{
-	for (const struct petition *p = c->queue; p != NULL && p != &m->ask; p = p->next) {
-		if (wants(p, d, &m->order))
-			return true;
-	}
-	return false;
-}
-
-/* Asked again, after the arbiter that granted it died. */
-static bool is_held(const struct arbiter_disk *disk, uint64_t owner)
-{
 	for (size_t k = 0; k < ARBITER_RANGES; k++) {
 		if (atomic_load(&disk->ranges[k].owner) == owner)
 			return true;
@@ -71,28 +48,99 @@ static bool is_held(const struct arbiter_disk *disk, uint64_t owner)
 	return false;
 }
 
-/* P3: who was given the disk for reading keeps nobody from its blocks. */
-enum decision order_take_range(struct court *c, struct member *m, unsigned k,
-			       struct arbiter_record *draft, struct arbiter_answer *ret)
+/* It has as many as one may have, so that no session alone takes all places. */
+static bool has_enough(const struct court *c, const struct member *m, unsigned d)
 {
-	unsigned d = m->luns[k].disk;
+	const struct arbiter_disk *disk = &c->page->disks[d];
+	unsigned count = 0;
+
+	for (size_t k = 0; k < ARBITER_RANGES; k++)
+		count += atomic_load(&disk->ranges[k].owner) >> 32 == m->connection;
+	return count >= ARBITER_RANGES_EACH;
+}
+
+static bool wants(const struct petition *p, unsigned d, uint64_t lba, uint64_t blocks)
+{
+	return p->is_range && p->member->luns[p->place].disk == d &&
+	       blocks_meet(lba, blocks, p->lba, p->blocks);
+}
+
+/* Somebody who asked earlier waits for the same blocks, and not for himself alone. */
+static bool is_wanted(const struct court *c, const struct petition *mine, unsigned d)
+{
+	for (const struct petition *p = c->queue; p != NULL && p != mine; p = p->next) {
+		if (wants(p, d, mine->lba, mine->blocks) && !has_enough(c, p->member, d))
+			return true;
+	}
+	return false;
+}
+
+/* Who is waited for already, if that still has a point. */
+static uint64_t others_in_the_way(const struct court *c, const struct petition *p, unsigned d,
+				  uint64_t lba, uint64_t blocks)
+{
+	struct arbiter_disk *disk = &c->page->disks[d];
+	bool full = p->is_range && free_slot(disk) == NULL;
+	uint64_t first = 0;
+
+	for (size_t k = 0; k < ARBITER_RANGES; k++) {
+		struct arbiter_range_slot *slot = &disk->ranges[k];
+		uint64_t owner = atomic_load(&slot->owner);
+		bool meets = blocks_meet(lba, blocks, atomic_load(&slot->lba),
+					 atomic_load(&slot->blocks));
+
+		if (owner == 0 || owner >> 32 == p->member->connection || !(full || meets))
+			continue;
+		if (owner == p->behind)
+			return owner;
+		first = first == 0 ? owner : first;
+	}
+	return first;
+}
+
+enum decision range_wait(struct court *c, struct petition *p, unsigned d, uint64_t lba,
+			 uint64_t blocks)
+{
+	uint64_t owner = others_in_the_way(c, p, d, lba, blocks);
+
+	if (owner != p->behind)
+		p->behind_ms = c->now_ms + ARBITER_RANGE_MS;
+	p->behind = owner;
+	return DECISION_WAIT;
+}
+
+static enum decision refuse(struct petition *p, uint8_t key, uint16_t code)
+{
+	p->key = key;
+	p->code = code;
+	return DECISION_ANSWER;
+}
+
+/* P3: who was given the disk for reading keeps nobody from its blocks. One that is held already was
+ * asked for again, after the arbiter that granted it died. */
+enum decision range_decide(struct court *c, struct petition *p, unsigned d)
+{
 	struct arbiter_disk *disk = &c->page->disks[d];
 	struct arbiter_range_slot *slot = free_slot(disk);
-	const struct arbiter_order *order = &m->order;
+	const struct member *m = p->member;
 
-	(void)draft;
-	if (!m->luns[k].writable)
-		return answer_sense(ret, KEY_DATA_PROTECT, WRITE_PROTECTED);
-	if (order->blocks > ORDER_RANGE_BLOCKS_MAX)
-		return answer_sense(ret, KEY_ILLEGAL_REQUEST, INVALID_FIELD_IN_CDB);
-	if (is_held(disk, owner_of(m, order->id)))
+	if (!m->luns[p->place].writable)
+		return refuse(p, KEY_DATA_PROTECT, WRITE_PROTECTED);
+	if (p->blocks > ORDER_RANGE_BLOCKS_MAX)
+		return refuse(p, KEY_ILLEGAL_REQUEST, INVALID_FIELD_IN_CDB);
+	if (range_is_held(c, d, owner_of(m, p->id)))
 		return DECISION_DRAIN;
-	if (slot == NULL || ranges_meet(c, d, order->lba, order->blocks) || is_wanted(c, m, d))
+	if (has_enough(c, m, d)) {
+		p->behind = 0;
 		return DECISION_WAIT;
-	tokens_give_way(c, d, order->lba, order->blocks);
-	atomic_store(&slot->lba, order->lba);
-	atomic_store(&slot->blocks, order->blocks);
-	atomic_store(&slot->owner, owner_of(m, order->id));
+	}
+	if (slot == NULL || ranges_meet(c, d, p->lba, p->blocks) || is_wanted(c, p, d))
+		return range_wait(c, p, d, p->lba, p->blocks);
+	tokens_give_way(c, d, p->lba, p->blocks);
+	p->behind = 0;
+	atomic_store(&slot->lba, p->lba);
+	atomic_store(&slot->blocks, p->blocks);
+	atomic_store(&slot->owner, owner_of(m, p->id));
 	atomic_fetch_add(&disk->range_count, 1);
 	return DECISION_DRAIN;
 }

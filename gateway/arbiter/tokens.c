@@ -179,7 +179,9 @@ enum decision order_token_make(struct court *c, struct member *m, unsigned k,
 	if (m->order.len != sizeof ranges || !hull(&ranges, &first, &end))
 		return answer_sense(ret, KEY_ILLEGAL_REQUEST, INVALID_IN_LIST);
 	if (ranges_meet(c, m->luns[k].disk, first, end - first))
-		return DECISION_WAIT;
+		return range_wait(c, &m->petitions[PETITION_ORDER], m->luns[k].disk, first,
+				  end - first);
+	m->petitions[PETITION_ORDER].behind = 0;
 	t = calloc(1, sizeof *t);
 	if (t == NULL)
 		return answer_sense(ret, KEY_ILLEGAL_REQUEST, NO_ROOM_FOR_TOKEN);

@@ -112,13 +112,14 @@ struct scsi_nexus {
 	struct scsi_rules rules;
 	struct audit_ring *ring;
 	struct arbiter_view *arbiter; /* holds every LUN that is present */
-	/* shared.c's: tasks whose orders wait (the first may be out), that wait for others' ranges,
-	 * that hold ranges; ranges that are to be dropped */
+	/* shared.c's: tasks whose orders wait or are out, that wait for others' ranges, that hold
+	 * ranges; ranges that are to be dropped */
 	struct scsi_task *ordering, *parked, *holders;
 	uint32_t order_id;
-	bool order_is_out, ask_again; /* ask_again: it was, when the arbiter changed */
-	unsigned telling;	      /* LUNs that failed, and the arbiter does not know yet */
-	uint16_t told; /* the one of these that it is being told of, under told_id; 0: none */
+	bool order_is_out;   /* one that is not for a range */
+	unsigned ranges_out; /* orders for those */
+	unsigned telling;    /* LUNs that failed, and the arbiter does not know yet */
+	uint16_t told;	     /* the one of these that it is being told of, under told_id; 0: none */
 	uint32_t told_id;
 	uint32_t turn; /* of those that are parked */
 	struct arbiter_drop drops[SCSI_DROPS_MAX];
@@ -197,7 +198,8 @@ struct scsi_task {
 	bool barrier;	       /* ORDERED or HEAD OF QUEUE: others wait for its end */
 	bool counted;	       /* in unit->begun */
 	/* shared.c's */
-	bool orders, parked; /* it is in that list */
+	bool orders, parked;	       /* it is in that list */
+	bool order_out, order_was_out; /* order_was_out: when the arbiter changed */
 	uint32_t parked_turn;
 	uint32_t order_id, range; /* range: the id of the one that it holds; 0: none */
 	void (*order)(const struct scsi_task *task, struct arbiter_order *ret);

@@ -187,6 +187,7 @@ enum scsi_step task_order(struct scsi_task *task,
 	task->answered = answered;
 	task->order_id = next_id(task->nexus);
 	task->orders = true;
+	task->order_out = task->order_was_out = false;
 	list_put(&task->nexus->ordering, task);
 	return SCSI_RUNNING;
 }
@@ -201,10 +202,36 @@ void shared_tell_failed(struct scsi_nexus *n, struct scsi_lun *unit)
 	n->telling++;
 }
 
-static bool failure_next(struct scsi_nexus *n, struct arbiter_order *ret)
+static bool asks_for_range(const struct scsi_task *task)
 {
-	if (n->telling == 0)
-		return false;
+	return task->range != 0 && task->range == task->order_id;
+}
+
+/* The first that may be sent; NULL: none. An order for a range may be waited for long: others need
+ * not wait for it. */
+static struct scsi_task *order_first(const struct scsi_nexus *n)
+{
+	struct scsi_task *task = n->ordering;
+
+	while (task != NULL &&
+	       (task->order_out ||
+		(asks_for_range(task) ? n->ranges_out == ARBITER_RANGES_EACH : n->order_is_out)))
+		task = task->next;
+	return task;
+}
+
+/* The arbiter remembers one answer of ours: what it may have decided is asked first. */
+static bool failure_is_next(const struct scsi_nexus *n)
+{
+	const struct scsi_task *task = n->ordering;
+
+	while (task != NULL && (!task->order_was_out || asks_for_range(task)))
+		task = task->next;
+	return n->telling > 0 && !n->order_is_out && task == NULL;
+}
+
+static void failure_fill(struct scsi_nexus *n, struct arbiter_order *ret)
+{
 	for (n->told = 0; !n->luns[n->told].telling; n->told++)
 		;
 	n->told_id = next_id(n);
@@ -214,7 +241,6 @@ static bool failure_next(struct scsi_nexus *n, struct arbiter_order *ret)
 		.kind = ORDER_FAILED,
 		.at = (uint32_t)n->luns[n->told].failed,
 	};
-	return true;
 }
 
 /* Whatever it answered: that everybody knows, the page says. */
@@ -226,13 +252,12 @@ static void failure_answered(struct scsi_nexus *n)
 
 bool scsi_order_next(struct scsi_nexus *n, struct arbiter_order *ret)
 {
-	struct scsi_task *task = n->ordering;
+	struct scsi_task *task = order_first(n);
 
-	if (n->order_is_out)
-		return false;
-	/* The arbiter remembers one answer: what it may have decided is asked first. */
-	if (!n->ask_again && failure_next(n, ret))
+	if (failure_is_next(n)) {
+		failure_fill(n, ret);
 		return true;
+	}
 	if (task == NULL)
 		return false;
 	*ret = (struct arbiter_order){.id = task->order_id, .lun = task->unit->number};
@@ -242,7 +267,32 @@ bool scsi_order_next(struct scsi_nexus *n, struct arbiter_order *ret)
 
 void scsi_order_sent(struct scsi_nexus *n)
 {
-	n->order_is_out = true;
+	struct scsi_task *task = failure_is_next(n) ? NULL : order_first(n);
+
+	if (task != NULL)
+		task->order_out = true;
+	if (task != NULL && asks_for_range(task))
+		n->ranges_out++;
+	else
+		n->order_is_out = true;
+}
+
+static void order_in(struct scsi_task *task)
+{
+	if (asks_for_range(task))
+		task->nexus->ranges_out--;
+	else
+		task->nexus->order_is_out = false;
+	task->order_out = task->order_was_out = false;
+}
+
+static struct scsi_task *order_find(const struct scsi_nexus *n, uint32_t id)
+{
+	struct scsi_task *task = n->ordering;
+
+	while (task != NULL && (!task->order_out || task->order_id != id))
+		task = task->next;
+	return task;
 }
 
 static void task_aborted(struct scsi_task *task)
@@ -255,17 +305,17 @@ static void task_aborted(struct scsi_task *task)
 /* One of an arbiter that is gone was asked again, under its own id. */
 void scsi_answered(struct scsi_nexus *n, const struct arbiter_answer *answer)
 {
-	struct scsi_task *task = n->ordering;
-	bool failure = n->told_id != 0 && answer->id == n->told_id;
+	struct scsi_task *task = order_find(n, answer->id);
 
-	if (!n->order_is_out || (!failure && (task == NULL || answer->id != task->order_id)))
-		return;
-	n->order_is_out = n->ask_again = false;
-	if (failure) {
+	if (n->order_is_out && n->told_id != 0 && answer->id == n->told_id) {
+		n->order_is_out = false;
 		failure_answered(n);
 		shared_look(n);
 		return;
 	}
+	if (task == NULL)
+		return;
+	order_in(task);
 	list_take(&n->ordering, task);
 	task->orders = false;
 	shared_look(n); /* what was answered is in force */
@@ -381,9 +431,13 @@ static void drop_lost(struct scsi_nexus *n, const struct scsi_lun *unit)
 
 void scsi_arbiter_changed(struct scsi_nexus *n)
 {
-	n->ask_again = n->ask_again || (n->order_is_out && n->told_id == 0);
+	for (struct scsi_task *task = n->ordering; task != NULL; task = task->next) {
+		task->order_was_out = task->order_was_out || task->order_out;
+		task->order_out = false;
+	}
 	n->told_id = 0; /* its failure is told anew, if the page does not know it */
 	n->order_is_out = false;
+	n->ranges_out = 0;
 	n->drop_count = 0;
 	for (size_t lun = 0; lun < ARRAY_LEN(n->luns); lun++) {
 		if (n->luns[lun].present)
@@ -432,12 +486,10 @@ void scsi_shared_turn(struct scsi_nexus *n)
 
 void shared_leave(struct scsi_task *task)
 {
-	bool asked = !task->orders || (task->nexus->ordering == task && task->nexus->ask_again);
+	bool asked = !task->orders || task->order_was_out;
 
 	if (task->parked)
 		list_take(&task->nexus->parked, task);
-	if (task->orders && task->nexus->ordering == task)
-		task->nexus->ask_again = false;
 	if (task->orders)
 		list_take(&task->nexus->ordering, task);
 	if (task->range != 0)
@@ -447,5 +499,5 @@ void shared_leave(struct scsi_task *task)
 
 bool shared_order_is_out(const struct scsi_task *task)
 {
-	return task->orders && task->nexus->ordering == task && task->nexus->order_is_out;
+	return task->orders && task->order_out;
 }

@@ -80,7 +80,7 @@ void host_arbiter_say(struct session *s)
 		return;
 	while (scsi_drop_next(&s->nexus, &drop) && say(s, ARBITER_DROP, &drop, sizeof drop))
 		scsi_drop_sent(&s->nexus);
-	if (scsi_order_next(&s->nexus, &order) && say(s, ARBITER_ORDER, &order, sizeof order))
+	while (scsi_order_next(&s->nexus, &order) && say(s, ARBITER_ORDER, &order, sizeof order))
 		scsi_order_sent(&s->nexus);
 	while (s->arbiter.settled > 0 && say(s, ARBITER_SETTLED, NULL, 0))
 		s->arbiter.settled--;

@@ -26,8 +26,9 @@ static struct seat {
 	struct arbiter_own own;
 	struct arbiter_view view;
 	struct scsi_nexus nexus;
-	struct arbiter_answer answer;
-	bool answered, ends[4];
+	struct arbiter_answer answers[1 + ARBITER_RANGES_EACH];
+	unsigned answered;
+	bool ends[4];
 } seats[SEATS];
 
 static struct conversation {
@@ -68,8 +69,8 @@ static inline void on_answer(struct member *m, const struct arbiter_answer *answ
 {
 	struct seat *s = CONTAINER_OF(m, struct seat, member);
 
-	s->answer = *answer;
-	s->answered = true;
+	assert(s->answered < ARRAY_LEN(s->answers));
+	s->answers[s->answered++] = *answer;
 }
 
 static inline void on_kill(struct member *m, enum arbiter_blame blame)
@@ -245,16 +246,17 @@ static inline bool seat_turn(struct seat *s)
 		say(s, ARBITER_DROP, &drop, sizeof drop);
 		scsi_drop_sent(&s->nexus);
 	}
-	if (scsi_order_next(&s->nexus, &order)) {
+	for (; scsi_order_next(&s->nexus, &order); any = true) {
 		scsi_order_sent(&s->nexus);
 		say(s, ARBITER_ORDER, &order, sizeof order);
-		any = true;
 	}
 	for (; s->view.settled > 0; s->view.settled--, any = true)
 		say(s, ARBITER_SETTLED, NULL, 0);
-	if (s->answered) {
-		s->answered = false;
-		scsi_answered(&s->nexus, &s->answer);
+	while (s->answered > 0) {
+		struct arbiter_answer answer = s->answers[0];
+
+		memmove(s->answers, s->answers + 1, --s->answered * sizeof answer);
+		scsi_answered(&s->nexus, &answer);
 		any = true;
 	}
 	for (; (task = scsi_next(&s->nexus)) != NULL; any = true)

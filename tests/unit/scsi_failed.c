@@ -1,4 +1,5 @@
 /* A unit that fails for one session fails for all: two sessions, the real court between them. */
+#include "gateway/scsi/shared.h"
 #include "tests/unit/scsi_rig.h"
 #include "gateway/scsi/sense.h"
 
@@ -134,6 +135,28 @@ static void arbiter_dies(void **state)
 	end();
 }
 
+/* A task's order that was not sent is not out because the arbiter is told of a failure. */
+static void failure_alone_is_out(void **state)
+{
+	static const struct rig_command reserve = {.cdb = {0x16}};
+	struct scsi_task task;
+	struct arbiter_order order;
+
+	begin(state);
+	rig->results[rig->ended] = -EIO;
+	rig_prepare(&task, &reserve);
+	assert_int_equal(scsi_begin(&task), SCSI_RUNNING);
+	rig_audit_durable();
+	scsi_audit_moved(&rig->nexus);
+	shared_tell_failed(&rig->nexus, &rig->nexus.luns[0]);
+	assert_true(scsi_order_next(&rig->nexus, &order));
+	assert_int_equal(order.kind, ORDER_FAILED);
+	scsi_order_sent(&rig->nexus);
+	assert_true(task.orders);
+	assert_true(scsi_cancel(&task));
+	end();
+}
+
 static const struct {
 	const char *why;
 	CMUnitTestFunction run;
@@ -145,6 +168,8 @@ static const struct {
 	{"a damaged journal is NOT READY, manual intervention required", damaged},
 	{"P3: who may only read makes the disk fail for nobody else", read_only},
 	{"P4: an arbiter that dies with the order is replaced by one that is told", arbiter_dies},
+	{"a task whose order was not sent is over at once, whatever else is out",
+	 failure_alone_is_out},
 };
 
 int main(void)

@@ -279,10 +279,10 @@ static void strange_order(void **state)
 	(void)state;
 	open_two();
 	assert_int_equal(rig_say(&rig->seats[1], ARBITER_ORDER, &order, sizeof order), 0);
-	assert_true(rig->seats[1].answered);
-	assert_int_equal(rig->seats[1].answer.status, SCSI_CHECK_CONDITION);
+	assert_int_equal(rig->seats[1].answered, 1);
+	assert_int_equal(rig->seats[1].answers[0].status, SCSI_CHECK_CONDITION);
 	assert_int_equal(rig->keeps, 0);
-	rig->seats[1].answered = false;
+	rig->seats[1].answered = 0;
 	close_two();
 }
 

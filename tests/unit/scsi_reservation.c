@@ -429,8 +429,8 @@ static void status_begins_again(void **state)
 	assert_true(scsi_order_next(&rig->nexus, &order));
 	scsi_order_sent(&rig->nexus);
 	assert_int_equal(rig_say(seat, ARBITER_ORDER, &order, sizeof order), 0);
-	seat->answered = false;
-	scsi_answered(&rig->nexus, &seat->answer);
+	seat->answered = 0;
+	scsi_answered(&rig->nexus, &seat->answers[0]);
 	assert_int_equal(t.task.progress, ARBITER_OCTETS);
 	seat->nexus = NULL; /* it waits while B registers */
 	peer_register(B);

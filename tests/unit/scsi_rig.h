@@ -39,8 +39,8 @@ struct rig_seat {
 	struct arbiter_own own;
 	struct arbiter_view view;
 	struct scsi_nexus *nexus;
-	struct arbiter_answer answer;
-	bool answered;
+	struct arbiter_answer answers[1 + ARBITER_RANGES_EACH];
+	unsigned answered; /* of these, not heard yet */
 	unsigned resets_done, killed;
 	uint64_t to_end;  /* LUNs below 64 whose tasks are to be ended, bit of each */
 	uint64_t to_tell; /* … with status TASK ABORTED */
@@ -249,8 +249,10 @@ static inline void rig_reset_done(struct member *m, uint32_t id)
 
 static inline void rig_answered(struct member *m, const struct arbiter_answer *answer)
 {
-	rig_seat_of(m)->answer = *answer;
-	rig_seat_of(m)->answered = true;
+	struct rig_seat *s = rig_seat_of(m);
+
+	assert_true(s->answered < ARRAY_LEN(s->answers));
+	s->answers[s->answered++] = *answer;
 }
 
 static inline void rig_killed(struct member *m, enum arbiter_blame blame)
@@ -290,16 +292,17 @@ static inline bool rig_share_one(struct rig_seat *s)
 		assert_int_equal(rig_say(s, ARBITER_DROP, &drop, sizeof drop), 0);
 		scsi_drop_sent(s->nexus);
 	}
-	if (scsi_order_next(s->nexus, &order)) {
+	for (; scsi_order_next(s->nexus, &order); any = true) {
 		scsi_order_sent(s->nexus);
 		assert_int_equal(rig_say(s, ARBITER_ORDER, &order, sizeof order), 0);
-		any = true;
 	}
 	for (; s->view.settled > 0; s->view.settled--, any = true)
 		assert_int_equal(rig_say(s, ARBITER_SETTLED, NULL, 0), 0);
-	if (s->answered) {
-		s->answered = false;
-		scsi_answered(s->nexus, &s->answer);
+	while (s->answered > 0) {
+		struct arbiter_answer answer = s->answers[0];
+
+		memmove(s->answers, s->answers + 1, --s->answered * sizeof answer);
+		scsi_answered(s->nexus, &answer);
 		any = true;
 	}
 	scsi_shared_turn(s->nexus);

@@ -230,20 +230,52 @@ static void range_parks_others(void **state)
 /* Whoever aborts more than it may have at once, while no order can be sent. */
 static void range_never_asked(void **state)
 {
-	struct scsi_task first, task;
+	struct scsi_task asked[ARBITER_RANGES_EACH], task;
+	struct arbiter_order order;
 
 	rig_open(state);
-	begin(&first, &write_one, SCSI_WANT_DATA);
-	assert_int_equal(range_take(&first, alone), SCSI_RUNNING);
-	scsi_order_sent(&rig->nexus);
+	for (unsigned k = 0; k < ARBITER_RANGES_EACH; k++) {
+		begin(&asked[k], &write_one, SCSI_WANT_DATA);
+		assert_int_equal(range_take(&asked[k], alone), SCSI_RUNNING);
+		scsi_order_sent(&rig->nexus);
+		rig_audit();
+	}
 	for (unsigned k = 0; k <= SCSI_DROPS_MAX; k++) {
 		begin(&task, &write_one, SCSI_WANT_DATA);
 		assert_int_equal(range_take(&task, alone), SCSI_RUNNING);
 		assert_true(scsi_cancel(&task));
 		rig_audit();
 	}
+	assert_false(scsi_order_next(&rig->nexus, &order));
 	assert_int_equal(rig->nexus.drop_count, 0);
-	assert_ptr_equal(rig->nexus.holders, &first);
+	assert_ptr_equal(rig->nexus.holders, &asked[ARBITER_RANGES_EACH - 1]);
+	rig_close();
+}
+
+/* An order for a range may be waited for long; what its session asks for beside it is not. */
+static void order_passes_range(void **state)
+{
+	static const struct rig_command reserve = {.cdb = {0x16}};
+	struct scsi_task holder, waiter;
+
+	rig_open(state);
+	rig_open_peer(1, &other);
+	rig_prepare(&holder, &write_one);
+	holder.nexus = &other;
+	assert_int_equal(scsi_begin(&holder), SCSI_WANT_DATA);
+	assert_int_equal(range_take(&holder, alone), SCSI_RUNNING);
+	rig_share();
+	begin(&waiter, &write_one, SCSI_WANT_DATA);
+	assert_int_equal(range_take(&waiter, alone), SCSI_RUNNING);
+	rig_share();
+	assert_true(shared_order_is_out(&waiter));
+	assert_int_equal(rig_run(&reserve)->status, SCSI_GOOD);
+	assert_int_equal(waiter.stage, 0);
+	assert_true(scsi_cancel(&holder));
+	rig_share();
+	assert_int_equal(waiter.stage, 7);
+	assert_true(scsi_cancel(&waiter));
+	scsi_nexus_close(&other);
 	rig_close();
 }
 
@@ -386,6 +418,8 @@ int main(void)
 	tests_add(&t, "P4: a reset waits for what the backend has", reset_waits, NULL);
 	tests_add(&t, "an exclusive range keeps others waiting, and only there", range_parks_others,
 		  NULL);
+	tests_add(&t, "what waits for blocks of somebody else's does not hold up other orders",
+		  order_passes_range, NULL);
 	tests_add(&t, "P6: ranges that nobody was asked for are not dropped either",
 		  range_never_asked, NULL);
 	tests_add(&t, "an exclusive range goes with its session", range_of_the_dead, NULL);
