@@ -31,7 +31,10 @@ enum auth_message {
 	AUTH_INVALID,
 	/* monitor to authenticator */
 	AUTH_STORE, /* fds: the sealed store (a read-only file, or an empty memfd), the key file */
-	AUTH_ACCOUNTS,	 /* struct auth_count; fd: sealed memfd of struct auth_account[count] */
+	/* struct auth_count; fd: sealed memfd of struct auth_account[count]. The store that came
+	 * before is taken up with them, at any time: both or, when anything is wrong with either,
+	 * neither. */
+	AUTH_ACCOUNTS,
 	AUTH_CONNECTION, /* struct auth_connection; fd: the session's channel */
 	/* authenticator to monitor */
 	AUTH_READY,   /* struct auth_ready: after AUTH_ACCOUNTS */
@@ -66,6 +69,7 @@ struct auth_ready {
 	uint32_t accounts, secrets, missing; /* missing: accounts without a usable secret */
 	uint32_t sandbox_layers;
 	uint32_t locked; /* 1: the slab with the secrets is locked; 2: all of its memory is */
+	uint32_t taken;	 /* 1: what was sent is in use; 0: what was in use before still is */
 	char why[256];	 /* when missing > 0 or the store can't be read */
 };
 

@@ -42,6 +42,7 @@ static struct authenticator {
 	uint8_t *key; /* in the slab; only while a store is unsealed */
 	struct store stores[STORES];
 	size_t store; /* the one in use */
+	bool staged;  /* the other one was read, and waits for its accounts */
 	struct accounts accounts;
 	struct exchange_common common;
 	struct connection *connections;
@@ -190,7 +191,7 @@ static struct connection *connection_new(const struct auth_connection *info, int
 
 /* --- from the monitor ------------------------------------------------------------------------ */
 
-/* A store that can't be read leaves the old one in use: who is logging in is not disturbed. */
+/* Only read: it is in use once its accounts are there, too. */
 static void take_store(struct message *m)
 {
 	size_t next = (self.store + 1) % STORES;
@@ -198,13 +199,12 @@ static void take_store(struct message *m)
 	const size_t size = sizeof self.store_why;
 
 	why[0] = '\0';
+	self.staged = false;
 	if (store_key_read(m->fds[1], self.key) < 0) {
 		(void)snprintf(why, size, "the key file can't be read, or is not of %d octets",
 			       STORE_KEY_SIZE);
-	} else if (store_load(&self.stores[next], m->fds[0], self.key, why, size) == 0) {
-		(void)accounts_resolve(&self.accounts, &self.stores[next], (char[1]){0}, 1);
-		store_clear(&self.stores[self.store]);
-		self.store = next;
+	} else {
+		self.staged = store_load(&self.stores[next], m->fds[0], self.key, why, size) == 0;
 	}
 	sodium_memzero(self.key, STORE_KEY_SIZE);
 	if (*why)
@@ -225,24 +225,47 @@ static int accounts_read(int fd, const struct auth_count *count)
 			    count->count, count->algorithms);
 }
 
+/* A store or accounts that can't be read leave both old ones in use: nobody logs in by half of a
+ * change. At the start there are none, and accounts without secrets refuse everybody alike. */
+static bool both_take(int fd, const struct auth_count *count, char *ret_why, size_t size)
+{
+	const bool first = self.accounts.list == NULL;
+	const size_t old = self.store;
+	int r;
+
+	if (*self.store_why && !first) {
+		(void)string_copy(ret_why, size, self.store_why);
+		return false;
+	}
+	if ((r = accounts_read(fd, count)) < 0) {
+		(void)snprintf(ret_why, size, "the accounts of the policy can't be taken up: %s",
+			       strerror(-r));
+		return false;
+	}
+	if (self.staged)
+		self.store = (old + 1) % STORES;
+	self.ready.missing =
+		(uint32_t)accounts_resolve(&self.accounts, &self.stores[self.store], ret_why, size);
+	if (self.staged)
+		store_clear(&self.stores[old]);
+	if (*self.store_why)
+		(void)string_copy(ret_why, size, self.store_why);
+	return !*self.store_why;
+}
+
 static void take_accounts(struct message *m)
 {
 	const struct auth_count *count = (const void *)m->body;
 	struct auth_ready *ready = &self.ready;
-	size_t missing;
-	int r = accounts_read(m->fds[0], count);
 
 	ready->why[0] = '\0';
-	missing = accounts_resolve(&self.accounts, &self.stores[self.store], ready->why,
-				   sizeof ready->why);
+	ready->taken = both_take(m->fds[0], count, ready->why, sizeof ready->why);
 	ready->accounts = (uint32_t)self.accounts.count;
 	ready->secrets = (uint32_t)self.stores[self.store].list.count;
-	ready->missing = (uint32_t)missing;
-	if (r < 0)
-		(void)snprintf(ready->why, sizeof ready->why,
-			       "the accounts of the policy can't be taken up: %s", strerror(-r));
-	if (*self.store_why)
-		(void)string_copy(ready->why, sizeof ready->why, self.store_why);
+	if (self.staged && !ready->taken)
+		store_clear(&self.stores[(self.store + 1) % STORES]);
+	self.staged = false;
+	self.store_why[0] = '\0';
 	ready_send();
 }
 

@@ -21,8 +21,8 @@ struct client {
 	struct timer timer;
 	struct client *next; /* younger */
 	struct monitor *m;
-	bool waits; /* for the arbiter */
-	char *text; /* the answer, on its way */
+	const struct request *waits; /* its answer comes later */
+	char *text;		     /* the answer, on its way */
 	size_t at, len;
 };
 
@@ -69,13 +69,15 @@ static json_t *do_kick(struct monitor *m, const char *argument)
 	return json_pack("{s:I}", "asked_to_log_out", (json_int_t)id);
 }
 
+static struct client *waiting(const char *request);
+
 static json_t *do_disks(struct monitor *m, const char *argument)
 {
 	(void)argument;
 	return disks_shared_json(m);
 }
 
-/* json_null(): the answer comes with control_cleared(). */
+/* json_null() of these: the answer comes with control_answered(). */
 static json_t *do_clear(struct monitor *m, const char *argument)
 {
 	static const char forget[] = " forget-reservations";
@@ -84,13 +86,40 @@ static json_t *do_clear(struct monitor *m, const char *argument)
 	char name[REQUEST_MAX];
 	const char *why;
 
-	for (const struct client *cl = clients; cl != NULL; cl = cl->next) {
-		if (cl->waits)
-			return answer_error("another disk is being cleared: again in a moment");
-	}
+	if (waiting("clear-disk") != NULL)
+		return answer_error("another disk is being cleared: again in a moment");
 	(void)string_copy(name, forgets ? len - tail + 1 : sizeof name, argument);
 	why = disk_clear(m, name, forgets);
 	return why != NULL ? answer_error(why) : json_null();
+}
+
+/* `again`: it may well be taken in a moment. */
+static json_t *secrets_error(const struct monitor *m, const char *why)
+{
+	bool again = m->secrets_done != NULL || !m->helpers[HELPER_AUTHENTICATOR].ready;
+
+	return json_pack("{s:s,s:b}", "error", why, "again", again);
+}
+
+static void secrets_taken(struct monitor *m, const struct auth_ready *ready)
+{
+	trail_say(m, EVENT_OPERATOR, ready->taken ? "secrets-taken" : "secrets-not-taken",
+		  "secrets %u, users without a usable one %u%s%s", ready->secrets, ready->missing,
+		  ready->why[0] ? ": " : "", ready->why);
+	control_answered("secrets", ready->taken
+					    ? json_pack("{s:i,s:i,s:s}", "secrets",
+							(int)ready->secrets, "users_without",
+							(int)ready->missing, "note", ready->why)
+					    : secrets_error(m, ready->why));
+}
+
+/* The argument, what was changed, is for the audit alone. */
+static json_t *do_secrets(struct monitor *m, const char *argument)
+{
+	const char *why = secrets_take_up(m, m->policy, secrets_taken);
+
+	(void)argument;
+	return why == NULL ? json_null() : secrets_error(m, why);
 }
 
 static const struct request {
@@ -98,9 +127,19 @@ static const struct request {
 	bool changes;
 	json_t *(*run)(struct monitor *m, const char *argument);
 } requests[] = {
-	{"status", false, do_status}, {"sessions", false, do_sessions}, {"kick", true, do_kick},
-	{"disks", false, do_disks},   {"clear-disk", true, do_clear},
+	{"status", false, do_status},	{"sessions", false, do_sessions},
+	{"kick", true, do_kick},	{"disks", false, do_disks},
+	{"clear-disk", true, do_clear}, {"secrets", true, do_secrets},
 };
+
+static struct client *waiting(const char *request)
+{
+	struct client *cl = clients;
+
+	while (cl != NULL && (cl->waits == NULL || strcmp(cl->waits->name, request) != 0))
+		cl = cl->next;
+	return cl;
+}
 
 static bool may_change(const struct monitor *m, uid_t uid)
 {
@@ -117,7 +156,7 @@ static bool may_change(const struct monitor *m, uid_t uid)
 	return false;
 }
 
-static json_t *answer(struct monitor *m, int fd, char *line)
+static json_t *answer(struct monitor *m, int fd, char *line, const struct request **ret_request)
 {
 	struct ucred peer = {.uid = (uid_t)-1};
 	socklen_t len = sizeof peer;
@@ -130,6 +169,7 @@ static json_t *answer(struct monitor *m, int fd, char *line)
 	for (size_t k = 0; k < ARRAY_LEN(requests); k++) {
 		if (strcmp(requests[k].name, line) != 0)
 			continue;
+		*ret_request = &requests[k];
 		if (!requests[k].changes)
 			return requests[k].run(m, argument);
 		trail_say(m, EVENT_OPERATOR, may_change(m, peer.uid) ? line : "not-allowed",
@@ -203,22 +243,26 @@ static void client_answer(struct client *cl, json_t *root)
 	client_write(cl);
 }
 
+void control_answered(const char *request, json_t *answer)
+{
+	struct client *cl = waiting(request);
+
+	if (cl == NULL)
+		return json_decref(answer); /* it did not wait so long */
+	cl->waits = NULL;
+	client_answer(cl, answer);
+}
+
 void control_cleared(int error)
 {
-	struct client *cl = clients;
-
-	while (cl != NULL && !cl->waits)
-		cl = cl->next;
-	if (cl == NULL)
-		return; /* it did not wait so long */
-	cl->waits = false;
-	client_answer(cl, error < 0 ? json_pack("{s:s}", "error", strerror(-error))
-				    : json_pack("{s:b}", "cleared", 1));
+	control_answered("clear-disk", error < 0 ? json_pack("{s:s}", "error", strerror(-error))
+						 : json_pack("{s:b}", "cleared", 1));
 }
 
 static void on_client(struct watch *w, uint32_t ready)
 {
 	struct client *cl = CONTAINER_OF(w, struct client, watch);
+	const struct request *request = NULL;
 	char line[REQUEST_MAX];
 	json_t *root;
 	ssize_t n;
@@ -231,9 +275,9 @@ static void on_client(struct watch *w, uint32_t ready)
 		return client_end(cl);
 	line[n] = '\0';
 	line[strcspn(line, "\n")] = '\0';
-	root = answer(cl->m, w->fd, line);
-	cl->waits = json_is_null(root);
-	if (!cl->waits)
+	root = answer(cl->m, w->fd, line, &request);
+	cl->waits = json_is_null(root) ? request : NULL;
+	if (cl->waits == NULL)
 		client_answer(cl, root);
 }
 

@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <sys/wait.h>
 #include "auth/auth.h"
-#include "auth/store.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/fd.h"
 #include "gateway/base/log.h"
@@ -18,11 +17,9 @@
 #define RESTART_MOST_MS	 2000
 
 static int auditor_begin(struct helper *h);
-static int authenticator_begin(struct helper *h);
 static int firewall_begin(struct helper *h);
 static void auditor_message(struct helper *h, const struct message *msg);
 static void auditor_room(struct helper *h);
-static void authenticator_message(struct helper *h, const struct message *msg);
 static void firewall_message(struct helper *h, const struct message *msg);
 static void firewall_room(struct helper *h);
 
@@ -129,91 +126,6 @@ static void auditor_room(struct helper *h)
 	rings_go_on(h->m);
 	trail_send(h->m);
 	rings_flushed(h->m);
-}
-
-/* What a policy names for a user is a floor: what is stronger, and named for anybody, is taken too.
- * CHAP's numbers stand in order of strength. */
-static uint32_t with_stronger(uint32_t named, uint32_t by_anybody)
-{
-	uint32_t weakest = named & (0u - named);
-
-	return named | (by_anybody & ~(weakest - 1));
-}
-
-/* Every CHAP user of the policy with its floor and its mutual name. */
-static int send_accounts(struct helper *h)
-{
-	const struct policy *p = h->m->policy;
-	struct auth_count count = {.algorithms = p->algorithms};
-	OWNED_FREE struct auth_account *list = NULL;
-	OWNED_FD fd = -1;
-	size_t most = 0;
-
-	for (size_t t = 0; t < p->target_count; t++)
-		most += p->targets[t].initiator_count;
-	list = calloc(most + 1, sizeof *list);
-	if (list == NULL)
-		return -ENOMEM;
-	for (size_t t = 0; t < p->target_count; t++) {
-		for (size_t k = 0; k < p->targets[t].initiator_count; k++) {
-			const struct policy_initiator *i = &p->targets[t].initiators[k];
-			struct auth_account *a = &list[count.count++];
-
-			(void)string_copy(a->user, sizeof a->user, i->user);
-			(void)string_copy(a->mutual, sizeof a->mutual, i->mutual);
-			a->algorithms = i->algorithms;
-			count.algorithms |= i->algorithms;
-		}
-	}
-	for (uint32_t k = 0; k < count.count; k++)
-		list[k].algorithms = with_stronger(list[k].algorithms, count.algorithms);
-	fd = memfd_sealed("accounts", list, count.count * sizeof *list);
-	if (fd < 0)
-		return fd;
-	return channel_send(&h->channel, AUTH_ACCOUNTS, &count, sizeof count, &fd, 1);
-}
-
-static int authenticator_begin(struct helper *h)
-{
-	char why[512];
-	OWNED_FD store = store_open(h->m->state_fd, why, sizeof why);
-	OWNED_FD key = -1;
-	int fds[2], r;
-
-	if (store >= 0)
-		key = store_key_open(h->m->state_path, why, sizeof why);
-	if (store < 0 || key < 0) {
-		log_error("%s", why);
-		return store < 0 ? store : key;
-	}
-	fds[0] = store;
-	fds[1] = key;
-	r = channel_send(&h->channel, AUTH_STORE, NULL, 0, fds, 2);
-	return r < 0 ? r : send_accounts(h);
-}
-
-static void authenticator_message(struct helper *h, const struct message *msg)
-{
-	struct auth_verdict verdict;
-	struct auth_ready ready;
-	struct connection *c;
-
-	if (msg->type == AUTH_READY) {
-		memcpy(&ready, msg->body, sizeof ready);
-		ready.why[sizeof ready.why - 1] = '\0';
-		(void)string_copy(h->why, sizeof h->why, ready.why);
-		if (ready.why[0] != '\0')
-			log_warning("authenticator: %s", ready.why);
-		h->layers = ready.sandbox_layers;
-		h->ready = true;
-		monitor_progress(h->m);
-		return;
-	}
-	memcpy(&verdict, msg->body, sizeof verdict);
-	verdict.user[sizeof verdict.user - 1] = '\0';
-	c = connection_find(h->m, verdict.connection);
-	if (c != NULL)
-		entry_verdict(c, verdict.reason, verdict.user, verdict.algorithm);
 }
 
 static int firewall_begin(struct helper *h)
@@ -340,6 +252,8 @@ static void helper_gone(struct helper *h)
 	/* While sessions end, the auditor is needed for what they did, the firewall to clean up. */
 	if (h->kind == HELPER_ARBITER)
 		arbiter_away(m);
+	if (h->kind == HELPER_AUTHENTICATOR)
+		authenticator_away(m);
 	if (h->stopping ||
 	    (m->stopping && (h->kind == HELPER_AUTHENTICATOR || h->kind == HELPER_ARBITER))) {
 		monitor_progress(m);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <jansson.h>
+#include "auth/auth.h"
 #include "auth/penalties.h"
 #include "backends/disk.h"
 #include "gateway/arbiter/arbiter.h"
@@ -160,6 +161,8 @@ struct monitor {
 	gid_t gid, net_gid;
 	uint64_t started_ms;
 
+	void (*secrets_done)(struct monitor *m,
+			     const struct auth_ready *ready); /* of a take-up that is asked for */
 	struct helper helpers[HELPERS];
 	struct trail trail;
 	int arbiter_page_fd, identities_fd;
@@ -216,6 +219,19 @@ void helpers_stop(struct monitor *m);
 void helpers_kill(struct monitor *m);
 bool helpers_gone(const struct monitor *m);
 const char *helper_name(enum helper_kind kind);
+
+/* secrets.c: the authenticator, and what it takes up */
+int authenticator_begin(struct helper *h) MUST_CHECK;
+void authenticator_message(struct helper *h, const struct message *msg);
+void authenticator_away(struct monitor *m); /* it died */
+/* Has it take up the store as it is now, and the users of `p`: both, or neither. NULL: asked, and
+ * done() is called once, later: ready->taken says whether they are in use (then ready->missing says
+ * how many users have no usable secret, and ready->why names the first), or why the old ones still
+ * are. Otherwise why not, for people; nothing changed. Logins under way are judged as a whole by
+ * the old or by the new. */
+const char *secrets_take_up(struct monitor *m, const struct policy *p,
+			    void (*done)(struct monitor *m,
+					 const struct auth_ready *ready)) MUST_CHECK;
 
 /* trail.c */
 void event_from_connection(struct audit_event *e, enum audit_event_kind kind,
@@ -326,5 +342,7 @@ void bans_go_on(struct monitor *m);
 int control_open(struct monitor *m) MUST_CHECK;
 void control_close(struct monitor *m);
 void control_cleared(int error); /* the arbiter's answer: 0 or -errno */
+/* To who waits for the answer to this request, if anybody still does. Takes over `answer`. */
+void control_answered(const char *request, json_t *answer);
 json_t *status_json(struct monitor *m);
 json_t *sessions_json(struct monitor *m);

@@ -139,10 +139,11 @@ static void give_store(const char *alices, bool harm)
 	(void)close(fds[1]);
 }
 
-static struct auth_ready give_accounts(void)
+/* `told`: how many there are said to be; there is one. */
+static struct auth_ready give_accounts_of(uint32_t told)
 {
 	static const struct auth_account list[] = {{"alice", "gw", STRONG}};
-	const struct auth_count count = {ARRAY_LEN(list), STRONG};
+	const struct auth_count count = {told, STRONG};
 	struct auth_ready ready;
 	int fd = memfd_sealed("accounts", list, sizeof list);
 
@@ -150,6 +151,11 @@ static struct auth_ready give_accounts(void)
 	(void)close(fd);
 	expect(&monitor, AUTH_READY, &ready, sizeof ready);
 	return ready;
+}
+
+static struct auth_ready give_accounts(void)
+{
+	return give_accounts_of(1);
 }
 
 static int setup(void **state)
@@ -385,6 +391,7 @@ static void run_damaged(void **state)
 	give_store("alice's next secret", true);
 	ready = give_accounts();
 	assert_non_null(strstr(ready.why, "damaged"));
+	assert_int_equal(ready.taken, 0);
 	assert_int_equal(ready.secrets, 2);
 	enter(&session, 1, WAIT_MS);
 	challenge(&session, &ch);
@@ -392,7 +399,42 @@ static void run_damaged(void **state)
 	assert_int_equal(result_of(&session).ok, 1);
 	assert_int_equal(verdict_of(1), AUTH_OK);
 	give_store("alice's next secret", false);
-	assert_string_equal(give_accounts().why, "");
+	ready = give_accounts();
+	assert_string_equal(ready.why, "");
+	assert_int_equal(ready.taken, 1);
+}
+
+static enum auth_reason verdict_for(uint32_t connection, const char *text)
+{
+	struct auth_challenge ch;
+	struct channel session;
+
+	enter(&session, connection, WAIT_MS);
+	challenge(&session, &ch);
+	prove(&session, &ch, "alice", text);
+	(void)result_of(&session);
+	return verdict_of(connection);
+}
+
+static void run_halves(void **state)
+{
+	struct auth_ready ready;
+
+	(void)state;
+	give_store("alice's next secret", false);
+	assert_int_equal(verdict_for(1, "alice's own secret"), AUTH_OK); /* no accounts yet */
+	ready = give_accounts_of(2);
+	assert_int_equal(ready.taken, 0);
+	assert_non_null(strstr(ready.why, "can't be taken up"));
+	assert_int_equal(verdict_for(2, "alice's next secret"), AUTH_WRONG_SECRET);
+	assert_int_equal(verdict_for(3, "alice's own secret"), AUTH_OK);
+	assert_int_equal(give_accounts().taken,
+			 1); /* the store that came with the others is gone */
+	assert_int_equal(verdict_for(4, "alice's own secret"), AUTH_OK);
+	give_store("alice's next secret", false);
+	assert_int_equal(give_accounts().taken, 1);
+	assert_int_equal(verdict_for(5, "alice's own secret"), AUTH_WRONG_SECRET);
+	assert_int_equal(verdict_for(6, "alice's next secret"), AUTH_OK);
 }
 
 static void run_locked(void **state)
@@ -462,6 +504,7 @@ int main(void)
 	    run_flood);
 	add(&t, "P7: a changed secret does not disturb the exchanges in progress", run_reload);
 	add(&t, "a damaged store is told about, and the old one stays in use", run_damaged);
+	add(&t, "P7: store and accounts are taken up together or not at all", run_halves);
 	add(&t, "P3: secrets are in locked memory", run_locked);
 	tests_add(&t, "P3: no authenticator where no memory can be locked", run_unlocked, NULL);
 	add(&t, "when the monitor is gone, the authenticator ends", run_end);

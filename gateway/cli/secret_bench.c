@@ -1,0 +1,187 @@
+/* The store on the command line: opened, locked, unsealed, changed, sealed and written,
+ * then taken up by the gateway, if one runs. Trusts the state folder as state_open()
+ * checked it. */
+#include "gateway/cli/secret_bench.h"
+
+#include <stdio.h>
+#include "gateway/base/clock.h"
+#include "gateway/base/fd.h"
+#include "gateway/base/state.h"
+#include "gateway/cli/ask.h"
+
+#define AGAIN_US   50000
+#define AGAIN_MOST 100
+
+void bench_open(struct bench *b, const struct cli *cli, const char *verb, const char *name)
+{
+	*b = (struct bench){.cli = cli,
+			    .verb = verb,
+			    .name = name,
+			    .state_fd = -1,
+			    .lock_fd = -1,
+			    .now_s = clock_wall_ns() / 1000000000u};
+}
+
+void bench_close(struct bench *b)
+{
+	store_list_free(&b->store.list);
+	slab_close(&b->slab);
+	slab_close(&b->input);
+	fd_close(&b->lock_fd);
+	fd_close(&b->state_fd);
+}
+
+int bench_cannot(struct bench *b)
+{
+	return cli_cannot(b->cli, "%s", b->why);
+}
+
+int bench_state(struct bench *b)
+{
+	b->state_fd = state_open(b->cli->state, true, b->why, sizeof b->why);
+	if (b->state_fd < 0)
+		return b->state_fd;
+	return store_key_ensure(b->cli->state, b->state_fd, b->why, sizeof b->why);
+}
+
+static int key_begin(struct bench *b)
+{
+	OWNED_FD fd = store_key_open(b->cli->state, b->why, sizeof b->why);
+	int r = fd < 0 ? fd : store_key_read(fd, b->key);
+
+	if (fd >= 0 && r < 0)
+		(void)snprintf(b->why, sizeof b->why, "the key file can't be read: %s",
+			       strerror(-r));
+	return r;
+}
+
+int bench_store(struct bench *b)
+{
+	OWNED_BY(store_list_free) struct store_list names = {0};
+	OWNED_FD fd = -1;
+	size_t size;
+	int r;
+
+	if ((r = bench_state(b)) < 0)
+		return r;
+	b->lock_fd = store_lock(b->state_fd, b->why, sizeof b->why);
+	if (b->lock_fd < 0)
+		return b->lock_fd;
+	if ((r = store_list_load(b->state_fd, &names, b->why, sizeof b->why)) < 0)
+		return r;
+	size = (names.count + 2) * sizeof(struct secret);
+	if ((r = slab_open(&b->slab, size, size, b->why, sizeof b->why)) < 0)
+		return r;
+	b->key = b->slab.memory;
+	b->store.secrets = (struct secret *)(void *)b->slab.memory + 1;
+	b->store.room = names.count + 1;
+	if ((r = key_begin(b)) < 0)
+		return r;
+	fd = store_open(b->state_fd, b->why, sizeof b->why);
+	return fd < 0 ? fd : store_load(&b->store, fd, b->key, b->why, sizeof b->why);
+}
+
+int bench_fresh(struct bench *b)
+{
+	int r = slab_open(&b->input, BENCH_INPUT_SIZE, BENCH_INPUT_SIZE, b->why, sizeof b->why);
+
+	if (r == 0)
+		b->fresh = (struct secret *)(void *)b->input.memory;
+	return r;
+}
+
+int bench_put(struct bench *b, enum store_kind kind)
+{
+	struct store_entry entry = {.created_s = b->now_s, .kind = kind};
+	const char *other = NULL;
+	int r;
+
+	(void)string_copy(entry.name, sizeof entry.name, b->name);
+	r = store_put(&b->store, &entry, b->fresh, &other);
+	if (r == -EEXIST)
+		(void)snprintf(b->why, sizeof b->why,
+			       "%s has this very secret already; whoever knows it could be both: "
+			       "give each name a secret of its own, nothing was changed",
+			       other);
+	else if (r == -ENOSPC)
+		(void)snprintf(b->why, sizeof b->why, "the store is full with %d secrets",
+			       STORE_ENTRIES_MAX);
+	else if (r < 0)
+		(void)snprintf(b->why, sizeof b->why, "%s can't be stored: %s", b->name,
+			       strerror(-r));
+	return r;
+}
+
+int bench_write(struct bench *b)
+{
+	OWNED_FREE uint8_t *bytes = NULL;
+	size_t len;
+	int r = store_seal(&b->store, b->key, &bytes, &len);
+
+	if (r < 0) {
+		(void)snprintf(b->why, sizeof b->why, "the store can't be sealed: %s",
+			       strerror(-r));
+		return r;
+	}
+	r = store_write(b->state_fd, bytes, len, b->why, sizeof b->why);
+	fd_close(&b->lock_fd);
+	return r;
+}
+
+/* --- the gateway ----------------------------------------------------------------------------- */
+
+/* One after the other: what it takes up now may have been read before our change. */
+static json_t *ask_until(const char *state, const char *request, int *ret_error)
+{
+	json_t *root = gateway_ask(state, request, ret_error);
+
+	for (int i = 0; i < AGAIN_MOST && json_is_true(json_object_get(root, "again")); i++) {
+		json_decref(root);
+		(void)usleep(AGAIN_US);
+		root = gateway_ask(state, request, ret_error);
+	}
+	return root;
+}
+
+static int tell_nobody(const struct bench *b, int error)
+{
+	if (error == -ENOENT || error == -ECONNREFUSED) {
+		fprintf(stderr, "No gateway runs in %s; the next one begins with this.\n",
+			b->cli->state);
+		return EXIT_DONE;
+	}
+	return cli_cannot(b->cli,
+			  "this is stored, but the gateway in %s does not answer (%s), and goes "
+			  "on with what it had: `sallyport status`, then restart it",
+			  b->cli->state, strerror(-error));
+}
+
+static int tell_answer(const struct bench *b, const json_t *root)
+{
+	const char *error = json_string_value(json_object_get(root, "error"));
+	const char *note = json_string_value(json_object_get(root, "note"));
+
+	if (error != NULL)
+		return cli_cannot(b->cli,
+				  "this is stored, but the running gateway goes on with what it "
+				  "had: %s",
+				  error);
+	fprintf(stderr, "The running gateway has taken it up.%s%s\n",
+		note && *note ? " Note: " : "", note ? note : "");
+	return EXIT_DONE;
+}
+
+int bench_tell(struct bench *b)
+{
+	char request[128];
+	int error, status;
+	json_t *root;
+
+	(void)snprintf(request, sizeof request, "secrets %s %s", b->verb, b->name ? b->name : "");
+	root = ask_until(b->cli->state, request, &error);
+	if (root == NULL)
+		return tell_nobody(b, error);
+	status = tell_answer(b, root);
+	json_decref(root);
+	return status;
+}

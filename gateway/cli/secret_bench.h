@@ -1,0 +1,38 @@
+/* What the verbs of `sallyport secret` work with: the store, opened, locked and unsealed
+ * in locked memory, one fresh secret, and the gateway that is to hear of a change. */
+#pragma once
+
+#include "auth/slab.h"
+#include "auth/store.h"
+#include "gateway/cli/cli.h"
+
+#define BENCH_INPUT_SIZE 4096
+
+struct bench {
+	const struct cli *cli;
+	const char *verb, *name; /* name: NULL where the verb takes none */
+	char why[1024];
+	int state_fd, lock_fd;
+	struct slab input; /* struct secret, and behind it the octets as they came */
+	struct secret *fresh;
+	struct slab slab; /* key, then the store's secrets */
+	uint8_t *key;
+	struct store store;
+	uint64_t now_s;
+};
+
+void bench_open(struct bench *b, const struct cli *cli, const char *verb, const char *name);
+void bench_close(struct bench *b); /* wipes */
+/* Says b->why; returns EXIT_CANNOT. */
+int bench_cannot(struct bench *b);
+
+/* All return 0 or -errno, with a sentence in b->why. */
+int bench_state(struct bench *b) MUST_CHECK; /* opens the state folder, makes a key where none is */
+int bench_store(struct bench *b) MUST_CHECK; /* that, and the store, with room for one more */
+int bench_fresh(struct bench *b) MUST_CHECK; /* memory for the fresh secret */
+int bench_put(struct bench *b,
+	      enum store_kind kind) MUST_CHECK; /* the fresh one; not yet written */
+int bench_write(struct bench *b) MUST_CHECK;	/* seals and replaces the file, and lets go of it */
+
+/* Has a running gateway take the store up, and says what came of it on stderr. An exit status. */
+int bench_tell(struct bench *b);
