@@ -45,7 +45,9 @@ static bool device_can_punch(dev_t dev)
 static int device_claim_fd(const struct disk_spec *spec, const struct place *p, char *why,
 			   size_t why_size)
 {
-	int fd = fd_reopen(p->fd, (spec->read_only ? O_RDONLY : O_RDWR) | O_EXCL | O_CLOEXEC);
+	bool held = spec->held != NULL && spec->held->dev == p->st.st_rdev;
+	int fd = fd_reopen(p->fd,
+			   (spec->read_only ? O_RDONLY : O_RDWR) | (held ? 0 : O_EXCL) | O_CLOEXEC);
 
 	if (fd >= 0)
 		return fd;
@@ -98,6 +100,9 @@ static int device_claim(const struct disk_spec *spec, struct disk *d, char *why,
 	if (ioctl(d->claim_fd, BLKGETSIZE64, &d->size_bytes) < 0)
 		return disk_say(spec, -errno, why, why_size, "can't learn the size of %s: %s",
 				p.real, strerror(errno));
+	if (spec->held != NULL && spec->held->dev == p.st.st_rdev &&
+	    (r = disk_hold_too(spec, d, why, why_size)) < 0)
+		return r;
 	if (d->size_bytes == 0 || d->size_bytes % 512 != 0)
 		return disk_say(spec, -ENOMEDIUM, why, why_size,
 				"%s has %ju octets: is there a medium in it?", p.real,

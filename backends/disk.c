@@ -1,10 +1,12 @@
 /* Disks as the monitor has them: claimed once, opened afresh for every grant. This file
  * chooses by kind; file.c, device.c and memory.c do the work. Runs in the monitor; trusts
  * the policy, not the file system. */
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/statvfs.h>
 #include "backends/disk_kinds.h"
+#include "gateway/base/fd.h"
 
 static const struct disk_ops *const kinds[] = {
 	[DISK_FILE] = &disk_file_ops,
@@ -59,6 +61,41 @@ int disk_claim(const struct disk_spec *spec, struct disk *ret_disk, char *ret_wh
 	}
 	*ret_disk = d;
 	return 0;
+}
+
+int disk_allowed(const struct disk_spec *spec, char *ret_why, size_t why_size)
+{
+	OWNED_PLACE p = {.fd = -1};
+	int r = 0;
+
+	if (spec->kind != DISK_MEMORY)
+		r = place_open(spec, &p, ret_why, why_size);
+	if (r == -ENOENT)
+		return disk_say(spec, r, ret_why, why_size, "%s is not there", spec->path);
+	return r;
+}
+
+int disk_hold_too(const struct disk_spec *spec, struct disk *d, char *why, size_t why_size)
+{
+	int fd = fcntl(spec->held->claim_fd, F_DUPFD_CLOEXEC, 0);
+
+	fd_close(&d->claim_fd);
+	d->claim_fd = fd;
+	if (fd < 0)
+		return disk_say(spec, -errno, why, why_size, "can't hold %s once more: %s",
+				spec->path, strerror(errno));
+	return 0;
+}
+
+int disk_grow(const struct disk *d, uint64_t size_bytes)
+{
+	OWNED_FD fd = disk_open(d, true);
+
+	if (fd < 0)
+		return fd;
+	if (d->kind != DISK_FILE || size_bytes < d->size_bytes || size_bytes > INT64_MAX)
+		return -EINVAL;
+	return ftruncate(fd, (off_t)size_bytes) < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
 int disk_open(const struct disk *d, bool writable)

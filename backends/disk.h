@@ -13,6 +13,7 @@ struct disk_spec {
 	uint64_t size_bytes; /* DISK_FILE: made sparse with this size when missing, 0: must exist;
 			      * DISK_MEMORY: its size */
 	bool read_only;
+	const struct disk *held;  /* claimed by us already, and maybe the same; or NULL */
 	const char *const *roots; /* the path must lie below one of these, after symbolic links */
 	size_t root_count;
 };
@@ -34,6 +35,10 @@ struct disk {
  * differs from the file's, no space. A file that is made is 0600 and sparse. */
 int disk_claim(const struct disk_spec *spec, struct disk *ret_disk, char *ret_why,
 	       size_t why_size) MUST_CHECK;
+/* May the disk be where it is? As disk_claim() says it, for one that is claimed already. */
+int disk_allowed(const struct disk_spec *spec, char *ret_why, size_t why_size) MUST_CHECK;
+/* Makes the file larger, sparse; it is not known by this to be. -EROFS: it is read-only. */
+int disk_grow(const struct disk *d, uint64_t size_bytes) MUST_CHECK;
 /* A fresh open() for one grant: never a duplicate. -ESTALE when the path now names another file. */
 int disk_open(const struct disk *d, bool writable) MUST_CHECK;
 /* Is it still what was claimed? 0; -ENODATA: shrank; -ESTALE: deleted or replaced. */

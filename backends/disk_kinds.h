@@ -18,6 +18,11 @@ extern const struct disk_ops disk_file_ops, disk_device_ops, disk_memory_ops;
 int disk_say(const struct disk_spec *spec, int error, char *why, size_t why_size, const char *fmt,
 	     ...) PRINTF_LIKE(5, 6);
 
+/* spec->held is the same disk: its claim is d's, too, instead of the one that d has. It ends with
+ * the last of both. */
+int disk_hold_too(const struct disk_spec *spec, struct disk *d, char *why,
+		  size_t why_size) MUST_CHECK;
+
 /* A path that was opened without touching what it names (O_PATH). */
 struct place {
 	int fd;

@@ -78,6 +78,12 @@ static int file_check_size(const struct disk_spec *spec, const struct stat *st, 
 			spec->path, have, want);
 }
 
+static bool file_is_held(const struct disk_spec *spec, const struct stat *st)
+{
+	return spec->held != NULL && spec->held->dev == st->st_dev && spec->held->ino == st->st_ino;
+}
+
+/* That of a read-only disk becomes exclusive when it may be written. */
 static int file_lock(const struct disk_spec *spec, int fd, char *why, size_t why_size)
 {
 	if (flock(fd, (spec->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0)
@@ -93,10 +99,12 @@ static int file_lock(const struct disk_spec *spec, int fd, char *why, size_t why
 }
 
 /* Beyond its end, where there is nothing to lose: does the file system know how? */
-static bool file_can_punch(const struct disk *d)
+static bool file_can_punch(int fd)
 {
-	return fallocate(d->claim_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			 (off_t)d->size_bytes, 4096) == 0;
+	struct stat st;
+
+	return fstat(fd, &st) == 0 &&
+	       fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, st.st_size, 4096) == 0;
 }
 
 static int file_claim(const struct disk_spec *spec, struct disk *d, char *why, size_t why_size)
@@ -123,6 +131,9 @@ static int file_claim(const struct disk_spec *spec, struct disk *d, char *why, s
 				"can't open %s %s: %s: give it to the gateway's user", p.real,
 				spec->read_only ? "for reading" : "for writing",
 				strerror(-d->claim_fd));
+	d->thin = !spec->read_only && file_can_punch(d->claim_fd);
+	if (file_is_held(spec, &p.st) && (r = disk_hold_too(spec, d, why, why_size)) < 0)
+		return r;
 	if ((r = file_lock(spec, d->claim_fd, why, why_size)) < 0)
 		return r;
 	if (fstat(d->claim_fd, &p.st) < 0)
@@ -134,7 +145,6 @@ static int file_claim(const struct disk_spec *spec, struct disk *d, char *why, s
 	d->dev = p.st.st_dev;
 	d->ino = p.st.st_ino;
 	d->rotational = device_is_rotational(p.st.st_dev);
-	d->thin = !spec->read_only && file_can_punch(d);
 	return 0;
 }
 

@@ -24,16 +24,17 @@ static void page_clear(const struct monitor *m)
 /* Its journal's files are named by them. */
 static int identities_make(const struct monitor *m)
 {
-	size_t count = m->policy->disk_count;
-	OWNED_FREE struct arbiter_identity *list = calloc(count + 1, sizeof *list);
+	OWNED_FREE struct arbiter_identity *list = calloc(m->disk_end + 1, sizeof *list);
+	const struct monitor_disk *d;
 
 	if (list == NULL)
 		return -ENOMEM;
-	for (size_t k = 0; k < count; k++) {
-		(void)string_copy(list[k].serial, sizeof list[k].serial, m->disks[k].serial);
-		(void)string_copy(list[k].name, sizeof list[k].name, m->disks[k].policy->name);
+	EACH_DISK(m, d, row)
+	{
+		(void)string_copy(list[row].serial, sizeof list[row].serial, d->serial);
+		(void)string_copy(list[row].name, sizeof list[row].name, d->policy.name);
 	}
-	return memfd_sealed("identities", list, count * sizeof *list);
+	return memfd_sealed("identities", list, m->disk_end * sizeof *list);
 }
 
 int arbiter_open(struct monitor *m)
@@ -42,9 +43,6 @@ int arbiter_open(struct monitor *m)
 
 	if (getrandom(m->run, sizeof m->run, 0) != (ssize_t)sizeof m->run)
 		return -EIO;
-	m->identities_fd = identities_make(m);
-	if (m->identities_fd < 0)
-		return m->identities_fd;
 	m->arbiter_page_fd = memfd_shared("arbiter-page", sizeof(struct arbiter_page));
 	return MIN(m->arbiter_page_fd, 0);
 }
@@ -57,37 +55,25 @@ int seat_make(struct connection *c)
 
 /* --- one seat --- */
 
-/* SET TARGET PORT GROUPS: the arbiter believes no session that it may. */
-static bool may_set_groups(const struct policy_initiator *i)
-{
-	const struct command_name *row = command_name_at(0xa4, 0x0a);
-
-	return command_set_has(&i->allowed, row) && !command_set_has(&i->denied, row);
-}
-
 static void disks_of(const struct connection *c, struct arbiter_attach *ret_info)
 {
-	struct policy_access access;
-
 	*ret_info = (struct arbiter_attach){
 		.connection = c->id,
 		.old = c->seat_old,
-		.relative_port = c->m->portal_tags[c->portal],
+		.relative_port = c->portal_tag,
 	};
 	(void)string_copy(ret_info->initiator, ISCSI_NAME_SIZE, c->initiator_name);
 	(void)string_copy(ret_info->target, ISCSI_NAME_SIZE, c->target_name);
 	memcpy(ret_info->isid, c->claim.isid, sizeof ret_info->isid);
-	for (size_t k = 0; k < c->target->lun_count; k++) {
-		const struct policy_lun *lun = &c->target->luns[k];
+	for (size_t k = 0; k < c->lun_count; k++) {
+		const struct granted_lun *g = &c->luns[k];
 
-		if (!entry_access(c, lun->lun, &access))
-			continue;
-		ret_info->disks[lun->lun] = (uint16_t)(lun->disk + 1);
-		if (access.writable && !c->m->disks[lun->disk].policy->read_only)
-			ret_info->writable[lun->lun / 64] |= 1ull << lun->lun % 64;
+		ret_info->disks[g->lun] = (uint16_t)(g->row + 1);
+		if (g->writable)
+			ret_info->writable[g->lun / 64] |= 1ull << g->lun % 64;
 	}
-	if (may_set_groups(c->initiator))
-		target_groups(c, ret_info->groups);
+	if (c->sets_groups)
+		memcpy(ret_info->groups, c->groups, sizeof ret_info->groups);
 }
 
 /* The arbiter and the session get an end each of a new channel. */
@@ -195,11 +181,13 @@ int arbiter_begin(struct helper *h)
 	struct monitor *m = h->m;
 	struct arbiter_begin begin = {
 		.life = ++m->arbiter_life,
-		.disks = (uint32_t)m->policy->disk_count,
+		.disks = (uint32_t)m->disk_end,
 	};
+	OWNED_FD identities = identities_make(m);
+	int fds[2] = {m->arbiter_page_fd, identities};
 
-	int fds[2] = {m->arbiter_page_fd, m->identities_fd};
-
+	if (identities < 0)
+		return identities;
 	memcpy(begin.run, m->run, sizeof begin.run);
 	m->arbiter_told = false;
 	return channel_send(&h->channel, ARBITER_BEGIN, &begin, sizeof begin, fds, ARRAY_LEN(fds));

@@ -76,6 +76,8 @@ void connection_free(struct connection *c)
 	fd_close(&c->own_fd);
 	fd_close(&c->kept_fd);
 	free(TAKE(c->join));
+	free(TAKE(c->luns));
+	c->lun_count = 0;
 	connection_become(c, CONN_FREE);
 	m->open--;
 	listen_admit(m);
@@ -115,7 +117,7 @@ static void end_if_over(struct connection *c)
 
 	if (c->pid != 0 || c->lifeline.fd >= 0)
 		return;
-	entry_release(c);
+	grants_release(c);
 	seat_leave(c);
 	entries_go_on(m);
 	if (c->attached)
@@ -259,16 +261,15 @@ static void on_lun_failed(struct connection *c, const struct message *msg)
 	if (c->state != CONN_GRANTED || c->claim.discovery || failed.error < 1 ||
 	    failed.error > ERRNO_MAX)
 		return;
-	for (size_t k = 0; k < c->target->lun_count; k++) {
-		d = &c->m->disks[c->target->luns[k].disk];
-		if (c->target->luns[k].lun != failed.lun || !c->writes[k] ||
-		    d->said == failed.error)
+	for (size_t k = 0; k < c->lun_count; k++) {
+		d = c->m->disks[c->luns[k].row];
+		if (c->luns[k].lun != failed.lun || !c->luns[k].counted || d->said == failed.error)
 			continue;
 		d->said = failed.error;
-		log_warning("session %u says that disk %s failed: %s", c->id, d->policy->name,
+		log_warning("session %u says that disk %s failed: %s", c->id, d->policy.name,
 			    strerror(failed.error));
 		trail_say(c->m, EVENT_DISK, "told", "disk %s: %s, told by session %u",
-			  d->policy->name, strerror(failed.error), c->id);
+			  d->policy.name, strerror(failed.error), c->id);
 	}
 }
 
@@ -456,7 +457,7 @@ int connection_begin(struct connection *c)
 		.login_timeout_ms = m->policy->login_timeout_ms,
 		.peer = c->peer,
 		.local = c->local,
-		.portal_group = m->portal_tags[c->portal],
+		.portal_group = c->portal_tag,
 		.io = engines[m->policy->io],
 	};
 	struct beginning b = {{-1, -1}, {-1, -1}, {-1, -1}, -1, -1};

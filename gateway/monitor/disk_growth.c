@@ -14,12 +14,12 @@ static void look_at_size(struct monitor *m, struct monitor_disk *d)
 
 	if (disk_size(&d->disk, &size) < 0)
 		return;
-	size -= size % d->policy->block_size;
+	size -= size % d->policy.block_size;
 	if (size <= d->disk.size_bytes)
 		return;
-	log_notice("disk %s grew from %ju to %ju octets", d->policy->name,
+	log_notice("disk %s grew from %ju to %ju octets", d->policy.name,
 		   (uintmax_t)d->disk.size_bytes, (uintmax_t)size);
-	trail_say(m, EVENT_DISK, "grew", "disk %s: %ju octets", d->policy->name, (uintmax_t)size);
+	trail_say(m, EVENT_DISK, "grew", "disk %s: %ju octets", d->policy.name, (uintmax_t)size);
 	d->disk.size_bytes = size;
 	d->grew = d->has_news = true;
 	if (size <= m->largest_disk)
@@ -41,8 +41,8 @@ static void look_at_room(struct monitor *m, struct monitor_disk *d)
 	d->low = d->tell_low = d->has_news = true;
 	log_warning("disk %s: %ju of %ju octets are free on the file system below it: make room, "
 		    "or its initiators get errors when it is full",
-		    d->policy->name, (uintmax_t)left, (uintmax_t)total);
-	trail_say(m, EVENT_DISK, "low-on-room", "disk %s: %ju octets are free", d->policy->name,
+		    d->policy.name, (uintmax_t)left, (uintmax_t)total);
+	trail_say(m, EVENT_DISK, "low-on-room", "disk %s: %ju octets are free", d->policy.name,
 		  (uintmax_t)left);
 }
 
@@ -55,11 +55,12 @@ void disk_look(struct monitor *m, struct monitor_disk *d)
 void disk_news_go_on(struct monitor *m)
 {
 	struct helper *arbiter = &m->helpers[HELPER_ARBITER];
+	struct monitor_disk *d;
 
-	for (size_t k = 0; k < m->policy->disk_count; k++) {
-		struct monitor_disk *d = &m->disks[k];
+	EACH_DISK(m, d, row)
+	{
 		struct arbiter_news news = {
-			.disk = (uint32_t)k,
+			.disk = d->row,
 			.low = d->tell_low,
 			.size = d->grew ? d->disk.size_bytes : 0,
 		};
@@ -74,6 +75,8 @@ void disk_news_go_on(struct monitor *m)
 
 void disk_news_again(struct monitor *m)
 {
-	for (size_t k = 0; k < m->policy->disk_count; k++)
-		m->disks[k].has_news = m->disks[k].has_news || m->disks[k].grew;
+	struct monitor_disk *d;
+
+	EACH_DISK(m, d, row)
+	d->has_news = d->has_news || d->grew;
 }

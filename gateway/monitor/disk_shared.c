@@ -37,22 +37,22 @@ void disk_shared(struct monitor *m, const struct arbiter_summary *summary)
 	struct monitor_disk *d;
 	uint32_t before;
 
-	if (summary->disk >= m->policy->disk_count)
+	if (summary->disk >= m->disk_end || m->disks[summary->disk] == NULL)
 		return;
-	d = &m->disks[summary->disk];
+	d = m->disks[summary->disk];
 	before = d->shared.failed;
 	d->shared = *summary;
 	d->shared.holder[sizeof d->shared.holder - 1] = '\0';
 	if (before == 0 && summary->failed != 0) {
-		log_error("disk %s %s; all of its initiators get errors: %s %s", d->policy->name,
-			  means->text, means->remedy, d->policy->name);
-		trail_say(m, EVENT_DISK, means->reason, "disk %s: %s", d->policy->name,
+		log_error("disk %s %s; all of its initiators get errors: %s %s", d->policy.name,
+			  means->text, means->remedy, d->policy.name);
+		trail_say(m, EVENT_DISK, means->reason, "disk %s: %s", d->policy.name,
 			  strerror((int)summary->failed));
 	}
 	if (before != 0 && summary->failed == 0) {
 		d->said = 0;
-		log_notice("disk %s was cleared: its initiators go on", d->policy->name);
-		trail_say(m, EVENT_DISK, "cleared", "disk %s", d->policy->name);
+		log_notice("disk %s was cleared: its initiators go on", d->policy.name);
+		trail_say(m, EVENT_DISK, "cleared", "disk %s", d->policy.name);
 	}
 }
 
@@ -61,7 +61,7 @@ const char *disk_state(const struct monitor_disk *d, char *ret, size_t size)
 	const struct meaning *means = meaning_of(d->shared.failed);
 
 	if (d->shared.failed != 0)
-		(void)snprintf(ret, size, "%s: %s %s", means->text, means->remedy, d->policy->name);
+		(void)snprintf(ret, size, "%s: %s %s", means->text, means->remedy, d->policy.name);
 	else
 		(void)snprintf(ret, size, "%s", d->error != 0 ? strerror(-d->error) : "ok");
 	return ret;
@@ -107,15 +107,18 @@ static json_t *since_json(const struct monitor_disk *d)
 json_t *disks_shared_json(const struct monitor *m)
 {
 	json_t *list = json_array();
+	const struct monitor_disk *d;
 	char state[512];
 
-	for (size_t k = 0; k < m->policy->disk_count; k++) {
-		const struct monitor_disk *d = &m->disks[k];
+	EACH_DISK(m, d, row)
+	{
 		const struct arbiter_summary *s = &d->shared;
 
+		if (d->leaves)
+			continue;
 		json_array_append_new(
 			list, json_pack("{s:s,s:I,s:s,s:s,s:b,s:o,s:s,s:s,s:i,s:b}", "disk",
-					d->policy->name, "size_bytes",
+					d->policy.name, "size_bytes",
 					(json_int_t)d->disk.size_bytes, "serial", d->told.serial,
 					"state", disk_state(d, state, sizeof state), "failed",
 					s->failed != 0, "failed_since", since_json(d),
@@ -127,15 +130,6 @@ json_t *disks_shared_json(const struct monitor *m)
 }
 
 /* --- the operator's word --- */
-
-static struct monitor_disk *disk_find(struct monitor *m, const char *name)
-{
-	for (size_t k = 0; k < m->policy->disk_count; k++) {
-		if (strcmp(m->policy->disks[k].name, name) == 0)
-			return &m->disks[k];
-	}
-	return NULL;
-}
 
 const char *disk_clear(struct monitor *m, const char *name, bool forget)
 {
@@ -153,7 +147,7 @@ const char *disk_clear(struct monitor *m, const char *name, bool forget)
 	if (disk_check(&d->disk) < 0)
 		return "it is still deleted or smaller than it was: put it back first; after a "
 		       "deleted file was put back the gateway has to be restarted";
-	clear.disk = (uint32_t)(d - m->disks);
+	clear.disk = d->row;
 	if (helper_send(&m->helpers[HELPER_ARBITER], ARBITER_CLEAR, &clear, sizeof clear, -1) < 0)
 		return "the arbiter, which keeps this, is away: again in a moment";
 	return NULL;

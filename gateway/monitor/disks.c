@@ -1,6 +1,7 @@
-/* The disks of the policy: claimed once at start, so that a mounted device or another
- * gateway's disk is refused; looked at every second, so that one that shrank or
- * vanished is noticed by a person too. */
+/* The disks that are served, each in a row of its own: claimed when a policy that has them is
+ * taken up, so that a mounted device or another gateway's disk is refused; looked at every
+ * second, so that one that shrank or vanished is noticed by a person too; given up when the
+ * policy has them no more and no session does. Runs in the monitor. */
 #include <stdio.h>
 #include "gateway/base/log.h"
 #include "gateway/monitor/monitor.h"
@@ -11,29 +12,113 @@ static const enum disk_kind kinds[] = {
 	[POLICY_MEMORY] = DISK_MEMORY,
 };
 
-static int disk_begin(struct monitor *m, struct monitor_disk *d, const struct policy_disk *p)
+struct monitor_disk *disk_next(const struct monitor *m, size_t *row)
 {
-	struct disk_spec spec = {
+	while (*row < m->disk_end && m->disks[*row] == NULL)
+		(*row)++;
+	return *row < m->disk_end ? m->disks[*row] : NULL;
+}
+
+struct monitor_disk *disk_find(const struct monitor *m, const char *name)
+{
+	struct monitor_disk *d;
+
+	EACH_DISK(m, d, row)
+	{
+		if (!d->leaves && strcmp(d->policy.name, name) == 0)
+			return d;
+	}
+	return NULL;
+}
+
+/* --- before a policy is in force --- */
+
+static const char *path_of(const struct policy_disk *p)
+{
+	return p->path != NULL ? p->path : "";
+}
+
+static bool is_same_place(const struct monitor_disk *d, const struct policy_disk *p)
+{
+	return d->disk.kind == kinds[p->kind] && strcmp(d->disk.path, path_of(p)) == 0;
+}
+
+/* Served already, and as it is: the same UUID, the same file. Blocks of another size would be other
+ * blocks to who shares it. */
+static struct monitor_disk *served_find(const struct monitor *m, const struct policy_disk *p,
+					const char *serial)
+{
+	struct monitor_disk *d;
+
+	EACH_DISK(m, d, row)
+	{
+		if (!d->leaves && strcmp(d->serial, serial) == 0 && is_same_place(d, p) &&
+		    d->policy.block_size == p->block_size && d->policy.read_only == p->read_only &&
+		    disk_check(&d->disk) != -ESTALE)
+			return d;
+	}
+	return NULL;
+}
+
+/* One of ours that has this file, under whatever name. */
+static const struct disk *held_find(const struct monitor *m, const struct policy_disk *p)
+{
+	struct monitor_disk *d;
+
+	EACH_DISK(m, d, row)
+	{
+		if (p->path != NULL && is_same_place(d, p))
+			return &d->disk;
+	}
+	return NULL;
+}
+
+/* The lowest free row from `from` on, or -1. */
+static int row_find(const struct monitor *m, size_t from)
+{
+	while (from < ARBITER_DISKS_MAX && m->disks[from] != NULL)
+		from++;
+	return from < ARBITER_DISKS_MAX ? (int)from : -1;
+}
+
+static struct disk_spec spec_of(const struct monitor *m, const struct setup *s,
+				const struct policy_disk *p)
+{
+	return (struct disk_spec){
 		.kind = kinds[p->kind],
 		.name = p->name,
 		.path = p->path,
 		.size_bytes = p->size_bytes,
 		.read_only = p->read_only,
-		.roots = (const char *const *)m->policy->disk_roots,
-		.root_count = m->policy->disk_root_count,
+		.roots = (const char *const *)s->policy->disk_roots,
+		.root_count = s->policy->disk_root_count,
+		.held = held_find(m, p),
 	};
+}
+
+static int claim(const struct monitor *m, struct setup *s, const struct policy_disk *p,
+		 struct monitor_disk *d)
+{
+	struct disk_spec spec = spec_of(m, s, p);
 	char why[512];
+	int r = disk_claim(&spec, &d->disk, why, sizeof why);
+
+	if (r < 0)
+		setup_say(s, "%s:%u: %s", m->policy_path, p->line, why);
+	return r;
+}
+
+static int disk_begin(const struct monitor *m, struct setup *s, const struct policy_disk *p,
+		      struct monitor_disk *d)
+{
 	int r;
 
-	d->policy = p;
 	d->disk.claim_fd = -1;
-	r = disk_claim(&spec, &d->disk, why, sizeof why);
-	if (r < 0) {
-		log_error("%s:%u: %s", m->policy_path, p->line, why);
+	if ((r = claim(m, s, p, d)) < 0)
 		return r;
-	}
 	if (d->disk.size_bytes % p->block_size != 0) {
-		log_error("%s:%u: the disk %s ends within a block of %u octets: write the "
+		setup_say(s,
+			  "%s:%u: the disk %s ends within a block of %u octets: write the "
 			  "block_size that it was used with",
 			  m->policy_path, p->line, p->name, p->block_size);
 		return -EINVAL;
@@ -42,26 +127,135 @@ static int disk_begin(struct monitor *m, struct monitor_disk *d, const struct po
 		log_warning("%s:%u: the disk %s can't give room back, and is served so: its file "
 			    "system or its device has no way to",
 			    m->policy_path, p->line, p->name);
-	d->disk.thin = d->disk.thin && p->thin != POLICY_NO;
-	if (p->rotational != POLICY_AS_FOUND)
-		d->disk.rotational = p->rotational == POLICY_YES;
-	m->largest_disk = MAX(m->largest_disk, d->disk.size_bytes);
+	d->found_thin = d->disk.thin;
+	d->found_rotational = d->disk.rotational;
 	return 0;
 }
 
-int disks_open(struct monitor *m)
+static int plan_new(const struct monitor *m, struct setup *s, size_t k, size_t *from)
 {
+	struct monitor_disk *d = calloc(1, sizeof *d);
+	int row = row_find(m, *from);
+
+	s->disks[k].fresh = d;
+	if (d == NULL)
+		return -ENOMEM;
+	d->disk.claim_fd = -1;
+	if (row < 0) {
+		setup_say(s,
+			  "%s:%u: there is no room for the disk %s while sessions still have "
+			  "disks that are given up: again when they are over",
+			  m->policy_path, s->policy->disks[k].line, s->policy->disks[k].name);
+		return -ENOSPC;
+	}
+	d->row = (uint16_t)row;
+	*from = (size_t)row + 1;
+	return disk_begin(m, s, &s->policy->disks[k], d);
+}
+
+/* One that is served already keeps what it has, or is larger from now on. */
+static int plan_served(const struct monitor *m, struct setup *s, const struct policy_disk *p,
+		       const struct monitor_disk *d)
+{
+	struct disk_spec spec = spec_of(m, s, p);
+	char why[512];
+	int r = disk_allowed(&spec, why, sizeof why);
+
+	if (r < 0)
+		setup_say(s, "%s:%u: %s", m->policy_path, p->line, why);
+	if (r < 0 || p->size_bytes == 0 || p->size_bytes == d->disk.size_bytes ||
+	    (p->kind == POLICY_FILE && p->size_bytes > d->disk.size_bytes))
+		return r;
+	if (p->kind == POLICY_MEMORY)
+		setup_say(s,
+			  "%s:%u: the disk %s is in memory, whose size can't change while it is "
+			  "served: give it another name (what it holds is lost)",
+			  m->policy_path, p->line, p->name);
+	else
+		setup_say(s,
+			  "%s:%u: the disk %s has %ju octets, more than its size in the policy, "
+			  "%ju: correct the policy (a file is never cut)",
+			  m->policy_path, p->line, p->name, (uintmax_t)d->disk.size_bytes,
+			  (uintmax_t)p->size_bytes);
+	return -EINVAL;
+}
+
+int disks_prepare(struct monitor *m, struct setup *s)
+{
+	size_t from = 0;
 	int worst = 0;
 
-	m->disks = calloc(m->policy->disk_count + 1, sizeof *m->disks);
-	if (m->disks == NULL)
-		return -ENOMEM;
-	for (size_t k = 0; k < m->policy->disk_count; k++) {
-		int r = disk_begin(m, &m->disks[k], &m->policy->disks[k]);
+	for (size_t k = 0; k < s->policy->disk_count; k++) {
+		const struct policy_disk *p = &s->policy->disks[k];
+		struct disk_plan *plan = &s->disks[k];
+		int r;
 
+		plan->row = served_find(m, p, plan->serial);
+		r = plan->row != NULL ? plan_served(m, s, p, plan->row) : plan_new(m, s, k, &from);
 		worst = r < 0 ? r : worst; /* all mistakes in one go */
 	}
 	return worst;
+}
+
+void disks_undo(struct setup *s)
+{
+	for (size_t k = 0; s->disks != NULL && k < s->policy->disk_count; k++) {
+		if (s->disks[k].fresh != NULL)
+			disk_release(&s->disks[k].fresh->disk);
+		free(TAKE(s->disks[k].fresh));
+	}
+}
+
+/* --- in force --- */
+
+static void disk_grow_to(const struct monitor *m, struct monitor_disk *d, uint64_t size)
+{
+	int r;
+
+	if (d->disk.kind != DISK_FILE || size <= d->disk.size_bytes)
+		return;
+	r = disk_grow(&d->disk, size); /* the next look at it finds it grown */
+	if (r < 0)
+		log_error("%s:%u: disk %s can't be made larger: %s; it is served as it is",
+			  m->policy_path, d->policy.line, d->policy.name, strerror(-r));
+}
+
+/* What the policy and the state folder say of it. */
+static void disk_settle(struct monitor *m, struct monitor_disk *d, const struct policy_disk *p,
+			const struct disk_plan *plan)
+{
+	d->policy = *p;
+	d->policy.path = NULL;
+	d->policy.formerly = NULL;
+	d->policy.formerly_count = 0;
+	memcpy(d->serial, plan->serial, sizeof d->serial);
+	d->told = plan->told;
+	d->disk.thin = d->found_thin && p->thin != POLICY_NO;
+	d->disk.rotational = p->rotational == POLICY_AS_FOUND ? d->found_rotational
+							      : p->rotational == POLICY_YES;
+	disk_grow_to(m, d, p->size_bytes);
+	m->largest_disk = MAX(m->largest_disk, d->disk.size_bytes);
+}
+
+void disks_commit(struct monitor *m, struct setup *s)
+{
+	uint64_t largest = m->largest_disk;
+	struct monitor_disk *d;
+
+	EACH_DISK(m, d, row)
+	d->leaves = true;
+	for (size_t k = 0; k < s->policy->disk_count; k++) {
+		struct disk_plan *plan = &s->disks[k];
+
+		d = plan->row != NULL ? plan->row : TAKE(plan->fresh);
+		d->leaves = false;
+		m->disks[d->row] = d;
+		m->disk_end = MAX(m->disk_end, (size_t)d->row + 1);
+		s->disk_rows[k] = d->row;
+		disk_settle(m, d, &s->policy->disks[k], plan);
+	}
+	if (m->serving && m->largest_disk > largest)
+		limits_raise(m, m->largest_disk);
 }
 
 void disk_failed(struct monitor *m, struct monitor_disk *d, int error, const char *who)
@@ -81,9 +275,9 @@ void disk_failed(struct monitor *m, struct monitor_disk *d, int error, const cha
 	d->error = error;
 	while (rows[k].error != error && rows[k].error != 0)
 		k++;
-	log_error("disk %s %s (%s, told by %s); its initiators get errors", d->policy->name,
+	log_error("disk %s %s (%s, told by %s); its initiators get errors", d->policy.name,
 		  rows[k].text, strerror(-error), who);
-	trail_say(m, EVENT_DISK, rows[k].reason, "disk %s: %s, told by %s", d->policy->name,
+	trail_say(m, EVENT_DISK, rows[k].reason, "disk %s: %s, told by %s", d->policy.name,
 		  strerror(-error), who);
 }
 
@@ -93,30 +287,37 @@ void disk_back(struct monitor *m, struct monitor_disk *d)
 		return;
 	d->error = 0;
 	log_notice("disk %s is there again; an initiator that got errors logs in again to use it",
-		   d->policy->name);
-	trail_say(m, EVENT_DISK, "back", "disk %s", d->policy->name);
+		   d->policy.name);
+	trail_say(m, EVENT_DISK, "back", "disk %s", d->policy.name);
 }
 
 void disks_check(struct monitor *m)
 {
+	struct monitor_disk *d;
+
 	disk_news_go_on(m);
-	for (size_t k = 0; k < m->policy->disk_count; k++) {
-		int r = disk_check(&m->disks[k].disk);
+	EACH_DISK(m, d, row)
+	{
+		int r = disk_check(&d->disk);
 
 		if (r < 0)
-			disk_failed(m, &m->disks[k], r, "the monitor");
-		else if (m->disks[k].checked < 0)
-			disk_back(m, &m->disks[k]);
-		m->disks[k].checked = r;
+			disk_failed(m, d, r, "the monitor");
+		else if (d->checked < 0)
+			disk_back(m, d);
+		d->checked = r;
 		if (r == 0)
-			disk_look(m, &m->disks[k]);
+			disk_look(m, d);
 	}
 }
 
 void disks_close(struct monitor *m)
 {
-	for (size_t k = 0; m->disks != NULL && k < m->policy->disk_count; k++)
-		disk_release(&m->disks[k].disk);
-	free(m->disks);
-	m->disks = NULL;
+	struct monitor_disk *d;
+
+	EACH_DISK(m, d, row)
+	{
+		disk_release(&d->disk);
+		free(TAKE(m->disks[row]));
+	}
+	free(TAKE(m->disk_rows));
 }

@@ -143,8 +143,8 @@ void entry_verdict(struct connection *c, uint32_t reason, const char *user, uint
 
 bool entry_same_nexus(const struct connection *a, const struct connection *b)
 {
-	return a != b && a->target == b->target &&
-	       a->m->portal_tags[a->portal] == b->m->portal_tags[b->portal] &&
+	return a != b && strcmp(a->target_name, b->target_name) == 0 &&
+	       a->portal_tag == b->portal_tag &&
 	       memcmp(a->claim.isid, b->claim.isid, sizeof a->claim.isid) == 0 &&
 	       strcmp(a->initiator_name, b->initiator_name) == 0 && !b->claim.discovery;
 }
@@ -181,154 +181,11 @@ static void on_reinstate_too_long(struct timer *t)
 
 /* --- the grant --- */
 
-bool entry_access(const struct connection *c, uint16_t lun, struct policy_access *ret_access)
-{
-	for (size_t k = 0; k < c->initiator->access_count; k++) {
-		if (c->initiator->access[k].lun == lun) {
-			*ret_access = c->initiator->access[k];
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool may_write(const struct connection *c, size_t disk)
-{
-	for (size_t k = 0; c->target != NULL && k < c->target->lun_count; k++) {
-		if (c->writes[k] && c->target->luns[k].disk == disk)
-			return true;
-	}
-	return false;
-}
-
-/* Another initiator that has the disk; a second path of the same one harms nothing. */
-static const struct connection *other_writer(const struct connection *c, size_t disk)
-{
-	for (uint32_t k = 0; k < c->m->connection_max; k++) {
-		const struct connection *other = &c->m->connections[k];
-
-		if (other->state == CONN_GRANTED && other->initiator != c->initiator &&
-		    may_write(other, disk))
-			return other;
-	}
-	return NULL;
-}
-
-static void warn_second_writer(struct connection *c, size_t disk)
-{
-	const struct connection *other = other_writer(c, disk);
-	const char *name = c->m->disks[disk].policy->name;
-
-	if (other == NULL)
-		return;
-	log_warning("disk %s may now be written by %s and by %s: without a cluster file system "
-		    "the file system on it will be destroyed",
-		    name, other->initiator_name, c->initiator_name);
-	trail_say(c->m, EVENT_DISK, "second-writer", "disk %s may be written by %s and by %s", name,
-		  other->initiator_name, c->initiator_name);
-}
-
-/* 1: it has the LUN; 0: its disk is not well; a negative error when it is us. */
-static int grant_lun(struct connection *c, const struct policy_lun *lun,
-		     const struct policy_access *access)
-{
-	struct monitor_disk *d = &c->m->disks[lun->disk];
-	bool writable = access->writable && !d->policy->read_only;
-	struct session_lun body = {
-		.lun = lun->lun,
-		.flags = (writable ? SESSION_LUN_WRITABLE : 0) |
-			 (d->disk.rotational ? SESSION_LUN_ROTATIONAL : 0) |
-			 (writable && d->disk.thin ? SESSION_LUN_THIN : 0) |
-			 (d->policy->removable ? SESSION_LUN_REMOVABLE : 0) |
-			 (d->policy->write_cache ? 0 : SESSION_LUN_DURABLE) |
-			 (d->disk.kind == DISK_MEMORY ? SESSION_LUN_MEMORY : 0),
-		.block_size = d->policy->block_size,
-		.physical_block_size = d->policy->physical_block_size,
-		.rule_line = writable		    ? 0
-			     : d->policy->read_only ? d->policy->line
-						    : access->line,
-		.size_bytes = d->disk.size_bytes,
-		.shared = (uint32_t)lun->disk,
-		.naa_len = d->told.naa_len,
-	};
-	OWNED_FD fd = disk_open(&d->disk, writable);
-
-	if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)
-		return fd; /* nothing is wrong with the disk */
-	if (fd < 0) {
-		disk_failed(c->m, d, fd, "a login");
-		return 0;
-	}
-	disk_back(c->m, d);
-	memcpy(body.naa, d->told.naa, sizeof body.naa);
-	(void)string_copy(body.serial, sizeof body.serial, d->told.serial);
-	(void)string_copy(body.vendor, sizeof body.vendor, d->told.vendor);
-	(void)string_copy(body.product, sizeof body.product, d->told.product);
-	(void)string_copy(body.disk, sizeof body.disk, d->policy->name);
-	connection_send(c, SESSION_LUN, &body, sizeof body, fd);
-	if (writable) {
-		c->writes[lun - c->target->luns] = true;
-		d->writers++;
-		warn_second_writer(c, lun->disk);
-	}
-	return 1;
-}
-
-/* Undoes what grant_lun() counted. */
-void entry_release(struct connection *c)
-{
-	for (size_t k = 0; c->target != NULL && k < c->target->lun_count; k++) {
-		if (c->writes[k])
-			c->m->disks[c->target->luns[k].disk].writers--;
-		c->writes[k] = false;
-	}
-}
-
-/* How many it got (a disk that can't be opened is left out), or a negative error of ours. */
-static int grant_luns(struct connection *c)
-{
-	struct policy_access access;
-	int count = 0, r;
-
-	for (size_t k = 0; c->target != NULL && k < c->target->lun_count; k++) {
-		if (!entry_access(c, c->target->luns[k].lun, &access))
-			continue;
-		if ((r = grant_lun(c, &c->target->luns[k], &access)) < 0)
-			return r;
-		count += r;
-	}
-	return count;
-}
-
-static void rules_send(struct connection *c)
-{
-	const struct policy_initiator *i = c->initiator;
-	struct session_rules body = {
-		.denied = i->denied,
-		.allowed = i->allowed,
-		.denied_line = i->denied_line,
-		.allowed_line = i->allowed_line,
-		.range_count = (uint32_t)i->range_count,
-	};
-
-	_Static_assert(SESSION_RANGES_MAX == POLICY_RANGES_MAX, "all of them");
-	for (size_t k = 0; k < i->range_count; k++) {
-		const struct policy_range *r = &i->ranges[k];
-
-		body.ranges[k] = (struct session_range){r->first, r->last, r->line, (int16_t)r->lun,
-							r->reads};
-	}
-	connection_send(c, SESSION_RULES, &body, sizeof body, -1);
-}
-
 static void groups_put(const struct connection *c, struct session_grant *body)
 {
-	uint16_t tags[SESSION_GROUPS_MAX];
-
-	target_groups(c, tags);
-	for (size_t k = 0; k < SESSION_GROUPS_MAX && tags[k] != 0; k++) {
-		body->groups[k].tag = tags[k];
-		body->groups[k].port = arbiter_port_id(c->target_name, tags[k]);
+	for (size_t k = 0; k < SESSION_GROUPS_MAX && c->groups[k] != 0; k++) {
+		body->groups[k].tag = c->groups[k];
+		body->groups[k].port = arbiter_port_id(c->target_name, c->groups[k]);
 	}
 }
 
@@ -338,7 +195,7 @@ static void grant(struct connection *c)
 		.discovery = c->claim.discovery,
 		.queue_depth = c->target ? c->target->limits.queue_depth
 					 : c->m->policy->discovery.queue_depth,
-		.relative_port = c->m->portal_tags[c->portal], /* a SCSI port is a portal group */
+		.relative_port = c->portal_tag, /* a SCSI port is a portal group */
 		.audit_writes_only = c->m->policy->audit_writes_only,
 	};
 	uint64_t port = arbiter_port_id(c->target_name, body.relative_port);
@@ -354,7 +211,7 @@ static void grant(struct connection *c)
 	if (!c->claim.discovery) {
 		groups_put(c, &body);
 		rules_send(c);
-		count = grant_luns(c);
+		count = grants_send(c);
 	}
 	if (count < 0 || c->tsih == 0 || targets_send(c) < 0)
 		return entry_refuse(c, STATUS_NO_RESOURCES, "no-resources", "");
@@ -417,7 +274,7 @@ static void go_on(struct connection *c)
 	if (c->event_id == 0) {
 		if (!c->claim.discovery && !c->join && ring_attach(c) < 0)
 			return entry_refuse(c, STATUS_UNAVAILABLE, "audit-away", "");
-		if (!c->claim.discovery && !c->join && seat_take(c) < 0)
+		if (!c->claim.discovery && !c->join && (grants_decide(c) < 0 || seat_take(c) < 0))
 			return entry_refuse(c, STATUS_UNAVAILABLE, "arbiter-away", "");
 		connection_timer(c, REINSTATE_WAIT_MS, on_reinstate_too_long);
 		put_event(c, joined);

@@ -87,9 +87,9 @@ static int uuid_move(json_t *uuids, const struct policy_disk *p)
 }
 
 /* What initiators hear. */
-static int disk_tell(struct monitor_disk *d)
+static int disk_tell(struct disk_plan *d, const struct policy_disk *p)
 {
-	d->told = d->policy->identity;
+	d->told = p->identity;
 	if (d->told.serial[0] == '\0')
 		(void)string_copy(d->told.serial, sizeof d->told.serial, d->serial);
 	if (d->told.naa_len != 0)
@@ -98,70 +98,76 @@ static int disk_tell(struct monitor_disk *d)
 	return naa_from_uuid(d->serial, d->told.naa);
 }
 
-static int disk_identify(struct monitor_disk *d, json_t *uuids)
+static int disk_identify(struct disk_plan *d, const struct policy_disk *p, json_t *uuids)
 {
 	const char *known;
-	int r = uuid_move(uuids, d->policy);
+	int r = uuid_move(uuids, p);
 
 	if (r < 0)
 		return r;
-	known = json_string_value(json_object_get(uuids, d->policy->name));
+	known = json_string_value(json_object_get(uuids, p->name));
 	if (known == NULL) {
 		if ((r = uuid_make(d->serial)) < 0)
 			return r;
-		if (json_object_set_new(uuids, d->policy->name, json_string(d->serial)) < 0)
+		if (json_object_set_new(uuids, p->name, json_string(d->serial)) < 0)
 			return -ENOMEM;
 	} else if (strlen(known) == sizeof d->serial - 1) {
 		(void)string_copy(d->serial, sizeof d->serial, known);
 	}
-	return d->serial[0] == '\0' ? -EINVAL : disk_tell(d);
+	return d->serial[0] == '\0' ? -EINVAL : disk_tell(d, p);
 }
+
+struct told {
+	const struct policy_identity *identity;
+	const struct policy_disk *disk;
+};
 
 static int told_compare(const void *a, const void *b)
 {
-	const struct policy_identity *x = &(*(struct monitor_disk *const *)a)->told,
-				     *y = &(*(struct monitor_disk *const *)b)->told;
+	const struct told *x = a, *y = b;
 
-	return memcmp(x->naa, y->naa, sizeof x->naa);
+	return memcmp(x->identity->naa, y->identity->naa, sizeof x->identity->naa);
 }
 
 /* The policy may give a disk the NAA that another has from its UUID. Initiators would take the two
  * for one. */
-static int disks_compare(struct monitor *m)
+static int disks_compare(const struct monitor *m, struct setup *s)
 {
-	size_t count = m->policy->disk_count;
-	OWNED_FREE struct monitor_disk **sorted = calloc(count + 1, sizeof *sorted);
+	size_t count = s->policy->disk_count;
+	OWNED_FREE struct told *sorted = calloc(count + 1, sizeof *sorted);
 
 	if (sorted == NULL)
 		return -ENOMEM;
 	for (size_t k = 0; k < count; k++)
-		sorted[k] = &m->disks[k];
-	qsort(sorted, count, sizeof(struct monitor_disk *), told_compare);
+		sorted[k] = (struct told){&s->disks[k].told, &s->policy->disks[k]};
+	qsort(sorted, count, sizeof *sorted, told_compare);
 	for (size_t k = 1; k < count; k++) {
+		const struct policy_disk *a = sorted[k - 1].disk, *b = sorted[k].disk;
+
 		if (told_compare(&sorted[k - 1], &sorted[k]) != 0)
 			continue;
-		log_error("%s: the disks %s (line %u) and %s (line %u) have one NAA: initiators "
+		setup_say(s,
+			  "%s: the disks %s (line %u) and %s (line %u) have one NAA: initiators "
 			  "would take them for one disk; change that in identity:",
-			  m->policy_path, sorted[k - 1]->policy->name, sorted[k - 1]->policy->line,
-			  sorted[k]->policy->name, sorted[k]->policy->line);
+			  m->policy_path, a->name, a->line, b->name, b->line);
 		return -EEXIST;
 	}
 	return 0;
 }
 
-static int disks_identify(struct monitor *m, json_t *uuids)
+static int disks_identify(const struct monitor *m, struct setup *s, json_t *uuids)
 {
-	for (size_t k = 0; k < m->policy->disk_count; k++) {
-		int r = disk_identify(&m->disks[k], uuids);
+	for (size_t k = 0; k < s->policy->disk_count; k++) {
+		int r = disk_identify(&s->disks[k], &s->policy->disks[k], uuids);
 
 		if (r < 0)
 			return r;
 	}
-	return disks_compare(m);
+	return disks_compare(m, s);
 }
 
 /* Does a group other than `name` have this tag, or did one: in the state, or by the policy? */
-static bool tag_is_taken(const struct monitor *m, json_t *tags, const char *name, json_int_t tag)
+static bool tag_is_taken(const struct policy *p, json_t *tags, const char *name, json_int_t tag)
 {
 	const char *other;
 	json_t *value;
@@ -171,25 +177,26 @@ static bool tag_is_taken(const struct monitor *m, json_t *tags, const char *name
 		if (json_integer_value(value) == tag && strcmp(other, name) != 0)
 			return true;
 	}
-	for (size_t k = 0; k < m->policy->portal_count; k++) {
-		if (m->policy->portals[k].group_tag == tag)
+	for (size_t k = 0; k < p->portal_count; k++) {
+		if (p->portals[k].group_tag == tag)
 			return true;
 	}
 	return false;
 }
 
 /* The tag of a group that is known by its name: the one it had, or the lowest that nobody had. */
-static int group_identify(const struct monitor *m, json_t *tags, const char *name)
+static int group_identify(struct setup *s, json_t *tags, const char *name)
 {
 	json_t *known = json_object_get(tags, name);
 	json_int_t tag = known ? json_integer_value(known) : 1;
 
-	while (known == NULL && tag <= UINT16_MAX && tag_is_taken(m, tags, name, tag))
+	while (known == NULL && tag <= UINT16_MAX && tag_is_taken(s->policy, tags, name, tag))
 		tag++;
 	if (tag < 1 || tag > UINT16_MAX)
 		return -EINVAL;
-	if (known != NULL && tag_is_taken(m, tags, name, tag)) {
-		log_error("the portal group %s has the tag %d since it was first seen, and the "
+	if (known != NULL && tag_is_taken(s->policy, tags, name, tag)) {
+		setup_say(s,
+			  "the portal group %s has the tag %d since it was first seen, and the "
 			  "policy gives it to another: take another number there",
 			  name, (int)tag);
 		return -EEXIST;
@@ -200,18 +207,15 @@ static int group_identify(const struct monitor *m, json_t *tags, const char *nam
 }
 
 /* A group that the policy gives by its number has that tag; the others keep theirs. */
-static int portals_identify(struct monitor *m, json_t *tags)
+static int portals_identify(struct setup *s, json_t *tags)
 {
-	m->portal_tags = calloc(m->policy->portal_count + 1, sizeof *m->portal_tags);
-	if (m->portal_tags == NULL)
-		return -ENOMEM;
-	for (size_t k = 0; k < m->policy->portal_count; k++) {
-		const struct policy_portal *p = &m->policy->portals[k];
-		int tag = p->group_tag ? p->group_tag : group_identify(m, tags, p->group);
+	for (size_t k = 0; k < s->policy->portal_count; k++) {
+		const struct policy_portal *p = &s->policy->portals[k];
+		int tag = p->group_tag ? p->group_tag : group_identify(s, tags, p->group);
 
 		if (tag < 0)
 			return tag;
-		m->portal_tags[k] = (uint16_t)tag;
+		s->portal_tags[k] = (uint16_t)tag;
 	}
 	return 0;
 }
@@ -235,28 +239,36 @@ static int identities_read(struct monitor *m, json_t **ret_root)
 	return *ret_root ? 0 : -EINVAL;
 }
 
-int identities_load(struct monitor *m)
+static int say(const struct monitor *m, struct setup *s, int error)
 {
-	OWNED_FREE char *text = NULL;
-	json_t *root = NULL, *uuids, *tags;
-	int r = identities_read(m, &root);
+	if (error < 0 && error != -EEXIST)
+		setup_say(s,
+			  "%s/%s, the identities of the disks: %s; restore it from a backup, since "
+			  "initiators know the disks by it",
+			  m->state_path, IDENTITY_FILE, strerror(-error));
+	return error;
+}
+
+int identities_prepare(struct monitor *m, struct setup *s)
+{
+	json_t *uuids, *tags;
+	int r = identities_read(m, &s->identities);
 
 	if (r < 0)
-		goto out;
-	uuids = section(root, "disks");
-	tags = section(root, "portals");
-	r = uuids && tags ? disks_identify(m, uuids) : -EINVAL;
+		return say(m, s, r);
+	uuids = section(s->identities, "disks");
+	tags = section(s->identities, "portals");
+	r = uuids && tags ? disks_identify(m, s, uuids) : -EINVAL;
 	if (r == 0)
-		r = portals_identify(m, tags);
-	if (r < 0)
-		goto out;
-	text = json_dumps(root, JSON_INDENT(1) | JSON_SORT_KEYS);
-	r = text ? file_replace(m->state_fd, IDENTITY_FILE, text, strlen(text), 0600) : -ENOMEM;
-out:
-	if (r < 0 && r != -EEXIST)
-		log_error("%s/%s, the identities of the disks: %s; restore it from a backup, since "
-			  "initiators know the disks by it",
-			  m->state_path, IDENTITY_FILE, strerror(-r));
-	json_decref(root);
-	return r;
+		r = portals_identify(s, tags);
+	return say(m, s, r);
+}
+
+int identities_write(struct monitor *m, struct setup *s)
+{
+	OWNED_FREE char *text = json_dumps(s->identities, JSON_INDENT(1) | JSON_SORT_KEYS);
+
+	if (text == NULL)
+		return say(m, s, -ENOMEM);
+	return say(m, s, file_replace(m->state_fd, IDENTITY_FILE, text, strlen(text), 0600));
 }

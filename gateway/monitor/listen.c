@@ -150,11 +150,20 @@ void listen_admit(struct monitor *m)
 
 /* --- accepting --- */
 
+void connection_place(struct connection *c, const struct listener *l)
+{
+	c->portal = l->portal;
+	c->portal_tag = l->m->portal_tags[l->portal];
+	(void)string_copy(c->portal_name, sizeof c->portal_name,
+			  l->m->policy->portals[l->portal].name);
+}
+
 static void refuse_at_accept(struct listener *l, int fd, const struct endpoint *peer,
 			     const char *reason)
 {
-	struct connection c = {.m = l->m, .peer = *peer, .portal = l->portal};
+	struct connection c = {.m = l->m, .peer = *peer};
 
+	connection_place(&c, l);
 	trail_refusal(l->m, &c, reason, "");
 	fd_close(&fd);
 }
@@ -169,7 +178,7 @@ static int make_waiting(struct listener *l, int fd, const struct endpoint *peer,
 		return -EMFILE;
 	c->peer = *peer;
 	c->local = *local;
-	c->portal = l->portal;
+	connection_place(c, l);
 	c->since_ms = clock_ms();
 	c->named = ip_is_loopback(&peer->ip) || policy_names_address(l->m->policy, &peer->ip);
 	c->socket = (struct watch){.fd = fd, .events = EPOLLIN | EPOLLRDHUP, .run = on_socket};
@@ -222,8 +231,8 @@ static void take_one(struct listener *l, int fd, const struct sockaddr_storage *
 
 static void listeners_watch(struct monitor *m, uint32_t events)
 {
-	for (size_t k = 0; k < m->listener_count; k++)
-		IGNORE_RESULT(loop_change(m->loop, &m->listeners[k].watch, events));
+	for (struct listener *l = m->listeners; l != NULL; l = l->next)
+		IGNORE_RESULT(loop_change(m->loop, &l->watch, events));
 }
 
 static void on_resume(struct timer *t)
@@ -269,72 +278,163 @@ static void on_listener(struct watch *w, uint32_t ready)
 	}
 }
 
+/* --- where --- */
+
+static void set_patience(const struct listener *l, const struct policy *p)
+{
+	int seconds = (int)(p->login_timeout_ms / 1000);
+
+	(void)setsockopt(l->watch.fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds);
+}
+
 static int listen_at(struct listener *l)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = endpoint_to_sockaddr(&l->endpoint, &sa);
-	int seconds = (int)(l->m->policy->login_timeout_ms / 1000), one = 1;
 	OWNED_FD fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int one = 1;
 
 	if (fd < 0)
 		return -errno;
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds);
 	if (sa.ss_family == AF_INET6)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
 	if (bind(fd, (struct sockaddr *)&sa, len) < 0 || listen(fd, BACKLOG) < 0)
 		return -errno;
-	l->watch = (struct watch){.fd = fd_take(&fd), .events = EPOLLIN, .run = on_listener};
+	l->watch = (struct watch){.fd = fd_take(&fd), .run = on_listener};
 	return 0;
 }
 
 /* The interface may be another than when the policy was read, under the same name. */
-static int listener_place(struct listener *l, const struct policy_portal *portal, size_t k)
+static int endpoint_place(const struct policy_portal *portal, size_t k, struct endpoint *ret)
 {
-	l->endpoint = portal->listen[k];
+	*ret = portal->listen[k];
 	if (portal->interfaces[k][0] == '\0')
 		return 0;
-	l->endpoint.ip.scope = if_nametoindex(portal->interfaces[k]);
-	return l->endpoint.ip.scope > 0 ? 0 : -errno;
+	ret->ip.scope = if_nametoindex(portal->interfaces[k]);
+	return ret->ip.scope > 0 ? 0 : -errno;
 }
 
-int listen_open(struct monitor *m)
+static struct listener *listener_find(const struct monitor *m, const struct endpoint *at)
+{
+	struct listener *l = m->listeners;
+
+	while (l != NULL && !(l->endpoint.port == at->port && ip_equal(&l->endpoint.ip, &at->ip) &&
+			      l->endpoint.ip.scope == at->ip.scope))
+		l = l->next;
+	return l;
+}
+
+static int listener_make(struct monitor *m, struct listener_plan *plan, const struct endpoint *at)
+{
+	int r;
+
+	plan->fresh = calloc(1, sizeof *plan->fresh);
+	if (plan->fresh == NULL)
+		return -ENOMEM;
+	*plan->fresh = (struct listener){.m = m, .endpoint = *at, .watch.fd = -1};
+	if ((r = listen_at(plan->fresh)) < 0 || (r = loop_watch(m->loop, &plan->fresh->watch)) < 0)
+		fd_close(&plan->fresh->watch.fd);
+	return r;
+}
+
+static int endpoint_prepare(struct monitor *m, struct setup *s, size_t portal, size_t k)
+{
+	const struct policy_portal *p = &s->policy->portals[portal];
+	struct listener_plan *plan = &s->listeners[s->listener_count++];
+	struct endpoint at;
+	char text[ADDRESS_TEXT];
+	int r = endpoint_place(p, k, &at);
+
+	plan->portal = portal;
+	if (r == 0)
+		plan->kept = listener_find(m, &at);
+	if (r == 0 && plan->kept == NULL)
+		r = listener_make(m, plan, &at);
+	if (r < 0)
+		setup_say(s, "portal %s can't listen on %s: %s", p->name, endpoint_show(&at, text),
+			  strerror(-r));
+	return r;
+}
+
+/* What is new is bound, and accepts nothing yet. */
+int listeners_prepare(struct monitor *m, struct setup *s)
 {
 	size_t count = 0;
+	int worst = 0;
 
-	for (size_t p = 0; p < m->policy->portal_count; p++)
-		count += m->policy->portals[p].listen_count;
-	m->listeners = calloc(count + 1, sizeof *m->listeners);
-	if (m->listeners == NULL)
+	for (size_t p = 0; p < s->policy->portal_count; p++)
+		count += s->policy->portals[p].listen_count;
+	s->listeners = calloc(count + 1, sizeof *s->listeners);
+	if (s->listeners == NULL)
 		return -ENOMEM;
-	for (size_t p = 0; p < m->policy->portal_count; p++) {
-		for (size_t k = 0; k < m->policy->portals[p].listen_count; k++) {
-			struct listener *l = &m->listeners[m->listener_count];
-			char text[ADDRESS_TEXT];
-			int r;
+	for (size_t p = 0; p < s->policy->portal_count; p++) {
+		for (size_t k = 0; k < s->policy->portals[p].listen_count; k++) {
+			int r = endpoint_prepare(m, s, p, k);
 
-			*l = (struct listener){.m = m, .portal = p};
-			r = listener_place(l, &m->policy->portals[p], k);
-			endpoint_show(&l->endpoint, text);
-			if (r < 0 || (r = listen_at(l)) < 0) {
-				log_error("portal %s can't listen on %s: %s",
-					  m->policy->portals[p].name, text, strerror(-r));
-				return r;
-			}
-			m->listener_count++;
-			if ((r = loop_watch(m->loop, &l->watch)) < 0)
-				return r;
+			worst = r < 0 ? r : worst;
 		}
 	}
-	return 0;
+	return worst;
+}
+
+static void listener_close(struct listener *l)
+{
+	if (l == NULL)
+		return;
+	if (l->watch.fd >= 0)
+		loop_unwatch(l->m->loop, &l->watch);
+	fd_close(&l->watch.fd);
+	free(l);
+}
+
+void listeners_undo(struct setup *s)
+{
+	for (size_t k = 0; k < s->listener_count; k++)
+		listener_close(s->listeners[k].fresh);
+	free(TAKE(s->listeners));
+	s->listener_count = 0;
+}
+
+static void listener_take(struct listener **list, struct listener *l)
+{
+	while (*list != l)
+		list = &(*list)->next;
+	*list = l->next;
+}
+
+/* Who stays is not touched: what waits in its queue is accepted. */
+void listeners_commit(struct monitor *m, struct setup *s)
+{
+	struct listener *listening = NULL, **end = &listening, *next;
+
+	for (size_t k = 0; k < s->listener_count; k++) {
+		struct listener_plan *plan = &s->listeners[k];
+		struct listener *l = plan->kept != NULL ? plan->kept : TAKE(plan->fresh);
+
+		if (plan->kept != NULL)
+			listener_take(&m->listeners, l);
+		l->portal = plan->portal;
+		l->next = NULL;
+		*end = l;
+		end = &l->next;
+		set_patience(l, s->policy);
+	}
+	for (struct listener *l = m->listeners; l != NULL; l = next) {
+		next = l->next;
+		listener_close(l);
+	}
+	m->listeners = listening;
+	if (m->accept_timer.at_ms == 0)
+		listeners_watch(m, EPOLLIN);
+	free(TAKE(s->listeners));
+	s->listener_count = 0;
 }
 
 void listen_close(struct monitor *m)
 {
+	struct setup nothing = {0};
+
 	loop_timer_clear(m->loop, &m->accept_timer);
-	for (size_t k = 0; k < m->listener_count; k++) {
-		loop_unwatch(m->loop, &m->listeners[k].watch);
-		fd_close(&m->listeners[k].watch.fd);
-	}
-	m->listener_count = 0;
+	listeners_commit(m, &nothing);
 }

@@ -135,10 +135,15 @@ static int policy_begin(struct monitor *m)
 					 .colour = cli_colour(stderr),
 					 .secret_known = secret_known,
 					 .arg = m};
+	struct setup setup = {0};
 	int r;
 
-	r = policy_load(m->policy_path, &options, &m->policy);
+	r = policy_load(m->policy_path, &options, &setup.policy);
 	m->policy_refused = r == -EINVAL;
+	if (r == 0 && (r = setup_prepare(m, &setup)) < 0)
+		policy_free(setup.policy);
+	else if (r == 0)
+		setup_commit(m, &setup);
 	return r;
 }
 
@@ -201,16 +206,19 @@ static void on_signal(int signal, void *arg)
 
 static void serve(struct monitor *m)
 {
+	struct setup setup = {.policy = m->policy};
 	char text[ADDRESS_TEXT];
 
-	if (listen_open(m) < 0) {
+	if (listeners_prepare(m, &setup) < 0) {
+		listeners_undo(&setup);
 		monitor_stop(m, EXIT_CANNOT);
 		return;
 	}
+	listeners_commit(m, &setup);
 	m->serving = true;
-	for (size_t k = 0; k < m->listener_count; k++)
-		log_info("portal %s listens on %s", m->policy->portals[m->listeners[k].portal].name,
-			 endpoint_format(&m->listeners[k].endpoint, text));
+	for (const struct listener *l = m->listeners; l != NULL; l = l->next)
+		log_info("portal %s listens on %s", m->policy->portals[l->portal].name,
+			 endpoint_format(&l->endpoint, text));
 	log_info("ready");
 	notify_send("READY=1");
 }
@@ -358,9 +366,8 @@ static int begin(struct monitor *m)
 	int r;
 
 	if ((r = users_find(m)) < 0 || (r = programs_open(&m->programs)) < 0 ||
-	    (r = state_begin(m)) < 0 || (r = policy_begin(m)) < 0 || (r = disks_open(m)) < 0 ||
-	    (r = identities_load(m)) < 0 || (r = connections_begin(m)) < 0 ||
-	    (r = arbiter_open(m)) < 0)
+	    (r = state_begin(m)) < 0 || (r = policy_begin(m)) < 0 ||
+	    (r = connections_begin(m)) < 0 || (r = arbiter_open(m)) < 0)
 		return r;
 	bans_load(m);
 	if (m->root && (r = capabilities_limit(MONITOR_CAPS)) < 0) {
@@ -384,15 +391,15 @@ static void end(struct monitor *m)
 		control_close(m);
 	disks_close(m);
 	if (m->loop != NULL)
+		listen_close(m);
+	if (m->loop != NULL)
 		loop_close(m->loop);
 	fd_close(&m->audit_fd);
 	fd_close(&m->journal_fd);
 	fd_close(&m->arbiter_page_fd);
-	fd_close(&m->identities_fd);
 	fd_close(&m->state_fd);
 	fd_close(&m->lock_fd);
 	free(m->connections);
-	free(m->listeners);
 	free(m->portal_tags);
 	policy_free(m->policy);
 }
@@ -409,7 +416,6 @@ int monitor_run(const struct monitor_options *options)
 			     .audit_fd = -1,
 			     .journal_fd = -1,
 			     .arbiter_page_fd = -1,
-			     .identities_fd = -1,
 			     .started_ms = clock_ms()};
 	m.control.fd = -1;
 	notify_open();

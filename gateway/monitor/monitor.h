@@ -21,6 +21,7 @@
 #define PER_SOURCE_MAX	  64	/* connections of one address block (never loopback) */
 #define REINSTATE_WAIT_MS 10000 /* for the lifeline of the session that a login replaces */
 #define EVENTS_QUEUED_MAX 1024
+#define NO_PORTAL	  (SIZE_MAX - 1) /* an index that no policy has; SIZE_MAX is any */
 #define ERRNO_MAX	  4095
 
 enum helper_kind { HELPER_AUDITOR, HELPER_AUTHENTICATOR, HELPER_FIREWALL, HELPER_ARBITER, HELPERS };
@@ -58,12 +59,23 @@ enum seat_state {
 	SEAT_LEFT, /* over: the arbiter is to be told */
 };
 
+/* A LUN of a session: by value, since a session may outlive the policy that granted it. */
+struct granted_lun {
+	uint16_t lun, row; /* row: of its disk */
+	bool writable;
+	bool told;     /* the session has its descriptor */
+	bool counted;  /* among the row's writers */
+	uint32_t line; /* of the policy */
+};
+
 struct connection {
 	struct monitor *m;
 	uint32_t id;
 	enum connection_state state;
 	struct endpoint peer, local;
-	size_t portal;
+	size_t portal; /* its index in the policy, or NO_PORTAL */
+	char portal_name[POLICY_NAME_SIZE];
+	uint16_t portal_tag;
 	uint64_t since_ms;
 	bool readable; /* its first byte is there */
 	bool named;    /* from loopback, or an address that the policy names */
@@ -85,32 +97,41 @@ struct connection {
 	struct session_claim claim;
 	char user[256];
 	uint8_t algorithm;
-	const struct policy_target *target;
-	const struct policy_initiator *initiator;
+	const struct policy_target *target;	  /* of the policy; or NULL, also when it is */
+	const struct policy_initiator *initiator; /* … being ended, and there is none any more */
 	char target_name[ISCSI_NAME_SIZE], initiator_name[ISCSI_NAME_SIZE];
 	uint16_t tsih;
 	uint64_t event_id; /* the login's event: granted when it is durable */
 	uint64_t flush_id; /* its ring is given up when this flush is done; 0: not asked */
 	uint64_t commands, read_bytes, written_bytes;
-	bool writes[POLICY_LUNS_MAX]; /* by index in its target: counted in the disk's writers */
-	unsigned heard;		      /* messages of its session */
-	unsigned joined;	      /* connections that were passed to it */
-	uint32_t connections;	      /* that it has, in its own word */
-	char ended[64], detail[128];  /* why, for the audit; the detail is the session's word */
-	bool blamed;		      /* … and it counts against the source */
+	struct granted_lun *luns; /* in order of LUN; from its seat at the arbiter on */
+	size_t lun_count;
+	uint16_t groups[SESSION_GROUPS_MAX]; /* its target port groups: target_groups() */
+	bool sets_groups;		     /* it may set their access state */
+	unsigned heard;			     /* messages of its session */
+	unsigned joined;		     /* connections that were passed to it */
+	uint32_t connections;		     /* that it has, in its own word */
+	char ended[64], detail[128]; /* why, for the audit; the detail is the session's word */
+	bool blamed;		     /* … and it counts against the source */
 };
 
 struct listener {
 	struct monitor *m;
 	struct watch watch;
 	struct endpoint endpoint;
-	size_t portal;
+	size_t portal; /* index in the policy */
+	struct listener *next;
 };
 
+/* A disk that is served. Its row is its index in the arbiter's page, for as long as any session
+ * has it. */
 struct monitor_disk {
+	uint16_t row;
+	bool leaves; /* the policy has it no more: its row is given back when no session has it */
 	struct disk disk;
-	const struct policy_disk *policy;
-	char serial[37];	     /* its UUID, which the state folder keeps */
+	bool found_thin, found_rotational; /* before the policy's own word */
+	struct policy_disk policy;	   /* without what is behind pointers */
+	char serial[37];		   /* its UUID, which the state folder keeps */
 	struct policy_identity told; /* what initiators hear: the policy's, or from the UUID */
 	struct arbiter_summary
 		shared;		 /* the arbiter's last word: which disks failed is its to say */
@@ -121,6 +142,34 @@ struct monitor_disk {
 	bool low;		 /* little room is left below it */
 	bool has_news, tell_low; /* that the arbiter has not heard yet */
 	unsigned writers;
+};
+
+/* A disk of a policy on its way to being served. */
+struct disk_plan {
+	struct monitor_disk *row;   /* one that is served already; NULL: it is a new one */
+	struct monitor_disk *fresh; /* the new one, claimed; its row is kept free */
+	char serial[37];
+	struct policy_identity told;
+};
+
+/* An endpoint of a policy: one of the two is there. */
+struct listener_plan {
+	struct listener *kept;	/* it is listened on already */
+	struct listener *fresh; /* bound, and not accepting */
+	size_t portal;
+};
+
+/* A policy, and what is made of it before it is in force. All that can fail is done first, and can
+ * be undone. */
+struct setup {
+	struct policy *policy;
+	struct disk_plan *disks; /* of each disk of the policy */
+	uint16_t *disk_rows;	 /* of each of them */
+	uint16_t *portal_tags;	 /* of each portal: its group's */
+	struct listener_plan *listeners;
+	size_t listener_count;
+	json_t *identities; /* the file as it is to be */
+	FILE *messages;	    /* what is wrong, for who asked; NULL: the log alone has it */
 };
 
 /* Refusals of one source: beyond 20 a minute they are counted, not listed. */
@@ -165,14 +214,16 @@ struct monitor {
 			     const struct auth_ready *ready); /* of a take-up that is asked for */
 	struct helper helpers[HELPERS];
 	struct trail trail;
-	int arbiter_page_fd, identities_fd;
+	int arbiter_page_fd;
 	uint8_t run[16];       /* random, the arbiter's journal is tagged with it */
 	uint32_t arbiter_life; /* how many arbiters there were */
 	bool arbiter_told;     /* it has heard of every session that the one before had */
 	struct penalties penalties;
 	size_t bans_sent; /* the firewall process has those before it in the list */
 	struct nexuses nexuses;
-	struct monitor_disk *disks;
+	struct monitor_disk *disks[ARBITER_DISKS_MAX]; /* by row; NULL: a free one */
+	size_t disk_end;			       /* there are none from this row on */
+	uint16_t *disk_rows;			       /* of each disk of the policy */
 	uint64_t largest_disk;
 	struct watch raiser; /* a process that raises limits of sessions; fd -1: none */
 	pid_t raiser_pid;
@@ -180,7 +231,6 @@ struct monitor {
 	uint16_t *portal_tags; /* of each portal: its group's */
 
 	struct listener *listeners;
-	size_t listener_count;
 	struct connection *connections; /* connection id is at [id % connection_max] */
 	uint32_t connection_max, next_connection;
 	uint32_t open, queued, logins, entering, granted; /* queued: for a login slot */
@@ -267,7 +317,10 @@ int seat_take(struct connection *c) MUST_CHECK; /* at the login; its entry goes 
 void seat_leave(struct connection *c);		/* no I/O of it can reach a disk any more */
 
 /* listen.c */
-int listen_open(struct monitor *m) MUST_CHECK;
+int listeners_prepare(struct monitor *m, struct setup *s) MUST_CHECK;
+void listeners_commit(struct monitor *m, struct setup *s);
+void listeners_undo(struct setup *s);
+void connection_place(struct connection *c, const struct listener *l); /* it came in there */
 void listen_close(struct monitor *m);
 void listen_admit(struct monitor *m); /* a login slot became free */
 
@@ -288,9 +341,14 @@ void entries_go_on(struct monitor *m); /* a lifeline closed, an event became dur
 void entry_refuse(struct connection *c, uint16_t status, const char *reason, const char *detail);
 /* The same initiator port and target port: RFC 7143 section 6.3.5. */
 bool entry_same_nexus(const struct connection *a, const struct connection *b);
-void entry_release(struct connection *c); /* its writers' places are free again */
-bool entry_access(const struct connection *c, uint16_t lun, struct policy_access *ret_access);
 void entry_claim(const struct connection *c, struct claim *ret_claim);
+
+/* grants.c: what a session is given */
+int grants_decide(struct connection *c) MUST_CHECK; /* c->luns and groups, by the policy */
+/* How many it got (a disk that can't be opened is left out), or a negative error of ours. */
+int grants_send(struct connection *c) MUST_CHECK;
+void grants_release(struct connection *c); /* its writers' places are free again */
+void rules_send(struct connection *c);
 
 /* nexuses.c: the unit attention that a session of this nexus begins with, ASC and ASCQ. Its next
  * one begins with another. */
@@ -305,9 +363,21 @@ struct connection *join_session(const struct connection *c); /* the one that it 
 void join_pass(struct connection *c, struct connection *s);  /* to its process */
 uint16_t tsih_take(struct connection *c); /* that no other session of the initiator has; or 0 */
 
+/* setup.c: a policy that is taken up: prepared, then in force, or undone */
+int setup_prepare(struct monitor *m, struct setup *s) MUST_CHECK;
+void setup_commit(struct monitor *m, struct setup *s); /* m->policy is s->policy now */
+void setup_undo(struct monitor *m, struct setup *s);
+void setup_say(struct setup *s, const char *fmt, ...) PRINTF_LIKE(2, 3); /* what is wrong */
+
 /* disks.c */
-int disks_open(struct monitor *m) MUST_CHECK;
+int disks_prepare(struct monitor *m, struct setup *s) MUST_CHECK;
+void disks_commit(struct monitor *m, struct setup *s);
+void disks_undo(struct setup *s);
 void disks_check(struct monitor *m);
+struct monitor_disk *disk_find(const struct monitor *m, const char *name);
+/* The next row that is taken, from *row on; NULL: there are no more. */
+struct monitor_disk *disk_next(const struct monitor *m, size_t *row);
+#define EACH_DISK(m, d, row) for (size_t row = 0; ((d) = disk_next((m), &row)) != NULL; row++)
 /* disk_growth.c: disks that grew, and what is below them. */
 void disk_look(struct monitor *m, struct monitor_disk *d); /* each second */
 void disk_news_go_on(struct monitor *m);
@@ -329,7 +399,8 @@ json_t *disks_shared_json(const struct monitor *m);
 const char *disk_clear(struct monitor *m, const char *name, bool forget) MUST_CHECK;
 
 /* identity.c: names that stay (UUIDs of disks, tags of portal groups), in the state folder */
-int identities_load(struct monitor *m) MUST_CHECK;
+int identities_prepare(struct monitor *m, struct setup *s) MUST_CHECK;
+int identities_write(struct monitor *m, struct setup *s) MUST_CHECK;
 
 /* bans.c */
 void bans_load(struct monitor *m);

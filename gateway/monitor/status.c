@@ -38,8 +38,7 @@ static json_t *portals_json(const struct monitor *m)
 	json_t *list = json_array();
 	char text[ADDRESS_TEXT];
 
-	for (size_t k = 0; k < m->listener_count; k++) {
-		const struct listener *l = &m->listeners[k];
+	for (const struct listener *l = m->listeners; l != NULL; l = l->next) {
 		const struct policy_portal *p = &m->policy->portals[l->portal];
 		unsigned sessions = 0;
 
@@ -59,20 +58,22 @@ static json_t *portals_json(const struct monitor *m)
 static json_t *disks_json(const struct monitor *m, json_t *problems)
 {
 	json_t *list = json_array();
+	const struct monitor_disk *d;
 	char state[512];
 
-	for (size_t k = 0; k < m->policy->disk_count; k++) {
-		const struct monitor_disk *d = &m->disks[k];
-
+	EACH_DISK(m, d, row)
+	{
+		if (d->leaves)
+			continue;
 		json_array_append_new(
 			list,
-			json_pack("{s:s,s:s,s:I,s:b,s:i,s:s,s:s}", "disk", d->policy->name, "path",
-				  d->policy->path ? d->policy->path : "memory", "size_bytes",
+			json_pack("{s:s,s:s,s:I,s:b,s:i,s:s,s:s}", "disk", d->policy.name, "path",
+				  d->disk.path[0] ? d->disk.path : "memory", "size_bytes",
 				  (json_int_t)d->disk.size_bytes, "read_only",
-				  (int)d->policy->read_only, "writers", (int)d->writers, "serial",
+				  (int)d->policy.read_only, "writers", (int)d->writers, "serial",
 				  d->told.serial, "state", disk_state(d, state, sizeof state)));
 		if (d->error != 0 || d->shared.failed != 0)
-			add_problem(problems, d->policy->name, state);
+			add_problem(problems, d->policy.name, state);
 	}
 	return list;
 }
@@ -166,9 +167,8 @@ static json_t *session_json(const struct connection *c)
 			 (json_int_t)c->id, "state", states[c->state], "initiator",
 			 c->initiator_name, "user", user, "peer", endpoint_show(&c->peer, peer),
 			 "target", c->claim.discovery ? "(discovery)" : c->target_name, "portal",
-			 c->m->policy->portals[c->portal].name, "up_s",
-			 (json_int_t)((clock_ms() - c->since_ms) / 1000), "discovery",
-			 (int)c->claim.discovery, "pid", (int)c->pid, "connections",
+			 c->portal_name, "up_s", (json_int_t)((clock_ms() - c->since_ms) / 1000),
+			 "discovery", (int)c->claim.discovery, "pid", (int)c->pid, "connections",
 			 (json_int_t)(c->state == CONN_GRANTED ? c->connections : 1));
 }
 

@@ -47,10 +47,11 @@ static void put_address(struct targets_text *t, struct endpoint at, size_t porta
 /* A portal that says no addresses is told of where this connection met it, and nowhere else. */
 static void put_portal(struct targets_text *t, const struct policy_target *target, size_t portal)
 {
-	const struct policy_portal *p = &t->c->m->policy->portals[portal];
+	const struct policy_portal *p;
 
-	if (!policy_may_enter(&t->claim, target, portal))
+	if (portal >= t->c->m->policy->portal_count || !policy_may_enter(&t->claim, target, portal))
 		return;
+	p = &t->c->m->policy->portals[portal];
 	for (size_t k = 0; k < p->advertise_count; k++)
 		put_address(t, p->advertise[k], portal);
 	if (p->advertise_count == 0 && portal == t->c->portal)
@@ -87,7 +88,7 @@ void target_groups(const struct connection *c, uint16_t ret[SESSION_GROUPS_MAX])
 
 	entry_claim(c, &claim);
 	memset(ret, 0, SESSION_GROUPS_MAX * sizeof ret[0]);
-	ret[count++] = m->portal_tags[c->portal];
+	ret[count++] = c->portal_tag;
 	for (size_t k = 0; k < c->target->portal_count && count < SESSION_GROUPS_MAX; k++) {
 		size_t portal = c->target->portals[k], known = 0;
 

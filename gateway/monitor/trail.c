@@ -14,7 +14,7 @@ void event_from_connection(struct audit_event *e, enum audit_event_kind kind,
 			   const struct connection *c)
 {
 	*e = (struct audit_event){.kind = kind, .connection = c->id, .peer = c->peer};
-	(void)string_copy(e->portal, sizeof e->portal, c->m->policy->portals[c->portal].name);
+	(void)string_copy(e->portal, sizeof e->portal, c->portal_name);
 	(void)string_copy(e->user, sizeof e->user, c->user);
 	e->algorithm = c->algorithm;
 	(void)string_copy(e->initiator, sizeof e->initiator,

@@ -107,26 +107,42 @@ static struct policy *policy_of(const char *const *portals)
 	return p;
 }
 
+static int setup_of(struct monitor *m, struct setup *s)
+{
+	s->disks = calloc(s->policy->disk_count + 1, sizeof *s->disks);
+	s->portal_tags = calloc(s->policy->portal_count + 1, sizeof *s->portal_tags);
+	assert_non_null(s->disks);
+	assert_non_null(s->portal_tags);
+	return identities_prepare(m, s) < 0 ? -1 : identities_write(m, s);
+}
+
+static void setup_over(struct setup *s)
+{
+	free(s->disks);
+	free(s->portal_tags);
+	json_decref(s->identities);
+	policy_free(s->policy);
+}
+
 static void test_row(void **state)
 {
 	const struct row *r = *state;
 	char folder[] = "identity-XXXXXX", path[64], *after = NULL;
 	static struct monitor m;
-	struct monitor_disk disk = {0};
+	struct setup s = {.policy = policy_of(r->portals)};
 	size_t len;
 
 	assert_non_null(mkdtemp(folder));
-	m = (struct monitor){.state_path = folder, .policy = policy_of(r->portals), .disks = &disk};
-	disk.policy = m.policy->disks;
+	m = (struct monitor){.state_path = folder};
 	m.state_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	(void)snprintf(path, sizeof path, "%s/identities.json", folder);
 	if (r->before)
 		assert_int_equal(file_replace(m.state_fd, "identities.json", r->before,
 					      strlen(r->before), 0600),
 				 0);
-	assert_int_equal(identities_load(&m) == 0, r->tags[0] != 0);
+	assert_int_equal(setup_of(&m, &s) == 0, r->tags[0] != 0);
 	for (size_t k = 0; r->tags[0] && r->portals[k]; k++)
-		assert_int_equal(m.portal_tags[k], r->tags[k]);
+		assert_int_equal(s.portal_tags[k], r->tags[k]);
 	OWNED_FD fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0)
 		assert_int_equal(fd_read_all(fd, 4096, &after, &len), 0);
@@ -135,8 +151,7 @@ static void test_row(void **state)
 	if (r->before && !r->tags[0])
 		assert_string_equal(after, r->before);
 	free(after);
-	free(m.portal_tags);
-	policy_free(m.policy);
+	setup_over(&s);
 	fd_close(&m.state_fd);
 	(void)unlink(path);
 	assert_int_equal(rmdir(folder), 0);
@@ -206,23 +221,19 @@ static void test_disk(void **state)
 	const struct disk_row *r = *state;
 	char folder[] = "identity-XXXXXX", path[64], *after = NULL;
 	static struct monitor m;
-	struct monitor_disk disks[2] = {0};
+	struct setup s = {.policy = policy_with(r->disks)};
 	size_t len;
 
 	assert_non_null(mkdtemp(folder));
-	m = (struct monitor){
-		.state_path = folder, .policy_path = "p.yaml", .policy = policy_with(r->disks)};
-	m.disks = disks;
-	for (size_t k = 0; k < m.policy->disk_count; k++)
-		disks[k].policy = &m.policy->disks[k];
+	m = (struct monitor){.state_path = folder, .policy_path = "p.yaml"};
 	m.state_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	(void)snprintf(path, sizeof path, "%s/identities.json", folder);
 	assert_int_equal(
 		file_replace(m.state_fd, "identities.json", r->before, strlen(r->before), 0600), 0);
-	assert_int_equal(identities_load(&m) == 0, r->serial != NULL);
+	assert_int_equal(setup_of(&m, &s) == 0, r->serial != NULL);
 	if (r->serial) {
-		assert_string_equal(disks[0].told.serial, r->serial);
-		naa_is(&disks[0].told, r->naa);
+		assert_string_equal(s.disks[0].told.serial, r->serial);
+		naa_is(&s.disks[0].told, r->naa);
 	}
 	OWNED_FD fd = open(path, O_RDONLY | O_CLOEXEC);
 	assert_int_equal(fd_read_all(fd, 4096, &after, &len), 0);
@@ -231,8 +242,7 @@ static void test_disk(void **state)
 	if (r->gone)
 		assert_null(strstr(after, r->gone));
 	free(after);
-	free(m.portal_tags);
-	policy_free(m.policy);
+	setup_over(&s);
 	fd_close(&m.state_fd);
 	(void)unlink(path);
 	assert_int_equal(rmdir(folder), 0);

@@ -14,13 +14,11 @@ static struct tests t;
 #define ALICE "iqn.1994-05.com.redhat:alice"
 #define BOB   "iqn.1994-05.com.redhat:bob"
 
-static const struct policy_target vault, store;
-static uint16_t tags[] = {7, 7, 9};
+static const struct policy_target vault;
 
 enum { SESSION, JOINS, CONNECTIONS };
 static struct connection connections[CONNECTIONS];
-static struct monitor monitor = {
-	.connections = connections, .connection_max = CONNECTIONS, .portal_tags = tags};
+static struct monitor monitor = {.connections = connections, .connection_max = CONNECTIONS};
 
 static void connection_set(struct connection *c, enum connection_state state)
 {
@@ -29,7 +27,9 @@ static void connection_set(struct connection *c, enum connection_state state)
 				 .id = (uint32_t)(c - connections) + 1,
 				 .pid = 1,
 				 .kept_fd = -1,
+				 .portal_tag = 7,
 				 .target = &vault,
+				 .target_name = "iqn.2026-11.net.example.gw:vault",
 				 .user = "alice",
 				 .initiator_name = ALICE,
 				 .claim = {.tsih = 5, .isid = {0x80, 1, 2, 3, 4, 5}}};
@@ -52,17 +52,17 @@ static void is_another_port(struct connection *c)
 
 static void is_of_the_store(struct connection *c)
 {
-	c->target = &store;
+	(void)string_copy(c->target_name, sizeof c->target_name, "iqn.2026-11.net.example:store");
 }
 
 static void is_by_a_portal_of_the_group(struct connection *c)
 {
-	c->portal = 1;
+	c->portal = 1; /* its tag is the same */
 }
 
 static void is_by_another_group(struct connection *c)
 {
-	c->portal = 2;
+	c->portal_tag = 9;
 }
 
 static void has_no_such_tsih(struct connection *c)

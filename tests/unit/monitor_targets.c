@@ -131,7 +131,7 @@ static char *told(struct connection *c)
 static void test_row(void **state)
 {
 	const struct row *r = *state;
-	struct connection c = {.m = &monitor, .portal = r->portal};
+	struct connection c = {.m = &monitor, .portal = r->portal, .portal_tag = tags[r->portal]};
 	OWNED_FREE char *got = NULL;
 
 	assert_int_equal(endpoint_parse(r->from, &c.peer), 0);
@@ -170,7 +170,10 @@ static const struct groups_row {
 static void test_groups(void **state)
 {
 	const struct groups_row *r = *state;
-	struct connection c = {.m = &monitor, .portal = r->portal, .target = target_of(r->into)};
+	struct connection c = {.m = &monitor,
+			       .portal = r->portal,
+			       .portal_tag = tags[r->portal],
+			       .target = target_of(r->into)};
 	uint16_t got[SESSION_GROUPS_MAX];
 
 	assert_int_equal(endpoint_parse(r->from, &c.peer), 0);
