@@ -14,14 +14,15 @@
 #define WRITES_VERIFIES                                                                  \
 	.touches = TOUCHES_READ | TOUCHES_WRITE, .verifies = true, .begin = write_begin, \
 	.data_arrived = write_start
-#define WRITES_SAME                                                            \
-	.touches = TOUCHES_WRITE | TOUCHES_DISCARD, .begin = write_same_begin, \
-	.data_arrived = write_same_start
-#define SELECTS_MODES \
-	.touches = TOUCHES_CONTROL, .begin = mode_select_begin, .data_arrived = mode_select_start
+#define WRITES_SAME                                                        \
+	.touches = TOUCHES_WRITE | TOUCHES_DISCARD, .durable_first = true, \
+	.begin = write_same_begin, .data_arrived = write_same_start
+#define SELECTS_MODES                                                                  \
+	.touches = TOUCHES_CONTROL, .durable_first = true, .begin = mode_select_begin, \
+	.data_arrived = mode_select_start
 #define PRE_FETCHES  .touches = TOUCHES_READ, .begin = pre_fetch_begin
 #define SYNCHRONIZES .touches = TOUCHES_CONTROL, .begin = synchronize_begin
-#define RESERVES     .touches = TOUCHES_RESERVATION, .begin = reserve_begin
+#define RESERVES     .touches = TOUCHES_RESERVATION, .durable_first = true, .begin = reserve_begin
 /* SCOPE and TYPE mean something to three of the actions, the others ignore them. */
 #define PR_IN                                                                \
 	.cdb_len = 10, .touches = TOUCHES_RESERVATION, .allocation = {7, 2}, \
@@ -30,8 +31,8 @@
 #define PR_OUT(type, no_type)                                                                    \
 	.cdb_len = 10, .touches = TOUCHES_RESERVATION,                                           \
 	.usage = {0x5f, 0x1f, type, 0, 0, 0xff, 0xff, 0xff, 0xff, 0}, .ignored = {{2, no_type}}, \
-	.begin = pr_out_begin, .data_arrived = pr_out_start
-#define FORMATS .touches = TOUCHES_WRITE | TOUCHES_DISCARD | TOUCHES_CONTROL
+	.durable_first = true, .begin = pr_out_begin, .data_arrived = pr_out_start
+#define FORMATS .touches = TOUCHES_WRITE | TOUCHES_DISCARD | TOUCHES_CONTROL, .durable_first = true
 #define SANITIZES                                                                          \
 	FORMATS, .cdb_len = 10, .head_of_queue = true, /* IMMED, AUSE; ZNR is for zones */ \
 		.usage = {0x48, 0xbf, [7] = 0xff, 0xff, 0}
@@ -85,7 +86,7 @@ static const struct scsi_command table[] = {
 	{0x1a, NO_ACTION, .cdb_len = 6, .touches = TOUCHES_NOTHING, .allocation = {4, 1},
 	 .usage = {0x1a, 0x08, 0xff, 0xff, 0xff, 0}, REPLY(mode_sense_6_reply)},
 	{0x1b, NO_ACTION, .cdb_len = 6, .touches = TOUCHES_CONTROL,
-	 .usage = {0x1b, 0x01, 0, 0x0f, 0xf7, 0}, .begin = start_stop_begin},
+	 .durable_first = true, .usage = {0x1b, 0x01, 0, 0x0f, 0xf7, 0}, .begin = start_stop_begin},
 	{0x1c, NO_ACTION, .cdb_len = 6, .touches = TOUCHES_CONTROL, .allocation = {3, 2},
 	 .usage = {0x1c, 0x01, 0xff, ONES_2, 0}, REPLY(receive_diagnostic_reply)},
 	{0x1d, NO_ACTION, .cdb_len = 6, .touches = TOUCHES_CONTROL,
@@ -106,7 +107,7 @@ static const struct scsi_command table[] = {
 	 .usage = {0x37, 0, 0x1f, [7] = ONES_2, 0}, REPLY(defects_10_reply)},
 	{0x41, NO_ACTION, CDB_10, USAGE_10(0x41, PROTECT | UNMAP), IGNORE_10(0), WRITES_SAME},
 	{0x42, NO_ACTION, .cdb_len = 10, .touches = TOUCHES_DISCARD, .thin = true,
-	 .usage = {0x42, 0, [7] = ONES_2, 0}, .ignored = {{6, 0x3f}}, .begin = unmap_begin,
+	 .durable_first = true, .usage = {0x42, 0, [7] = ONES_2, 0}, .ignored = {{6, 0x3f}}, .begin = unmap_begin,
 	 .data_arrived = unmap_start},
 	{0x48, 0x01, SANITIZES, .begin = sanitize_overwrite_begin,
 	 .data_arrived = sanitize_overwrite_start},
@@ -132,15 +133,15 @@ static const struct scsi_command table[] = {
 	{0x5f, PR_REGISTER_AND_IGNORE, PR_OUT(0, 0xff)},
 	{0x5f, PR_REGISTER_AND_MOVE, PR_OUT(0, 0xff)},
 	{0x83, 0x00, .cdb_len = 16, .touches = TOUCHES_READ | TOUCHES_WRITE, .names_units = true,
-	 .usage = {0x83, 0x1f, [10] = ONES_4, 0, 0}, .begin = copy_begin,
+	 .durable_first = true, .usage = {0x83, 0x1f, [10] = ONES_4, 0, 0}, .begin = copy_begin,
 	 .data_arrived = copy_start},
 	{0x83, 0x01, .cdb_len = 16, .touches = TOUCHES_READ | TOUCHES_WRITE, .names_units = true,
-	 .usage = {0x83, 0x1f, [10] = ONES_4, 0, 0}, .begin = copy_begin,
+	 .durable_first = true, .usage = {0x83, 0x1f, [10] = ONES_4, 0, 0}, .begin = copy_begin,
 	 .data_arrived = copy_start},
 	{0x83, 0x10, .cdb_len = 16, .touches = TOUCHES_READ,
 	 .usage = {0x83, 0x1f, [6] = ONES_8, 0, 0}, .ignored = {{14, 0x3f}},
 	 .begin = populate_token_begin, .data_arrived = populate_token_start},
-	{0x83, 0x11, .cdb_len = 16, .touches = TOUCHES_WRITE,
+	{0x83, 0x11, .cdb_len = 16, .touches = TOUCHES_WRITE, .durable_first = true,
 	 .usage = {0x83, 0x1f, [6] = ONES_8, 0, 0}, .ignored = {{14, 0x3f}},
 	 .begin = write_token_begin, .data_arrived = write_token_start},
 	{0x83, 0x1c, .cdb_len = 16, .touches = TOUCHES_CONTROL,
@@ -196,7 +197,7 @@ static const struct scsi_command table[] = {
 	 .usage = {0xa3, 0x1f, 0x87, 0xff, ONES_2, ONES_4, 0, 0}, REPLY(report_opcodes_reply)},
 	{0xa3, 0x0d, .cdb_len = 12, .touches = TOUCHES_NOTHING, .allocation = {6, 4},
 	 .usage = {0xa3, 0x1f, 0x80, [6] = ONES_4, 0, 0}, REPLY(report_functions_reply)},
-	{0xa4, 0x0a, .cdb_len = 12, .touches = TOUCHES_CONTROL,
+	{0xa4, 0x0a, .cdb_len = 12, .touches = TOUCHES_CONTROL, .durable_first = true,
 	 .usage = {0xa4, 0x1f, [6] = ONES_4, 0, 0}, .begin = set_port_groups_begin,
 	 .data_arrived = set_port_groups_start},
 	{0xa8, NO_ACTION, CDB_12, USAGE_12(0xa8, PROTECT | DPO | FUA), IGNORE_12(FUA_NV), READS},

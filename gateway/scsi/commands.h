@@ -24,6 +24,9 @@ struct scsi_command {
 	bool head_of_queue; /* whatever attribute it comes with */
 	bool verifies;	    /* a write that is read back (WRITE AND VERIFY) */
 	bool names_units;   /* its list does: of each it is decided whether it may be written */
+	/* It destroys data that was not sent to replace it, or takes something from others: nothing
+	 * of it is carried out before its record in the audit is durable. */
+	bool durable_first;
 	struct cdb_field lba, blocks; /* blocks: of the medium */
 	struct cdb_field allocation;  /* octets of data-in that the initiator has room for */
 	uint8_t usage[CDB_MAX];	      /* SPC-4's CDB usage data: bits that are evaluated */

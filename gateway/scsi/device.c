@@ -18,6 +18,7 @@ int scsi_nexus_open(struct scsi_nexus *n, unsigned admissions)
 	n->gate = NULL;
 	n->verifier = NULL;
 	n->copier = NULL;
+	n->held = NULL;
 	if ((r = gate_open(admissions, &n->gate)) < 0)
 		return r;
 	if ((r = verifier_open(&n->verifier)) < 0 || (r = copier_open(&n->copier)) < 0)
@@ -124,6 +125,7 @@ static void task_reset(struct scsi_task *task)
 	task->met_status = SCSI_GOOD;
 	task->waits_for_audit = task->running = task->cancelled = false;
 	task->promises = task->waits_for_buffer = task->undoes = false;
+	task->recorded = false;
 	task->orders = task->parked = task->counted = false;
 	task->range = 0;
 	task->operates = false;
@@ -269,7 +271,7 @@ static bool is_patient(const struct scsi_task *task)
 /* The first held task that can be answered now, taken from the list; NULL: none. */
 static struct scsi_task *take_answerable(struct scsi_nexus *n, bool healthy)
 {
-	for (struct scsi_task *task = gate_held(n); task != NULL; task = task->next) {
+	for (struct scsi_task *task = n->held; task != NULL; task = task->next) {
 		if ((!healthy && !is_patient(task)) ||
 		    audit_ring_is_durable(n->ring, task->durable_mark)) {
 			gate_unhold(task);
@@ -291,7 +293,7 @@ void scsi_audit_moved(struct scsi_nexus *n)
 			task_finish(task, task_busy);
 		else if (task->when_durable == NULL)
 			task_finish(task, task_good);
-		else if (task->when_durable(task) == SCSI_DONE)
+		else if (TAKE(task->when_durable)(task) == SCSI_DONE)
 			task->done(task);
 	}
 }

@@ -27,8 +27,7 @@ struct admission {
 struct gate {
 	struct admission *free;
 	uint32_t free_count, admissions;
-	uint32_t busy;		/* commands answered BUSY that no record tells of yet */
-	struct scsi_task *held; /* for the audit to become durable, oldest first */
+	uint32_t busy; /* commands answered BUSY that no record tells of yet */
 	struct admission all[];
 };
 
@@ -270,6 +269,11 @@ bool gate_reserve(struct scsi_task *task)
 	return true;
 }
 
+bool gate_has_admitted(const struct scsi_task *task)
+{
+	return task->admission != NULL && !task->admission->reserved;
+}
+
 static const struct scsi_lun *range_unit(const struct scsi_task *task, const struct gate_range *r)
 {
 	return r->unit != NULL ? r->unit : task->unit;
@@ -440,6 +444,11 @@ static int enter(struct scsi_task *task)
 	return 1;
 }
 
+static enum scsi_step submit_again(struct scsi_task *task)
+{
+	return gate_submit(task) < 0 ? task_not_submitted(task) : SCSI_RUNNING;
+}
+
 /* What was admitted may be undone whatever became of the right to do it: nobody is told that
  * something else is in force before that is over, because it is still counted in flight. */
 static int undo_not_taken(struct scsi_task *task)
@@ -455,6 +464,9 @@ int gate_submit(struct scsi_task *task)
 	int r;
 
 	assert(a != NULL && !a->reserved && !a->running);
+	r = gate_hold_until_recorded(task, submit_again);
+	if (r <= 0)
+		return r;
 	r = a->stays ? 1 : enter(task);
 	if (r == -EAGAIN && task->operates)
 		r = 0; /* it has no initiator that would try again */
@@ -513,46 +525,4 @@ void gate_abandon(struct scsi_task *task)
 	task->status = SCSI_TASK_ABORTED;
 	task->sense_len = 0;
 	put_outcome(task, task->admission->submitted ? VERDICT_FAILED : VERDICT_NOT_EXECUTED);
-}
-
-void gate_hold(struct scsi_task *task)
-{
-	struct scsi_task **end = &task->nexus->gate->held;
-
-	while (*end != NULL)
-		end = &(*end)->next;
-	task->next = NULL;
-	task->waits_for_audit = true;
-	*end = task;
-}
-
-void gate_unhold(struct scsi_task *task)
-{
-	struct scsi_task **at = &task->nexus->gate->held;
-
-	while (*at != task)
-		at = &(*at)->next;
-	*at = task->next;
-	task->next = NULL;
-	task->waits_for_audit = false;
-}
-
-struct scsi_task *gate_held(struct scsi_nexus *nexus)
-{
-	return nexus->gate->held;
-}
-
-enum scsi_step gate_when_durable(struct scsi_task *task,
-				 enum scsi_step (*then)(struct scsi_task *task))
-{
-	struct audit_ring *ring = task->nexus->ring;
-
-	task->durable_mark = audit_ring_ask_durable(ring);
-	if (audit_ring_is_durable(ring, task->durable_mark))
-		return then(task);
-	if (!audit_ring_healthy(ring, task->nexus->now_ms))
-		return task_busy(task);
-	task->when_durable = then;
-	gate_hold(task);
-	return SCSI_RUNNING;
 }

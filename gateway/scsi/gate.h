@@ -20,6 +20,7 @@ struct gate_range {
 	const struct scsi_lun *unit; /* NULL: the task's, which was asked already */
 	bool source;		     /* it is read; else written */
 };
+bool gate_has_admitted(const struct scsi_task *task); /* and its place is not just kept */
 /* For the records of so many ranges; there is more when the audit has taken what it has. */
 bool gate_has_room(const struct scsi_task *task, unsigned count);
 /* Admits a task that has its place: the audit has a record of each range (of none: one record).
@@ -44,11 +45,17 @@ uint32_t gate_room(const struct scsi_nexus *nexus);
 void gate_catch_up(struct scsi_nexus *nexus);
 void gate_put_busy_count(struct scsi_nexus *nexus);
 
-/* Goes on with `then` when the records of what was admitted so far are durable, for commands that
- * destroy data or take ownership. `then` returns as of data_arrived(). */
+/* Goes on with `then` when the records of what was admitted so far are durable. `then` returns as
+ * of data_arrived(). */
 enum scsi_step gate_when_durable(struct scsi_task *task,
 				 enum scsi_step (*then)(struct scsi_task *task)) MUST_CHECK;
+/* The same, once for each task that was admitted, if its row of the command table says so
+ * (durable_first). gate_submit() and task_order() see to it: whoever does neither asks for it. */
+enum scsi_step gate_when_recorded(struct scsi_task *task,
+				  enum scsi_step (*then)(struct scsi_task *task)) MUST_CHECK;
+/* 1: go on. 0: the task is held, and `then` is called. -EAGAIN: no audit now. */
+int gate_hold_until_recorded(struct scsi_task *task,
+			     enum scsi_step (*then)(struct scsi_task *task)) MUST_CHECK;
 /* Answers that wait for the audit to be durable. */
 void gate_hold(struct scsi_task *task);
 void gate_unhold(struct scsi_task *task);
-struct scsi_task *gate_held(struct scsi_nexus *nexus);

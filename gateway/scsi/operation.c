@@ -313,6 +313,7 @@ static struct operation *operation_make(struct scsi_task *task, const struct ope
 static enum scsi_step recorded(struct scsi_task *task)
 {
 	task->operation->work.admission = TAKE(task->admission);
+	task->operation->work.recorded = true;
 	(void)task_order(&task->operation->work, order_begin, began);
 	return SCSI_RUNNING;
 }
@@ -328,7 +329,7 @@ enum scsi_step operation_start(struct scsi_task *task, const struct operation_pl
 	}
 	task->operation = o;
 	task_set_leave(task);
-	return gate_when_durable(task, recorded);
+	return gate_when_recorded(task, recorded);
 }
 
 /* --- who has it --- */

@@ -162,12 +162,6 @@ static void order(const struct scsi_task *task, struct arbiter_order *ret)
 	task_gather(task, LIST_HEADER, ret->octets, ret->len);
 }
 
-static enum scsi_step ask(struct scsi_task *task)
-{
-	return task_order(task, order, task_answered);
-}
-
-/* It can shut others out, so its record is durable first (P2). */
 enum scsi_step set_port_groups_start(struct scsi_task *task)
 {
 	uint8_t header[LIST_HEADER];
@@ -186,5 +180,5 @@ enum scsi_step set_port_groups_start(struct scsi_task *task)
 	}
 	if (task->bytes == LIST_HEADER)
 		return task_good(task);
-	return gate_when_durable(task, ask);
+	return task_order(task, order, task_answered);
 }

@@ -27,14 +27,10 @@ static void order_whole_unit(const struct scsi_task *task, struct arbiter_order 
 	ret->kind = reservation_shuts_out(task->command) ? ORDER_RESERVE : ORDER_RELEASE;
 }
 
-static enum scsi_step ask_whole_unit(struct scsi_task *task)
-{
-	return task_order(task, order_whole_unit, task_answered);
-}
-
 enum scsi_step reserve_begin(struct scsi_task *task)
 {
-	return gate_admit(task) ? gate_when_durable(task, ask_whole_unit) : task_fail(task);
+	return gate_admit(task) ? task_order(task, order_whole_unit, task_answered)
+				: task_fail(task);
 }
 
 /* --- PERSISTENT RESERVE IN --- */
@@ -228,11 +224,6 @@ static enum scsi_step out_answered(struct scsi_task *task, const struct arbiter_
 	return task_fail(task);
 }
 
-static enum scsi_step ask_out(struct scsi_task *task)
-{
-	return task_order(task, order_out, out_answered);
-}
-
 /* Recorded are both keys, each as a range of no blocks: first whose it says to be, then which it is
  * about. */
 enum scsi_step pr_out_start(struct scsi_task *task)
@@ -251,5 +242,5 @@ enum scsi_step pr_out_start(struct scsi_task *task)
 	recorded[1].lba = get_be(list + PR_LIST_ACTION_KEY, 8);
 	if (!gate_admit_ranges(task, recorded, ARRAY_LEN(recorded)))
 		return task_fail(task);
-	return gate_when_durable(task, ask_out);
+	return task_order(task, order_out, out_answered);
 }

@@ -146,16 +146,11 @@ static void order_exit(const struct scsi_task *task, struct arbiter_order *ret)
 	ret->flags = ORDER_EXIT;
 }
 
-static enum scsi_step exit_failure(struct scsi_task *task)
-{
-	return task_order(task, order_exit, task_answered);
-}
-
 enum scsi_step sanitize_exit_begin(struct scsi_task *task)
 {
 	if (!check_length(task, 0, 0))
 		return task_refuse(task);
 	if (!gate_admit(task))
 		return task_fail(task);
-	return gate_when_durable(task, exit_failure);
+	return task_order(task, order_exit, task_answered);
 }

@@ -125,6 +125,7 @@ struct scsi_nexus {
 	struct arbiter_drop drops[SCSI_DROPS_MAX];
 	unsigned drop_count;
 	struct gate *gate;
+	struct scsi_task *held; /* gate_wait.c's: for the audit to become durable, oldest first */
 	struct verifier *verifier;
 	struct copier *copier;
 	struct operation *operations; /* operation.c's: of its disks, under way */
@@ -180,6 +181,7 @@ struct scsi_task {
 	uint32_t blocks;
 	uint64_t durable_mark;
 	bool waits_for_audit, running, cancelled;
+	bool recorded;		/* its records are durable, or are waited for */
 	struct scsi_task *next; /* in the list of those that wait: for the audit, for a turn, … */
 	size_t progress;	/* octets of the medium that are done */
 	uint8_t stage;		/* of a command that takes several requests */

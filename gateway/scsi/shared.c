@@ -178,6 +178,15 @@ static uint32_t next_id(struct scsi_nexus *n)
 	return n->order_id == 0 ? ++n->order_id : n->order_id;
 }
 
+static enum scsi_step give_order(struct scsi_task *task)
+{
+	task->order_id = next_id(task->nexus);
+	task->orders = true;
+	task->order_out = task->order_was_out = false;
+	list_put(&task->nexus->ordering, task);
+	return SCSI_RUNNING;
+}
+
 enum scsi_step task_order(struct scsi_task *task,
 			  void (*order)(const struct scsi_task *task, struct arbiter_order *ret),
 			  enum scsi_step (*answered)(struct scsi_task *task,
@@ -185,11 +194,7 @@ enum scsi_step task_order(struct scsi_task *task,
 {
 	task->order = order;
 	task->answered = answered;
-	task->order_id = next_id(task->nexus);
-	task->orders = true;
-	task->order_out = task->order_was_out = false;
-	list_put(&task->nexus->ordering, task);
-	return SCSI_RUNNING;
+	return gate_when_recorded(task, give_order);
 }
 
 /* No task waits for its answer. One that failed for us alone, since it may not be written, is
@@ -356,7 +361,9 @@ static enum scsi_step range_answered(struct scsi_task *task, const struct arbite
 enum scsi_step range_take(struct scsi_task *task, enum scsi_step (*then)(struct scsi_task *task))
 {
 	task->then = then;
-	(void)task_order(task, order_range, range_answered);
+	task->order = order_range;
+	task->answered = range_answered;
+	(void)give_order(task); /* nothing is changed by it */
 	task->range = task->order_id;
 	task->next_holder = task->nexus->holders;
 	task->nexus->holders = task;

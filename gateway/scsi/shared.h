@@ -31,7 +31,8 @@ void attention_drop(struct scsi_lun *unit);		      /* the first was told */
 /* For a command that the arbiter decides. `order` fills what the kind wants (the rest is zero; id
  * and LUN are set); it is called when it is the task's turn, more than once if the arbiter dies
  * meanwhile. `answered` goes on: SCSI_RUNNING, or SCSI_DONE with the task ended. Returns
- * SCSI_RUNNING. */
+ * SCSI_RUNNING; SCSI_DONE (BUSY) when its record was to be durable first, and there is no audit
+ * now. */
 enum scsi_step task_order(struct scsi_task *task,
 			  void (*order)(const struct scsi_task *task, struct arbiter_order *ret),
 			  enum scsi_step (*answered)(struct scsi_task *task,

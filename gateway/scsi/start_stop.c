@@ -54,24 +54,19 @@ static void order_load(const struct scsi_task *task, struct arbiter_order *ret)
 	ret->action = (uint8_t)action_of(task);
 }
 
-static enum scsi_step give_order(struct scsi_task *task)
-{
-	return task_order(task, order_load, task_answered);
-}
-
 /* A stop without LOEJ leaves a removable medium as it is: ready, and flushed. */
 static enum scsi_step carry_out(struct scsi_task *task)
 {
 	if (task->unit->removable && action_of(task) == ORDER_LOAD_STOP)
 		return task_good(task);
-	return give_order(task);
+	return task_order(task, order_load, task_answered);
 }
 
 static void flushed(struct io *io, int result)
 {
 	struct scsi_task *task = CONTAINER_OF(io, struct scsi_task, io);
 
-	if (medium_continue(task, result) && gate_when_durable(task, carry_out) == SCSI_DONE)
+	if (medium_continue(task, result) && carry_out(task) == SCSI_DONE)
 		task->done(task);
 }
 
@@ -89,7 +84,7 @@ enum scsi_step start_stop_begin(struct scsi_task *task)
 	if (has_condition(task))
 		return task_good(task);
 	if (!wants_flush(task))
-		return gate_when_durable(task, carry_out);
+		return carry_out(task);
 	task->io.iov_count = 0;
 	task->io.length = 0;
 	return medium_run(task, IO_FLUSH, flushed);

@@ -307,7 +307,6 @@ static const struct {
 	{"P2: SYNCHRONIZE CACHE is not answered before the audit is durable", &sync_all, false},
 	{"P2: a FUA write is not answered before the audit is durable", &write_fua, true},
 	{"P2: a FUA read is not answered before the audit is durable", &read_fua, true},
-	{"P2: a stop is not answered before the audit is durable", &stop, false},
 };
 
 /* Begins it, and lets all of its requests end. */
@@ -337,7 +336,6 @@ static void promise(void **state)
 	promise_kept_so_far(&task, *state);
 	rig_audit_durable();
 	scsi_audit_moved(&rig->nexus);
-	rig_share(); /* a stop is an order */
 	assert_int_equal(rig->dones, 1);
 	assert_int_equal(task.status, SCSI_GOOD);
 	assert_int_equal(rig->ring.head, 1);

@@ -93,6 +93,7 @@ static void waits(void **state)
 	rig->nexus.luns[0].removable = other.luns[0].removable = false;
 	assert_int_equal(begin_on(&other, &writing, &write), SCSI_RUNNING);
 	assert_int_equal(begin_on(&rig->nexus, &stopping, &stop), SCSI_RUNNING);
+	rig_recorded();
 	assert_int_equal(rig->queued, 2);
 	rig->queue[0] = rig->queue[1]; /* the flush of the stop ends first */
 	rig->queue[1] = &writing.io;

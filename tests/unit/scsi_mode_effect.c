@@ -97,6 +97,8 @@ static void waits_for_audit(void **state)
 		step = scsi_data_arrived(&task);
 	}
 	assert_int_equal(step, SCSI_RUNNING);
+	if (rig->queued == 0)
+		rig_recorded();
 	rig_reap();
 	scsi_audit_moved(&rig->nexus);
 	assert_int_equal(rig->dones, 0);
@@ -159,6 +161,7 @@ static void changed_meanwhile(void **state)
 	rig_open_peer(1, &other);
 	rig_prepare(&task, &(struct rig_command){{0x93, 1, [9] = 5, [13] = 9}, .edtl = 0});
 	assert_int_equal(scsi_begin(&task), SCSI_RUNNING);
+	rig_recorded();
 	rig->seats[1].view.luns[0].state.modes[0] = MODE_NO_WRITE_CACHE;
 	rig->seats[0].view.luns[0].state.modes[0] = MODE_NO_WRITE_CACHE;
 	rig_reap();

@@ -449,6 +449,13 @@ static inline void rig_audit_durable(void)
 	atomic_store(&rig->page->durable, atomic_load(&rig->ring.memory->durable_wanted));
 }
 
+/* What destroys is carried out when its record is durable. */
+static inline void rig_recorded(void)
+{
+	rig_audit_durable();
+	scsi_audit_moved(&rig->nexus);
+}
+
 static inline const struct audit_record *rig_record(uint64_t index)
 {
 	assert_true(index < rig->ring.head);

@@ -268,6 +268,7 @@ static void cancelled_between_pieces(void **state)
 	assert_int_equal(scsi_begin(&task), SCSI_WANT_DATA);
 	rig_give_buffer(&task);
 	assert_int_equal(scsi_data_arrived(&task), SCSI_RUNNING);
+	rig_recorded();
 	assert_false(scsi_cancel(&task));
 	rig_reap();
 	assert_int_equal(rig->submitted, 1);

@@ -146,6 +146,7 @@ static void written_meanwhile(void **state)
 	reader.cdb = cdb;
 	assert_int_equal(go_on(&reader, scsi_begin(&reader)), SCSI_RUNNING);
 	rig_share();
+	rig_recorded();
 	rig_reap_one();
 	writer = (struct scsi_task){.nexus = &nexuses[ELSE], .cdb = write_10, .cdb_len = 16};
 	writer.edtl = 512;

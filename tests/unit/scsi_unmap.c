@@ -236,6 +236,7 @@ static void no_room_for_all(void **state)
 	else
 		atomic_store(&rig->page->state, AUDIT_CANNOT_WRITE);
 	scsi_audit_moved(&rig->nexus);
+	rig_recorded();
 	rig_reap();
 	assert_int_equal(task.status, *(const bool *)*state ? SCSI_GOOD : SCSI_BUSY);
 	assert_int_equal(rig->submitted, *(const bool *)*state ? 3 : 0);
@@ -267,6 +268,7 @@ static void fails_in_the_second(void **state)
 	start(&task);
 	rig->results[1] = -EIO;
 	assert_int_equal(scsi_data_arrived(&task), SCSI_RUNNING);
+	rig_recorded();
 	rig_reap();
 	assert_int_equal(rig->submitted, 2);
 	assert_int_equal(task.status, SCSI_CHECK_CONDITION);
@@ -285,6 +287,7 @@ static void cancelled_between(void **state)
 	thin_open();
 	start(&task);
 	assert_int_equal(scsi_data_arrived(&task), SCSI_RUNNING);
+	rig_recorded();
 	assert_false(scsi_cancel(&task));
 	rig_reap();
 	assert_int_equal(rig->submitted, 1);
