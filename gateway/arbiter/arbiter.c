@@ -30,12 +30,13 @@ struct seat {
 	struct member member;
 	struct channel channel;
 	struct watch watch;
-	struct arbiter_done done;
+	struct arbiter_done dones[2]; /* that wait for room: of a reset, of its leave */
+	unsigned done_count;
 	struct arbiter_answer answer;
 	struct brief briefs[PETITIONS]; /* that wait for room */
 	unsigned brief_count;
-	uint32_t blame, error;				       /* for the monitor */
-	bool tell_done, tell_answer, tell_attached, tell_kill; /* what waits for room */
+	uint32_t blame, error;			    /* for the monitor */
+	bool tell_answer, tell_attached, tell_kill; /* what waits for room */
 	struct seat *next;
 };
 
@@ -131,13 +132,13 @@ static void channel_end(struct seat *s)
 	if (s->channel.fd >= 0)
 		loop_unwatch(self.loop, &s->watch);
 	channel_close(&s->channel);
-	s->tell_done = s->tell_answer = false;
-	s->brief_count = 0;
+	s->tell_answer = false;
+	s->done_count = s->brief_count = 0;
 }
 
 static bool seat_waits(const struct seat *s)
 {
-	return s->tell_done || s->tell_answer || s->brief_count > 0;
+	return s->done_count > 0 || s->tell_answer || s->brief_count > 0;
 }
 
 static int brief_send(struct seat *s, const struct brief *b)
@@ -153,8 +154,9 @@ static void seat_tell(struct seat *s)
 {
 	unsigned sent = 0;
 
-	if (s->tell_done)
-		s->tell_done = CHANNEL_SEND(&s->channel, ARBITER_DONE, &s->done) == -EAGAIN;
+	while (s->done_count > 0 &&
+	       CHANNEL_SEND(&s->channel, ARBITER_DONE, &s->dones[0]) != -EAGAIN)
+		s->dones[0] = s->dones[--s->done_count];
 	if (s->tell_answer)
 		s->tell_answer = CHANNEL_SEND(&s->channel, ARBITER_ANSWER, &s->answer) == -EAGAIN;
 	while (sent < s->brief_count && brief_send(s, &s->briefs[sent]) != -EAGAIN)
@@ -176,8 +178,8 @@ static void on_done(struct member *m, uint32_t id)
 {
 	struct seat *s = seat_of(m);
 
-	s->done = (struct arbiter_done){.id = id};
-	s->tell_done = true;
+	assert(s->done_count < ARRAY_LEN(s->dones)); /* one a petition */
+	s->dones[s->done_count++] = (struct arbiter_done){.id = id};
 	seat_tell(s);
 }
 

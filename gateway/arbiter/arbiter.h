@@ -37,7 +37,8 @@ enum arbiter_message {
 			  * ARBITER_RANGES_EACH: a range may be waited for long */
 	ARBITER_DROP,	 /* struct arbiter_drop: an exclusive range is not needed any more */
 	ARBITER_SETTLED, /* nothing is in flight from before a change: look at its page */
-	ARBITER_LEAVE,	 /* it runs nothing any more: what its nexus alone has is over (SAM-5) */
+	ARBITER_LEAVE,	 /* struct arbiter_leave: what its nexus alone has is over (SAM-5). At the
+			  * logout, which waits for the answer, or at the session's end */
 	/* arbiter to session */
 	ARBITER_CHANGED, /* look at the page */
 	ARBITER_DONE,	 /* struct arbiter_done: nobody else has anything in flight from before */
@@ -133,11 +134,17 @@ struct arbiter_hello {
 	uint32_t reserved;
 };
 
-/* Ends everybody's tasks on those LUNs. Or, if it leaves, gives up what its nexus holds there. */
+/* Ends everybody's tasks on those LUNs. */
 struct arbiter_exclude {
 	uint32_t id; /* the session's own; comes back with ARBITER_DONE */
-	uint32_t leaves;
+	uint32_t reserved;
 	uint64_t luns[ARBITER_LUNS / 64]; /* bit of each */
+};
+
+/* Said again before it is answered, the last one is answered. */
+struct arbiter_leave {
+	uint32_t id; /* as of arbiter_exclude */
+	uint32_t reserved;
 };
 
 struct arbiter_done {

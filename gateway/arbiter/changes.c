@@ -230,13 +230,6 @@ static bool is_member(const struct court *c, uint64_t nexus, unsigned d)
 	return false;
 }
 
-static bool operates(const struct court *c, uint32_t connection)
-{
-	const struct member *m = court_find(c, connection);
-
-	return m != NULL && !m->left;
-}
-
 static bool is_prevented(const struct court *c, unsigned d)
 {
 	for (const struct member *m = c->members; m != NULL; m = m->next_member) {
@@ -258,7 +251,8 @@ static bool record_sweep(const struct court *c, unsigned d, struct arbiter_recor
 		state->holder = 0;
 	}
 	state->prevented = is_prevented(c, d);
-	if (draft->operator_connection != 0 && !operates(c, draft->operator_connection)) {
+	/* it goes on after a logout */
+	if (draft->operator_connection != 0 && court_find(c, draft->operator_connection) == NULL) {
 		draft->operator_connection = 0;
 		if (state->operation == OPERATION_FORMAT)
 			state->operation = OPERATION_FORMAT_FAILED;

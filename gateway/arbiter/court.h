@@ -39,11 +39,12 @@ enum petition_state {
 	PETITION_DRAINING,
 };
 
-/* A member's petitions, by place: one reset of several LUNs, one order, and orders for ranges. */
-enum { PETITION_RESET, PETITION_ORDER, PETITION_RANGES };
+/* A member's petitions, by place: one reset of several LUNs, its leave, one order, and orders for
+ * ranges. */
+enum { PETITION_RESET, PETITION_LEAVE, PETITION_ORDER, PETITION_RANGES };
 #define PETITIONS (PETITION_RANGES + ARBITER_RANGES_EACH)
 
-/* What a member asked for: a reset of several LUNs, or an order for one. */
+/* What a member asked for. */
 struct petition {
 	enum petition_state state;
 	struct member *member;

@@ -33,7 +33,7 @@ static int hear_exclude(struct court *c, struct member *m, const void *body)
 	memcpy(&exclude, body, sizeof exclude);
 	if (!m->hello || p->state != PETITION_NONE || !holds_all(m, exclude.luns))
 		return -EPROTO;
-	*p = (struct petition){.member = m, .id = exclude.id, .leaves = exclude.leaves != 0};
+	*p = (struct petition){.member = m, .id = exclude.id};
 	memcpy(p->luns, exclude.luns, sizeof p->luns);
 	queue_put(c, p);
 	return 0;
@@ -113,10 +113,20 @@ static int hear_settled(struct court *c, struct member *m, const void *body)
  * still have at a disk is waited for until the monitor says that it is over. */
 static int hear_leave(struct court *c, struct member *m, const void *body)
 {
-	(void)body;
+	struct petition *p = &m->petitions[PETITION_LEAVE];
+	struct arbiter_leave leave;
+
+	memcpy(&leave, body, sizeof leave);
+	if (!m->hello)
+		return -EPROTO;
 	m->left = true;
+	p->id = leave.id;
+	if (p->state != PETITION_NONE)
+		return 0;
+	*p = (struct petition){.member = m, .id = leave.id, .leaves = true};
 	for (unsigned k = 0; k < m->lun_count; k++)
-		c->swept[m->luns[k].disk / 64] |= 1ull << m->luns[k].disk % 64;
+		p->luns[m->luns[k].lun / 64] |= 1ull << m->luns[k].lun % 64;
+	queue_put(c, p);
 	return 0;
 }
 

@@ -31,7 +31,7 @@ const struct message_spec arbiter_session_inbox[] = {
 	{ARBITER_ORDER, "order", sizeof(struct arbiter_order), 0, false},
 	{ARBITER_DROP, "drop", sizeof(struct arbiter_drop), 0, false},
 	{ARBITER_SETTLED, "settled", 0, 0, false},
-	{ARBITER_LEAVE, "leave", 0, 0, true},
+	{ARBITER_LEAVE, "leave", sizeof(struct arbiter_leave), 0, false},
 };
 const size_t arbiter_session_inbox_len = ARRAY_LEN(arbiter_session_inbox);
 

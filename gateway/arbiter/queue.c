@@ -122,10 +122,8 @@ static unsigned disk_of(const struct petition *p)
 	return p->member->luns[p->place].disk;
 }
 
-static void publish_leave(struct court *c, struct member *m, const struct disk_set *disks,
-			  uint64_t now_ms)
+static void publish_leave(struct court *c, const struct disk_set *disks, uint64_t now_ms)
 {
-	m->left = true;
 	for (unsigned d = 0; d < c->disks; d++) {
 		if (disk_has(disks, d) && change_sweep(c, d, now_ms))
 			publish(c, d);
@@ -150,7 +148,7 @@ static bool petition_begin(struct court *c, struct petition *p, const struct dis
 	unsigned d;
 
 	if (p->leaves) {
-		publish_leave(c, p->member, disks, now_ms);
+		publish_leave(c, disks, now_ms);
 	} else if (!p->is_order) {
 		change_reset(c, p, disks, now_ms);
 	} else {

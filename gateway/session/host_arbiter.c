@@ -54,19 +54,33 @@ static bool holds_any(struct session *s)
 	return any;
 }
 
+static bool say_leave(struct session *s, uint32_t id)
+{
+	struct arbiter_leave body = {.id = id};
+
+	return say(s, ARBITER_LEAVE, &body, sizeof body);
+}
+
+static bool say_reset(struct session *s, uint32_t id)
+{
+	struct arbiter_exclude body = {.id = id};
+
+	luns_of(s, &s->spreads.queue[0], body.luns);
+	if (!say(s, ARBITER_EXCLUDE, &body, sizeof body))
+		return false;
+	arbiter_view_ask(&s->arbiter, body.luns);
+	return true;
+}
+
 static void ask(struct session *s)
 {
-	struct arbiter_exclude body = {.id = s->spreads.id + 1};
+	struct spreads *q = &s->spreads;
 
-	if (s->spreads.count == 0 || s->spreads.asked || s->arbiter_channel.fd < 0)
+	if (q->count == 0 || q->asked || s->arbiter_channel.fd < 0)
 		return;
-	luns_of(s, &s->spreads.queue[0], body.luns);
-	body.leaves = s->spreads.queue[0].function == TMF_NONE;
-	if (!say(s, ARBITER_EXCLUDE, &body, sizeof body))
-		return;
-	s->spreads.asked = true;
-	arbiter_view_ask(&s->arbiter, body.luns);
-	s->spreads.id++;
+	q->asked = (q->queue[0].function == TMF_NONE ? say_leave : say_reset)(s, q->id + 1);
+	if (q->asked)
+		q->id++;
 }
 
 /* Orders of commands, ranges that they do not need any more, and that nothing is in flight from
@@ -129,7 +143,7 @@ void host_arbiter_drop(struct session *s)
 void host_arbiter_leave(struct session *s)
 {
 	if (s->arbiter_channel.fd >= 0)
-		IGNORE_RESULT(channel_send(&s->arbiter_channel, ARBITER_LEAVE, NULL, 0, NULL, 0));
+		(void)say_leave(s, 0);
 }
 
 /* --- what others did --- */

@@ -161,7 +161,7 @@ static void overrun(void **state)
 static void gives_up(void **state)
 {
 	struct arbiter_order reserve = {.id = 1, .lun = 1, .kind = ORDER_RESERVE};
-	struct arbiter_exclude leave = {.id = 9, .leaves = 1, .luns = {3}};
+	struct arbiter_leave leave = {.id = 9};
 
 	(void)state;
 	court_begin();
@@ -169,11 +169,60 @@ static void gives_up(void **state)
 	assert_int_equal(say(1, ARBITER_ORDER, &reserve, sizeof reserve), 0);
 	assert_true(arbiter_adopt(view(2), 1));
 	assert_int_equal(view(2)->luns[1].state.reservation, RESERVATION_RESERVE_6);
-	assert_int_equal(say(1, ARBITER_EXCLUDE, &leave, sizeof leave), 0);
+	assert_int_equal(say(1, ARBITER_LEAVE, &leave, sizeof leave), 0);
 	assert_int_equal(sessions[1].done, 1);
+	assert_int_equal(sessions[1].id, 9);
 	assert_true(arbiter_adopt(view(2), 1));
 	assert_int_equal(view(2)->luns[1].state.reservation, RESERVATION_NONE);
 	assert_int_equal(events(2, 1), 0);
+}
+
+/* At its logout, and once more at its end; beside a reset of its own, and over somebody's slow I/O.
+ */
+static void leaves_once(void **state)
+{
+	struct arbiter_order reserve = {.id = 1, .lun = 1, .kind = ORDER_RESERVE};
+	struct arbiter_leave leave = {.id = 9};
+
+	(void)state;
+	court_begin();
+	assert_int_equal(say(1, ARBITER_ORDER, &reserve, sizeof reserve), 0);
+	assert_true(adopt_and_enter(3, 7) >= 0);
+	assert_int_equal(reset(1, 2, 8), 0);
+	assert_int_equal(say(1, ARBITER_LEAVE, &leave, sizeof leave), 0);
+	leave.id = 10;
+	assert_int_equal(say(1, ARBITER_LEAVE, &leave, sizeof leave), 0);
+	assert_int_equal(sessions[1].done, 0);
+	court_tick(&court, now += ARBITER_DRAIN_MS); /* nobody hangs at a logout */
+	assert_int_equal(sessions[3].killed, 1);
+	court_over(&court, &sessions[3].member, now);
+	assert_int_equal(sessions[1].done, 2);
+	assert_int_equal(sessions[1].id, 10);
+	assert_true(arbiter_adopt(view(2), 1));
+	assert_int_equal(view(2)->luns[1].state.reservation, RESERVATION_NONE);
+}
+
+static void format_goes_on(void **state)
+{
+	struct arbiter_order reserve = {.id = 1, .lun = 1, .kind = ORDER_RESERVE};
+	struct arbiter_order format = {.id = 2,
+				       .lun = 1,
+				       .kind = ORDER_OPERATION,
+				       .action = OPERATION_FORMAT,
+				       .flags = ORDER_BEGIN};
+	struct arbiter_leave leave = {.id = 9};
+
+	(void)state;
+	court_begin();
+	assert_int_equal(say(1, ARBITER_ORDER, &reserve, sizeof reserve), 0);
+	assert_int_equal(say(1, ARBITER_ORDER, &format, sizeof format), 0);
+	assert_int_equal(say(1, ARBITER_LEAVE, &leave, sizeof leave), 0);
+	assert_true(arbiter_adopt(view(2), 1));
+	assert_int_equal(view(2)->luns[1].state.reservation, RESERVATION_NONE);
+	assert_int_equal(view(2)->luns[1].state.operation, OPERATION_FORMAT);
+	court_over(&court, &sessions[1].member, now);
+	assert_true(arbiter_adopt(view(2), 1));
+	assert_int_equal(view(2)->luns[1].state.operation, OPERATION_FORMAT_FAILED);
 }
 
 /* --- who does not drain --- */
@@ -374,6 +423,8 @@ int main(void)
 		  NULL);
 	tests_add(&t, "who missed too many events is told of a reset", overrun, NULL);
 	tests_add(&t, "what a nexus reserved is free when its leave is answered", gives_up, NULL);
+	tests_add(&t, "a nexus leaves once, however often it says so", leaves_once, NULL);
+	tests_add(&t, "a format goes on over its nexus's logout", format_goes_on, NULL);
 	tests_add(&t, "P4: who does not drain is killed, and its end awaited", is_killed, NULL);
 	tests_add(&t, "P6: a session that lies in its page is bounded", liar_is_bounded, NULL);
 	tests_add(&t, "who asked and left leaves nothing behind", asker_leaves, NULL);

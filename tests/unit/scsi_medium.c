@@ -311,10 +311,13 @@ static void prevented(void **state)
 /* It says so itself, before its process is over. */
 static void prevented_by_who_left(void **state)
 {
+	struct arbiter_leave leave = {.id = 1};
+
 	(void)state;
 	two_open();
 	assert_code(&rig->nexus, PREVENT, 0);
-	assert_int_equal(rig_say(&rig->seats[0], ARBITER_LEAVE, NULL, 0), 0);
+	assert_int_equal(rig_say(&rig->seats[0], ARBITER_LEAVE, &leave, sizeof leave), 0);
+	assert_int_equal(rig->seats[0].resets_done, 1); /* it is answered */
 	assert_code(&other, EJECT, 0);
 	two_close();
 }
