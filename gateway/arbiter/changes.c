@@ -153,31 +153,64 @@ static void answer_busy(struct arbiter_answer *ret)
 	*ret = (struct arbiter_answer){.id = ret->id, .status = STATUS_BUSY};
 }
 
-/* What was kept for the member that asks again, after another arbiter died with the answer. */
-static bool was_decided(const struct court *c, const struct petition *p, unsigned d)
+/* What was kept for the member that asks again, after another arbiter died with the answer. NULL:
+ * that was not decided. */
+static const struct remembered *answered_before(const struct court *c, const struct petition *p,
+						unsigned d)
 {
-	const struct arbiter_record *r = c->records[d];
+	for (size_t k = 0; k < ARBITER_ANSWERS; k++) {
+		const struct remembered *a = &c->records[d]->answers[k];
 
-	return r != NULL && r->last_connection == p->member->connection && r->last_id == p->id &&
-	       r->last_id != 0;
+		if (a->connection == p->member->connection && a->id == p->id)
+			return a;
+	}
+	return NULL;
 }
 
-static void repeat_answer(const struct arbiter_record *r, struct arbiter_answer *ret)
+static void repeat_answer(const struct remembered *a, struct arbiter_answer *ret)
 {
-	ret->status = r->last_status;
-	ret->key = r->last_key;
-	ret->code = r->last_code;
+	ret->status = a->status;
+	ret->key = a->key;
+	ret->code = a->code;
 }
 
-static void remember_answer(struct arbiter_record *draft, const struct petition *p)
+/* A session says in its page which answer it may lack: if that is a lie, it lacks an answer. */
+static bool is_heard(const struct court *c, const struct remembered *a)
+{
+	const struct member *m = court_find(c, a->connection);
+
+	return m == NULL || atomic_load(&m->own->awaits) != a->id;
+}
+
+/* Who gives another order has heard what the one before was answered. NULL: as many as there is
+ * room for have not. */
+static struct remembered *answer_place(const struct court *c, struct arbiter_record *draft,
+				       uint32_t connection)
+{
+	struct remembered *found = NULL;
+
+	for (size_t k = 0; k < ARBITER_ANSWERS; k++) {
+		if (draft->answers[k].connection == connection)
+			return &draft->answers[k];
+		if (draft->answers[k].connection == 0)
+			found = &draft->answers[k];
+	}
+	for (size_t k = 0; k < ARBITER_ANSWERS && found == NULL; k++) {
+		if (is_heard(c, &draft->answers[k]))
+			found = &draft->answers[k];
+	}
+	return found;
+}
+
+static int remember_answer(const struct court *c, const struct petition *p)
 {
 	const struct arbiter_answer *a = &p->member->answer;
+	struct remembered *place = answer_place(c, c->draft, p->member->connection);
 
-	draft->last_connection = p->member->connection;
-	draft->last_id = p->id;
-	draft->last_status = a->status;
-	draft->last_key = a->key;
-	draft->last_code = a->code;
+	if (place == NULL)
+		return -EBUSY;
+	*place = (struct remembered){p->member->connection, p->id, a->status, a->key, a->code};
+	return 0;
 }
 
 /* A damaged journal: nobody is told of reservations that may not be the ones that were. */
@@ -190,6 +223,7 @@ enum decision change_order(struct court *c, struct petition *p, unsigned d, uint
 {
 	struct member *m = p->member;
 	struct arbiter_answer *answer = &m->answer;
+	const struct remembered *before;
 	enum decision decision;
 
 	*answer = (struct arbiter_answer){.id = p->id};
@@ -197,8 +231,8 @@ enum decision change_order(struct court *c, struct petition *p, unsigned d, uint
 		answer_busy(answer);
 		return DECISION_ANSWER;
 	}
-	if (was_decided(c, p, d)) {
-		repeat_answer(c->records[d], answer);
+	if ((before = answered_before(c, p, d)) != NULL) {
+		repeat_answer(before, answer);
 		return DECISION_ANSWER; /* what it changed was published when this arbiter began */
 	}
 	if (is_unknown(c->records[d]))
@@ -206,8 +240,7 @@ enum decision change_order(struct court *c, struct petition *p, unsigned d, uint
 	decision = deciders[m->order.kind](c, m, p->place, change_draft(c, d), answer);
 	if (decision < DECISION_CHANGE || decision > DECISION_PUBLISH)
 		return decision;
-	remember_answer(c->draft, p);
-	if (change_keep(c, d, decision != DECISION_CHANGE) == 0)
+	if (remember_answer(c, p) == 0 && change_keep(c, d, decision != DECISION_CHANGE) == 0)
 		return decision;
 	if (decision == DECISION_PUBLISH) {
 		take_unkept(c, d, now_ms);

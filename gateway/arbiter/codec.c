@@ -11,10 +11,11 @@
  * another VERSION then. */
 _Static_assert(sizeof(struct arbiter_state) == 1208, "a new field of the state has no row yet");
 _Static_assert(sizeof(struct arbiter_record) ==
-		       sizeof(struct arbiter_state) + 128 * 256 + 256 * 24 + 72,
+		       sizeof(struct arbiter_state) + 128 * 256 + 256 * 24 + 128 * 12 + 56,
 	       "a new field of the record has no row yet");
 _Static_assert(sizeof(struct registration) == 256, "a new field of registrations is not kept yet");
 _Static_assert(sizeof(struct arbiter_event) == 24, "a new field of events is not kept yet");
+_Static_assert(sizeof(struct remembered) == 12, "a new field of answers is not kept yet");
 
 #define MEMBER(member) (((const struct arbiter_record *)NULL)->member)
 #define FIELD(member, most)                                                            \
@@ -47,11 +48,6 @@ static const struct field {
 	FIELD(failed_since_s, INT64_MAX),
 	FIELD(operator_connection, UINT32_MAX),
 	FIELD(operator_order, UINT32_MAX),
-	FIELD(last_connection, UINT32_MAX),
-	FIELD(last_id, UINT32_MAX),
-	FIELD(last_status, UINT8_MAX),
-	FIELD(last_key, 0x0f),
-	FIELD(last_code, UINT16_MAX),
 	FIELD(event_count, UINT64_MAX),
 	FIELD(event_new, ARBITER_EVENTS),
 	ACCESS(0),
@@ -135,6 +131,26 @@ static void event_write(struct wr *w, const struct arbiter_event *e)
 	wr_be(w, 2, e->flags);
 }
 
+static void answers_write(struct wr *w, const struct arbiter_record *r)
+{
+	size_t count = 0;
+
+	for (size_t k = 0; k < ARRAY_LEN(r->answers); k++)
+		count += r->answers[k].connection != 0;
+	wr_be(w, 2, count);
+	for (size_t k = 0; k < ARRAY_LEN(r->answers); k++) {
+		const struct remembered *a = &r->answers[k];
+
+		if (a->connection == 0)
+			continue;
+		wr_be(w, 4, a->connection);
+		wr_be(w, 4, a->id);
+		wr_be(w, 1, a->status);
+		wr_be(w, 1, a->key);
+		wr_be(w, 2, a->code);
+	}
+}
+
 void record_write(struct wr *w, const struct arbiter_record *r)
 {
 	size_t count = 0;
@@ -152,6 +168,7 @@ void record_write(struct wr *w, const struct arbiter_record *r)
 	}
 	for (size_t k = 0; k < MIN(r->event_new, ARBITER_EVENTS); k++)
 		event_write(w, &r->events[k]);
+	answers_write(w, r);
 }
 
 /* --- reading --- */
@@ -213,6 +230,26 @@ static void octets_read(struct rd *rd, uint8_t *ret, size_t len)
 		memcpy(ret, octets, len);
 }
 
+static int answers_read(struct rd *rd, struct arbiter_record *r)
+{
+	uint64_t count = rd_be(rd, 2);
+
+	if (rd->failed || count > ARBITER_ANSWERS)
+		return -EBADMSG;
+	for (size_t k = 0; k < count; k++) {
+		struct remembered *a = &r->answers[k];
+
+		a->connection = (uint32_t)rd_be(rd, 4);
+		a->id = (uint32_t)rd_be(rd, 4);
+		a->status = (uint8_t)rd_be(rd, 1);
+		a->key = (uint8_t)rd_be(rd, 1);
+		a->code = (uint16_t)rd_be(rd, 2);
+		if (rd->failed || a->connection == 0)
+			return -EBADMSG;
+	}
+	return 0;
+}
+
 int record_read(struct rd *rd, struct arbiter_record *ret)
 {
 	*ret = (struct arbiter_record){0};
@@ -229,5 +266,7 @@ int record_read(struct rd *rd, struct arbiter_record *ret)
 		return -EBADMSG;
 	for (size_t k = 0; k < ret->event_new; k++)
 		event_read(rd, &ret->events[k]);
+	if (answers_read(rd, ret) < 0)
+		return -EBADMSG;
 	return rd->failed || rd_left(rd) > 0 || !record_is_sound(ret) ? -EBADMSG : 0;
 }

@@ -47,9 +47,7 @@ void record_after_power_loss(struct arbiter_record *r)
 	memset(s->access, 0, sizeof s->access);
 	r->pr_generation = 0;
 	r->operator_connection = r->operator_order = 0;
-	r->last_connection = r->last_id = 0;
-	r->last_status = r->last_key = 0;
-	r->last_code = 0;
+	memset(r->answers, 0, sizeof r->answers);
 	r->event_count = r->event_new = 0;
 	memset(r->events, 0, sizeof r->events);
 }

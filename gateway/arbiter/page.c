@@ -60,6 +60,11 @@ void arbiter_view_ask(struct arbiter_view *v, const uint64_t luns[ARBITER_LUNS /
 		v->luns[lun].asked = (luns[lun / 64] & 1ull << lun % 64) != 0;
 }
 
+void arbiter_view_await(struct arbiter_view *v, uint32_t id)
+{
+	atomic_store(&v->own->awaits, id);
+}
+
 bool arbiter_moved(struct arbiter_view *v)
 {
 	uint64_t changes = atomic_load_explicit(&v->page->changes, memory_order_acquire);

@@ -139,6 +139,7 @@ struct arbiter_own_lun {
 
 struct arbiter_own {
 	struct arbiter_own_lun luns[ARBITER_LUNS];
+	_Atomic uint32_t awaits; /* id of the order, not for a range, whose answer it may lack */
 };
 
 /* How a nexus stands to a reservation. */
@@ -176,6 +177,8 @@ int arbiter_view_map(struct arbiter_view *v, int page_fd, int own_fd) MUST_CHECK
 void arbiter_view_hold(struct arbiter_view *v, unsigned lun, uint16_t disk);
 void arbiter_view_attach(struct arbiter_view *v); /* a (new) arbiter has our channel */
 void arbiter_view_detach(struct arbiter_view *v); /* it is gone: nothing is admitted */
+/* Said before an order goes out, so that its answer is remembered; 0: the answer was heard. */
+void arbiter_view_await(struct arbiter_view *v, uint32_t id);
 /* What the reset that we ask for is of; all zero: there is none any more. A disk may be another
  * LUN of ours, too: of that one, our own reset is somebody else's. */
 void arbiter_view_ask(struct arbiter_view *v, const uint64_t luns[ARBITER_LUNS / 64]);

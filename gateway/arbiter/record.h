@@ -15,6 +15,16 @@ struct registration {
 	char initiator[ISCSI_NAME_SIZE];
 };
 
+#define ARBITER_ANSWERS 128 /* to changes of one disk that are not heard yet */
+
+/* What a session was answered to an order that changed something, until it has heard that: a new
+ * arbiter that is asked again knows that it is done. */
+struct remembered {
+	uint32_t connection, id; /* connection 0: a free place */
+	uint8_t status, key;
+	uint16_t code;
+};
+
 struct arbiter_record {
 	struct arbiter_state state; /* as it is published */
 	struct registration
@@ -22,15 +32,11 @@ struct arbiter_record {
 	uint32_t pr_generation;
 	bool aptpl; /* registrations and reservation are kept over a loss of power */
 	uint8_t saved_modes[ARBITER_MODES];
-	uint64_t failed_since_s;      /* since 1970; of state.failed */
-	uint32_t operator_connection; /* who carries out state.operation */
-	uint32_t operator_order;      /* … and the id of the order that began it */
-	/* The change that was kept last, so that a new arbiter, asked for it again, knows that it
-	 * is done: by which connection, under which of its ids, and what it was answered. */
-	uint32_t last_connection, last_id;
-	uint8_t last_status, last_key;
-	uint16_t last_code;
-	/* Its events; of these the page has as many as its log tells. */
+	uint64_t failed_since_s;		    /* since 1970; of state.failed */
+	uint32_t operator_connection;		    /* who carries out state.operation */
+	uint32_t operator_order;		    /* … and the id of the order that began it */
+	struct remembered answers[ARBITER_ANSWERS]; /* one of a connection */
+	/* The last change's events; of these the page has as many as its log tells. */
 	uint64_t event_count; /* ever, with these */
 	uint32_t event_new;
 	struct arbiter_event events[ARBITER_EVENTS];

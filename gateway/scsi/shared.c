@@ -225,7 +225,8 @@ static struct scsi_task *order_first(const struct scsi_nexus *n)
 	return task;
 }
 
-/* The arbiter remembers one answer of ours: what it may have decided is asked first. */
+/* The arbiter remembers one answer of ours for each disk: what it may have decided is asked first.
+ */
 static bool failure_is_next(const struct scsi_nexus *n)
 {
 	const struct scsi_task *task = n->ordering;
@@ -261,10 +262,13 @@ bool scsi_order_next(struct scsi_nexus *n, struct arbiter_order *ret)
 
 	if (failure_is_next(n)) {
 		failure_fill(n, ret);
+		arbiter_view_await(n->arbiter, ret->id);
 		return true;
 	}
 	if (task == NULL)
 		return false;
+	if (!asks_for_range(task))
+		arbiter_view_await(n->arbiter, task->order_id);
 	*ret = (struct arbiter_order){.id = task->order_id, .lun = task->unit->number};
 	task->order(task, ret);
 	return true;
@@ -320,6 +324,8 @@ void scsi_answered(struct scsi_nexus *n, const struct arbiter_answer *answer)
 	}
 	if (task == NULL)
 		return;
+	if (!asks_for_range(task))
+		arbiter_view_await(n->arbiter, 0);
 	order_in(task);
 	list_take(&n->ordering, task);
 	task->orders = false;

@@ -52,11 +52,7 @@ static struct arbiter_record full(void)
 		.saved_modes = {4, 5},
 		.failed_since_s = 1700000000,
 		.operator_connection = 3,
-		.last_connection = 4,
-		.last_id = 8,
-		.last_status = 2,
-		.last_key = 5,
-		.last_code = 0x2400,
+		.answers = {{4, 8, 2, 5, 0x2400}, {9, 1, 0, 0, 0}},
 		.event_count = 1000,
 		.event_new = 2,
 	};
@@ -246,7 +242,7 @@ static void power_with_aptpl(void **state)
 	assert_int_equal(record.state.operation, OPERATION_FORMAT_FAILED);
 	assert_memory_equal(record.state.modes, record.saved_modes, ARBITER_MODES);
 	assert_false(record.state.prevented || record.state.stopped || record.state.ejected);
-	assert_int_equal(record.last_id, 0);
+	assert_int_equal(record.answers[0].connection, 0);
 	assert_int_equal(record.event_count, 0);
 }
 

@@ -44,6 +44,73 @@ static void over_lives(void **state)
 	assert_int_equal(sessions[1].answer.status, 0);
 }
 
+static void all_again(const struct arbiter_record *kept)
+{
+	new_life();
+	*court_record(&court, 0) = *kept;
+	for (uint32_t n = 1; n <= SESSIONS; n++) {
+		attach(n, true);
+		assert_int_equal(hello(n, 2), 0);
+	}
+	court_go(&court, now);
+}
+
+static struct arbiter_order register_as(uint32_t id, uint64_t key)
+{
+	return (struct arbiter_order){
+		.id = id,
+		.kind = ORDER_PR_OUT,
+		.action = PR_REGISTER_AND_IGNORE,
+		.action_key = key,
+	};
+}
+
+/* Its answer could not be sent; somebody else changes the disk; the arbiter dies. */
+static void once_for_each(void **state)
+{
+	struct arbiter_order first = register_as(5, 1), second = register_as(5, 2);
+	struct arbiter_record kept;
+
+	(void)state;
+	court_begin();
+	sessions[1].own.awaits = 5;
+	assert_int_equal(order(1, &first), 0);
+	assert_int_equal(order(2, &second), 0);
+	kept = *court.records[0];
+	assert_int_equal(kept.pr_generation, 2);
+	all_again(&kept);
+	assert_int_equal(order(1, &first), 0);
+	assert_int_equal(sessions[1].answers, 2);
+	assert_int_equal(sessions[1].answer.status, 0);
+	assert_int_equal(court.records[0]->pr_generation, 2);
+	second.id = 6;
+	assert_int_equal(order(2, &second), 0); /* a new one */
+	assert_int_equal(court.records[0]->pr_generation, 3);
+}
+
+static void answers_are_bounded(void **state)
+{
+	struct arbiter_order mine = register_as(5, 1);
+	struct arbiter_record *r;
+
+	(void)state;
+	court_begin();
+	r = court_record(&court, 0);
+	for (size_t k = 0; k < ARBITER_ANSWERS; k++)
+		r->answers[k] = (struct remembered){.connection = 2, .id = 7};
+	sessions[2].own.awaits = 7;
+	assert_int_equal(order(1, &mine), 0);
+	assert_int_equal(sessions[1].answer.status, 0x08);
+	assert_int_equal(court.records[0]->pr_generation, 0);
+	sessions[2].own.awaits = 0; /* it has heard */
+	assert_int_equal(order(1, &mine), 0);
+	assert_int_equal(sessions[1].answer.status, 0);
+	sessions[2].own.awaits = 7;
+	mine.id = 6; /* it has a place now */
+	assert_int_equal(order(1, &mine), 0);
+	assert_int_equal(sessions[1].answer.status, 0);
+}
+
 static void swept_after(void **state)
 {
 	int parity;
@@ -187,6 +254,9 @@ int main(void)
 
 	tests_add(&t, "P4: what an arbiter died over is answered when what was before it is over",
 		  over_lives, NULL);
+	tests_add(&t, "P4: no change is made twice, whoever made others meanwhile", once_for_each,
+		  NULL);
+	tests_add(&t, "P6: answers that nobody heard are bounded", answers_are_bounded, NULL);
 	tests_add(&t, "what a lost nexus had is over as soon as nobody is waited for", swept_after,
 		  NULL);
 	tests_add(&t, "P7: nobody is killed for what waits for its turn", nobody_is_late, NULL);

@@ -252,6 +252,25 @@ static void range_never_asked(void **state)
 	rig_close();
 }
 
+static void answer_is_awaited(void **state)
+{
+	static const struct rig_command reserve = {.cdb = {0x16}};
+	struct arbiter_order order;
+	struct scsi_task task;
+
+	rig_open(state);
+	rig_prepare(&task, &reserve);
+	assert_int_equal(scsi_begin(&task), SCSI_RUNNING);
+	rig_audit_durable();
+	scsi_audit_moved(&rig->nexus);
+	assert_true(scsi_order_next(&rig->nexus, &order));
+	assert_int_equal(rig->seats[0].own.awaits, order.id);
+	rig_share();
+	assert_int_equal(task.status, SCSI_GOOD);
+	assert_int_equal(rig->seats[0].own.awaits, 0);
+	rig_close();
+}
+
 /* An order for a range may be waited for long; what its session asks for beside it is not. */
 static void order_passes_range(void **state)
 {
@@ -418,6 +437,8 @@ int main(void)
 	tests_add(&t, "P4: a reset waits for what the backend has", reset_waits, NULL);
 	tests_add(&t, "an exclusive range keeps others waiting, and only there", range_parks_others,
 		  NULL);
+	tests_add(&t, "P4: an order's answer is awaited before the order goes out",
+		  answer_is_awaited, NULL);
 	tests_add(&t, "what waits for blocks of somebody else's does not hold up other orders",
 		  order_passes_range, NULL);
 	tests_add(&t, "P6: ranges that nobody was asked for are not dropped either",
