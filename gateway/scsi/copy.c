@@ -94,6 +94,8 @@ enum scsi_step copy_start(struct scsi_task *task)
 	}
 	if (!copy_list_read(task, &list) || (count = check_segments(task, &list, ranges)) < 0)
 		return task_refuse(task);
+	if (gate_lacks_room(task, (unsigned)count))
+		return gate_when_durable(task, copy_start);
 	if (!copier_begin(task, list.has_list, list.list))
 		return task->status == SCSI_BUSY ? task_busy(task) : task_refuse(task);
 	if (!gate_admit_ranges(task, ranges, (unsigned)count))

@@ -125,7 +125,7 @@ static void task_reset(struct scsi_task *task)
 	task->met_status = SCSI_GOOD;
 	task->waits_for_audit = task->running = task->cancelled = false;
 	task->promises = task->waits_for_buffer = task->undoes = false;
-	task->recorded = false;
+	task->recorded = task->had_to_wait = false;
 	task->orders = task->parked = task->counted = false;
 	task->range = 0;
 	task->operates = false;

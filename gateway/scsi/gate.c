@@ -349,9 +349,12 @@ static bool ranges_are_free(struct scsi_task *task, const struct gate_range *ran
 	return true;
 }
 
-bool gate_has_room(const struct scsi_task *task, unsigned count)
+bool gate_lacks_room(struct scsi_task *task, unsigned count)
 {
-	return has_room_for(task->nexus, MAX(count, 1));
+	bool lacks = !task->had_to_wait && !has_room_for(task->nexus, MAX(count, 1));
+
+	task->had_to_wait = task->had_to_wait || lacks;
+	return lacks;
 }
 
 /* Its own outcome's slot is spoken for already; what the records take is free beside that. */
@@ -444,6 +447,12 @@ static int enter(struct scsi_task *task)
 	return 1;
 }
 
+/* Nobody tries an operation again; and what a copy has moved so far is not to be in vain. */
+static bool goes_on_later(const struct scsi_task *task)
+{
+	return task->operates || task->copy != NULL;
+}
+
 static enum scsi_step submit_again(struct scsi_task *task)
 {
 	return gate_submit(task) < 0 ? task_not_submitted(task) : SCSI_RUNNING;
@@ -468,8 +477,8 @@ int gate_submit(struct scsi_task *task)
 	if (r <= 0)
 		return r;
 	r = a->stays ? 1 : enter(task);
-	if (r == -EAGAIN && task->operates)
-		r = 0; /* it has no initiator that would try again */
+	if (r == -EAGAIN && goes_on_later(task))
+		r = 0;
 	if (r == 0)
 		shared_park(task);
 	if (r == 2)

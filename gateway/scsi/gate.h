@@ -21,8 +21,10 @@ struct gate_range {
 	bool source;		     /* it is read; else written */
 };
 bool gate_has_admitted(const struct scsi_task *task); /* and its place is not just kept */
-/* For the records of so many ranges; there is more when the audit has taken what it has. */
-bool gate_has_room(const struct scsi_task *task, unsigned count);
+/* For the records of so many ranges there is no room in the audit, but there will be when it has
+ * taken what it has: wait for that with gate_when_durable(), and then look again. Said once to each
+ * task; who still finds none is answered BUSY by gate_admit_ranges(). */
+bool gate_lacks_room(struct scsi_task *task, unsigned count) MUST_CHECK;
 /* Admits a task that has its place: the audit has a record of each range (of none: one record).
  * Each unit's reservation and rules are asked. */
 bool gate_admit_ranges(struct scsi_task *task, const struct gate_range *ranges,

@@ -182,6 +182,7 @@ struct scsi_task {
 	uint64_t durable_mark;
 	bool waits_for_audit, running, cancelled;
 	bool recorded;		/* its records are durable, or are waited for */
+	bool had_to_wait;	/* for room in the audit */
 	struct scsi_task *next; /* in the list of those that wait: for the audit, for a turn, … */
 	size_t progress;	/* octets of the medium that are done */
 	uint8_t stage;		/* of a command that takes several requests */

@@ -104,6 +104,22 @@ static bool is_type_offered(const uint8_t *header)
 	       type == TYPE_ANY_POINT_IN_TIME;
 }
 
+static enum scsi_step make(struct scsi_task *task)
+{
+	const struct order_ranges *named = &task->copy->ranges;
+	struct gate_range ranges[TOKEN_RANGES_MAX];
+
+	for (unsigned i = 0; i < named->count; i++)
+		ranges[i] = (struct gate_range){.lba = named->at[i].lba,
+						.blocks = (uint32_t)named->at[i].blocks,
+						.source = true};
+	if (gate_lacks_room(task, named->count))
+		return gate_when_durable(task, make);
+	if (!gate_admit_ranges(task, ranges, named->count))
+		return task_fail(task);
+	return task_order(task, order_make, made);
+}
+
 enum scsi_step populate_token_start(struct scsi_task *task)
 {
 	struct token_list list;
@@ -121,13 +137,8 @@ enum scsi_step populate_token_start(struct scsi_task *task)
 	for (unsigned i = 0; i < list.count; i++) {
 		task->copy->ranges.at[i].lba = list.ranges[i].lba;
 		task->copy->ranges.at[i].blocks = list.ranges[i].blocks;
-		list.ranges[i].source = true;
 	}
-	if (list.count == 0)
-		return refuse_field(task, POPULATE_HEADER - 2);
-	if (!gate_admit_ranges(task, list.ranges, list.count))
-		return task_fail(task);
-	return task_order(task, order_make, made);
+	return list.count == 0 ? refuse_field(task, POPULATE_HEADER - 2) : make(task);
 }
 
 /* --- WRITE USING TOKEN --- */
@@ -160,9 +171,15 @@ static void range_over(struct scsi_task *task)
 		task->done(task);
 }
 
-static enum scsi_step write_zeroes(struct scsi_task *task, const struct token_list *list)
+static enum scsi_step write_zeroes(struct scsi_task *task)
 {
-	if (!gate_admit_ranges(task, list->ranges, list->count))
+	struct token_list list;
+
+	if (!token_list_read(task, WRITE_HEADER, &list))
+		return task_refuse(task);
+	if (gate_lacks_room(task, list.count))
+		return gate_when_durable(task, write_zeroes);
+	if (!gate_admit_ranges(task, list.ranges, list.count))
 		return task_fail(task);
 	return take_range(task) ? zeroes_begin(task, IO_ZERO, range_over) : task_good(task);
 }
@@ -240,10 +257,12 @@ static void written(struct scsi_task *task, int result)
 	task_finish(task, task_fail);
 }
 
-/* Source and destination of each move. */
-static bool admit(struct scsi_task *task, const struct token_list *list)
+#define RANGES_MAX (4 * TOKEN_RANGES_MAX)
+
+/* Source and destination of each move; how many. */
+static unsigned ranges_of(const struct scsi_task *task, const struct token_list *list,
+			  struct gate_range ranges[RANGES_MAX])
 {
-	struct gate_range ranges[4 * TOKEN_RANGES_MAX];
 	unsigned count = 0;
 	uint64_t done = 0;
 
@@ -252,7 +271,7 @@ static bool admit(struct scsi_task *task, const struct token_list *list)
 		uint32_t block = task->unit->block_size;
 
 		move_at(task, list, done, &m);
-		assert(m.octets != 0 && count + 2 <= ARRAY_LEN(ranges));
+		assert(m.octets != 0 && count + 2 <= RANGES_MAX);
 		ranges[count++] = (struct gate_range){.unit = m.from,
 						      .lba = m.from_octet / block,
 						      .blocks = (uint32_t)(m.octets / block),
@@ -261,7 +280,7 @@ static bool admit(struct scsi_task *task, const struct token_list *list)
 						      .blocks = (uint32_t)(m.octets / block)};
 		done += m.octets;
 	}
-	return gate_admit_ranges(task, ranges, count);
+	return count;
 }
 
 /* How much of it is to be written, and from where. False: the task has its sense. */
@@ -317,10 +336,25 @@ static bool is_there(struct scsi_task *task)
 	return true;
 }
 
+/* What the token stands for is known. */
+static enum scsi_step use(struct scsi_task *task)
+{
+	struct gate_range ranges[RANGES_MAX];
+	struct token_list list;
+	unsigned count;
+
+	if (!token_list_read(task, WRITE_HEADER, &list) || !is_there(task) || !plan(task, &list))
+		return task_refuse(task);
+	count = ranges_of(task, &list, ranges);
+	if (gate_lacks_room(task, count))
+		return gate_when_durable(task, use);
+	if (!gate_admit_ranges(task, ranges, count))
+		return task_fail(task);
+	return copier_run(task, next_move, written);
+}
+
 static enum scsi_step may_use(struct scsi_task *task, const struct arbiter_answer *answer)
 {
-	struct token_list list;
-
 	if (answer->status == SCSI_CHECK_CONDITION) { /* nothing was admitted yet */
 		sense_set(task, (enum sense_key)answer->key, (enum sense_code)answer->code);
 		return task_refuse(task);
@@ -328,11 +362,7 @@ static enum scsi_step may_use(struct scsi_task *task, const struct arbiter_answe
 	if (answer->status != SCSI_GOOD)
 		return task_answered(task, answer);
 	memcpy(&task->copy->ranges, answer->octets, sizeof task->copy->ranges);
-	if (!token_list_read(task, WRITE_HEADER, &list) || !is_there(task) || !plan(task, &list))
-		return task_refuse(task);
-	if (!admit(task, &list))
-		return task_fail(task);
-	return copier_run(task, next_move, written);
+	return use(task);
 }
 
 enum scsi_step write_token_start(struct scsi_task *task)
@@ -343,6 +373,6 @@ enum scsi_step write_token_start(struct scsi_task *task)
 		return not_started(task);
 	task_gather(task, TOKEN_AT, task->copy->token, TOKEN_SIZE);
 	if (get_be(task->copy->token, 4) == TYPE_ZERO)
-		return write_zeroes(task, &list);
+		return write_zeroes(task);
 	return task_order(task, order_use, may_use);
 }

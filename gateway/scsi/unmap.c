@@ -9,8 +9,6 @@
 #define LIST_HEADER 8u
 #define DESCRIPTOR  16u
 
-enum { WITHOUT_ROOM, WAITED_FOR_ROOM };
-
 /* Descriptors that are there as a whole: the CDB's length may cut the list, SBC-3. */
 static unsigned range_count(const struct scsi_task *task)
 {
@@ -127,11 +125,8 @@ enum scsi_step unmap_start(struct scsi_task *task)
 	used = check_list(task, ranges);
 	if (used < 0)
 		return task_refuse(task);
-	if (task->stage == WITHOUT_ROOM && !gate_has_room(task, (unsigned)used)) {
-		task->stage =
-			WAITED_FOR_ROOM; /* what the audit has not taken yet, it takes first */
+	if (gate_lacks_room(task, (unsigned)used))
 		return gate_when_durable(task, unmap_start);
-	}
 	if (!gate_admit_ranges(task, ranges, (unsigned)used))
 		return task_fail(task);
 	if (!take_range(task))
