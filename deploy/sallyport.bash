@@ -20,7 +20,7 @@ _sallyport() {
 	'') words="$commands --version" ;;
 	run) words='' ;;
 	check) words='--json' ;;
-	plan) words='--firewall' ;;
+	plan) words='--firewall --json' ;;
 	explain) words='--from --initiator --target --portal --lun --command --json' ;;
 	status) words='--wait --json' ;;
 	sessions) words='kick --json' ;;

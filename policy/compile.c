@@ -102,6 +102,18 @@ static void folder_find(const char *path, char ret_folder[PATH_MAX])
 	(void)string_copy(ret_folder, PATH_MAX, "/");
 }
 
+/* The file's path from its folder's. */
+static char *path_within(const char *folder, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *absolute = NULL;
+
+	if (asprintf(&absolute, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder,
+		     slash ? slash + 1 : path) < 0)
+		return NULL;
+	return absolute;
+}
+
 static void policy_free_owned(struct policy **p)
 {
 	policy_free(*p);
@@ -121,13 +133,14 @@ static int tree_compile(const char *path, struct node *root, struct diagnostics 
 		return 0;
 	}
 	folder_find(path, c.folder);
+	p->path = path_within(c.folder, path);
 	schema_check(root, d);
 	if (root->kind == NODE_MAP)
 		compile_parts(&c);
 	free(c.portals.rows);
 	free(c.disks.rows);
 	free(c.users);
-	if (c.no_memory)
+	if (c.no_memory || !p->path)
 		return -ENOMEM;
 	*ret_policy = TAKE(p);
 	return 0;
@@ -157,6 +170,8 @@ int policy_parse(const char *path, const char *text, size_t len,
 		r = mistakes_tell(d, options);
 	if (r == 0 && (!p || diagnostics_errors(d) > 0))
 		r = -EINVAL;
+	if (r == 0 && !(p->text = strndup(text, len)))
+		r = -ENOMEM;
 	if (r == 0) {
 		p->warnings = diagnostics_warnings(d);
 		crypto_hash_sha256(p->hash, (const unsigned char *)text, len);
@@ -232,6 +247,8 @@ void policy_free(struct policy *p)
 		free(p->disk_roots[i]);
 	for (size_t i = 0; i < p->operator_count; i++)
 		free(p->operators[i]);
+	free(p->path);
+	free(p->text);
 	free(p->portals);
 	free(p->disks);
 	free(p->targets);

@@ -119,6 +119,8 @@ static void path_compile(struct compiler *c, const struct node *on, struct polic
 	file->resolved = compile_copy(c, resolved);
 	if (!file->resolved)
 		return;
+	if (c->options->in_force)
+		return;
 	for (size_t i = 0; i < c->policy->disk_root_count; i++)
 		below = below || path_is_below(resolved, c->policy->disk_roots[i]);
 	if (!below && c->policy->disk_root_count > 0) {

@@ -154,15 +154,22 @@ static bool portal_is_another(struct judged *j)
 	return false;
 }
 
+/* The weakest that is named is the floor: the numbers stand in order of strength. */
+static bool is_too_weak(const struct policy_initiator *i, uint32_t algorithm)
+{
+	uint32_t weakest = i->algorithms & (0U - i->algorithms);
+
+	return algorithm > 0 && algorithm < 32 && 1U << algorithm < weakest;
+}
+
 static bool login_is_another(struct judged *j)
 {
 	if (j->target->redirect[0])
 		return say(j, EFFECT_AGAIN, "redirected", j->target->line,
 			   "the target moved: its next login is sent to %s", j->target->redirect);
-	if (j->s->algorithm && j->s->algorithm < 32 &&
-	    !(j->entry->algorithms & 1U << j->s->algorithm))
+	if (is_too_weak(j->entry, j->s->algorithm))
 		return say(j, EFFECT_AGAIN, "weak-algorithm", j->entry->chap_line,
-			   "it logged in with a CHAP algorithm that it may not use any more");
+			   "it logged in with a CHAP algorithm that is too weak now");
 	if (j->old_target && !j->old_target->limits.digests_required &&
 	    j->target->limits.digests_required)
 		return say(j, EFFECT_AGAIN, "digests-required", j->target->line,

@@ -120,6 +120,8 @@ enum policy_io { POLICY_IO_INVALID, POLICY_IO_AUTO, POLICY_IO_URING, POLICY_IO_T
 
 struct policy {
 	uint8_t hash[POLICY_HASH_SIZE]; /* SHA-256 of the file's octets */
+	char *path;			/* of the file, absolute */
+	char *text;			/* the file's octets; NUL-ended, and no other NUL in them */
 	struct policy_portal *portals;
 	size_t portal_count;
 	struct policy_disk *disks;
@@ -154,6 +156,7 @@ struct policy {
 struct policy_options {
 	FILE *messages;
 	bool colour, json;
+	bool in_force; /* it was taken up before: what its disks are on is not looked at again */
 	bool (*secret_known)(void *arg, const char *name);
 	void *arg;
 };

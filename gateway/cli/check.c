@@ -1,9 +1,7 @@
 /* `sallyport check POLICY`: is the policy right, and is it safe? Reads the policy file, and trusts
  * nothing in it; runs as the user who types it. */
-#include <fcntl.h>
 #include <jansson.h>
-#include "auth/store.h"
-#include "gateway/cli/cli.h"
+#include "gateway/cli/running.h"
 #include "policy/policy.h"
 
 static size_t initiator_count(const struct policy *p)
@@ -13,12 +11,6 @@ static size_t initiator_count(const struct policy *p)
 	for (size_t t = 0; t < p->target_count; t++)
 		n += p->targets[t].initiator_count;
 	return n;
-}
-
-/* The exit status for what policy_load() returned. */
-static int policy_exit(int loaded)
-{
-	return loaded == 0 ? EXIT_DONE : loaded == -EINVAL ? EXIT_NO : EXIT_CANNOT;
 }
 
 static void counted(size_t n, const char *what, const char *then)
@@ -86,7 +78,7 @@ static int check_json(const struct cli *cli, struct policy_options *options)
 		return cli_cannot(cli, "%s can't be told as JSON: no memory", cli->arguments[0]);
 	printf("\n");
 	json_decref(all);
-	return policy_exit(r);
+	return cli_policy_exit(r);
 }
 
 static int check_text(const struct cli *cli, const struct policy_options *options)
@@ -97,25 +89,7 @@ static int check_text(const struct cli *cli, const struct policy_options *option
 	if (r == 0)
 		facts_print(cli->arguments[0], p);
 	policy_free(p);
-	return policy_exit(r);
-}
-
-/* The names of the secrets, when this user may read them; looks, and changes nothing. */
-static bool secrets_find(const struct cli *cli, struct store_list *ret_list)
-{
-	OWNED_FD state = open(cli->state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	char why[512];
-
-	if (state < 0) {
-		(void)string_copy(why, sizeof why, strerror(errno));
-		if (errno ==
-		    ENOENT) /* nothing was ever set up here: an example, another machine's */
-			return false;
-	} else if (store_list_load(state, ret_list, why, sizeof why) == 0) {
-		return true;
-	}
-	fprintf(stderr, "%s: secrets are not looked up: %s\n", cli->state, why);
-	return false;
+	return cli_policy_exit(r);
 }
 
 static int check_run(const struct cli *cli)
@@ -124,7 +98,7 @@ static int check_run(const struct cli *cli)
 	struct store_list secrets = {0};
 	int r;
 
-	if (secrets_find(cli, &secrets)) {
+	if (cli_secrets_find(cli, &secrets)) {
 		options.secret_known = store_list_knows;
 		options.arg = &secrets;
 	}

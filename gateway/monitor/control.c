@@ -46,6 +46,13 @@ static json_t *do_sessions(struct monitor *m, const char *argument)
 	return sessions_json(m);
 }
 
+/* It holds no secret, and its group sees its names and addresses in `sessions` anyway. */
+static json_t *do_policy(struct monitor *m, const char *argument)
+{
+	(void)argument;
+	return policy_json(m);
+}
+
 static void on_kick_too_long(struct timer *t)
 {
 	connection_kill(CONTAINER_OF(t, struct connection, timer), "kicked-by-an-operator");
@@ -130,6 +137,7 @@ static const struct request {
 	{"status", false, do_status},	{"sessions", false, do_sessions},
 	{"kick", true, do_kick},	{"disks", false, do_disks},
 	{"clear-disk", true, do_clear}, {"secrets", true, do_secrets},
+	{"policy", false, do_policy},
 };
 
 static struct client *waiting(const char *request)

@@ -417,3 +417,4 @@ void control_cleared(int error); /* the arbiter's answer: 0 or -errno */
 void control_answered(const char *request, json_t *answer);
 json_t *status_json(struct monitor *m);
 json_t *sessions_json(struct monitor *m);
+json_t *policy_json(const struct monitor *m);

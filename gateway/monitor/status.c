@@ -152,6 +152,20 @@ json_t *status_json(struct monitor *m)
 			 "portals", portals, "disks", disks, "helpers", helpers);
 }
 
+/* What it holds, which is what another policy is measured by. */
+static json_t *luns_json(const struct connection *c)
+{
+	json_t *list = json_array();
+
+	for (size_t k = 0; k < c->lun_count; k++) {
+		if (c->luns[k].told)
+			json_array_append_new(list,
+					      json_pack("{s:i,s:b}", "lun", (int)c->luns[k].lun,
+							"writable", (int)c->luns[k].writable));
+	}
+	return list;
+}
+
 static json_t *session_json(const struct connection *c)
 {
 	static const char *const states[] = {
@@ -159,17 +173,20 @@ static json_t *session_json(const struct connection *c)
 		[CONN_PERMITTED] = "login", [CONN_ENTERING] = "login",	[CONN_GRANTED] = "granted",
 		[CONN_ENDING] = "ending",
 	};
-	char peer[ADDRESS_TEXT], user[256];
+	char peer[ADDRESS_TEXT], local[ADDRESS_TEXT], user[256];
 
 	/* The user is what the peer said until it is granted: JSON takes UTF-8 alone. */
 	(void)text_escape(c->user, strlen(c->user), user, sizeof user);
-	return json_pack("{s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:b,s:i,s:I}", "session",
+	return json_pack("{s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:b,s:i,s:I,s:o}", "session",
 			 (json_int_t)c->id, "state", states[c->state], "initiator",
 			 c->initiator_name, "user", user, "peer", endpoint_show(&c->peer, peer),
-			 "target", c->claim.discovery ? "(discovery)" : c->target_name, "portal",
+			 "local", endpoint_show(&c->local, local), "algorithm",
+			 c->algorithm ? chap_algorithm_name(c->algorithm) : "", "target",
+			 c->claim.discovery ? "(discovery)" : c->target_name, "portal",
 			 c->portal_name, "up_s", (json_int_t)((clock_ms() - c->since_ms) / 1000),
 			 "discovery", (int)c->claim.discovery, "pid", (int)c->pid, "connections",
-			 (json_int_t)(c->state == CONN_GRANTED ? c->connections : 1));
+			 (json_int_t)(c->state == CONN_GRANTED ? c->connections : 1), "luns",
+			 luns_json(c));
 }
 
 json_t *sessions_json(struct monitor *m)
@@ -181,4 +198,14 @@ json_t *sessions_json(struct monitor *m)
 			json_array_append_new(list, session_json(&m->connections[k]));
 	}
 	return list;
+}
+
+/* The policy that is in force, as its file was when it was taken up. */
+json_t *policy_json(const struct monitor *m)
+{
+	char hash[POLICY_HASH_TEXT];
+
+	policy_hash_text(m->policy, hash);
+	return json_pack("{s:s,s:s,s:s,s:s}", "policy", m->policy->path, "sha256", hash, "version",
+			 SALLYPORT_VERSION, "text", m->policy->text);
 }
