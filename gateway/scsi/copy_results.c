@@ -1,12 +1,15 @@
 /* RECEIVE COPY RESULTS, SPC-4 sections 6.21 and on: what became of a copy, and what the copier can
  * do. Runs in the session. A copy is known by the list identifier that its initiator gave it, on
- * the unit that was asked, within this nexus; it is forgotten when it was told that it is over. */
+ * the unit that was asked, within this nexus; it is forgotten when all was told of its end. */
 #include "gateway/scsi/copier.h"
 #include "gateway/scsi/sense.h"
 
 enum { UNIT_OCTETS = 0, UNIT_MEBIOCTETS = 2, UNIT_BLOCKS = 0xf1 };
 enum { STATUS_RUNS = 0x00, STATUS_DONE = 0x01, STATUS_FAILED = 0x02 };
 enum { STATUS_WITH_RESIDUAL = 0x04, STATUS_IN_FOREGROUND = 0x11, STATUS_TERMINATED = 0x60 };
+
+/* Service actions. */
+enum { STATUS_1 = 0x00, FAILURE_DETAILS = 0x04, TOKEN_INFORMATION = 0x07 };
 
 #define STATUS_4_LENGTH 28
 
@@ -40,13 +43,38 @@ enum scsi_step copy_status_begin(struct scsi_task *task)
 	return reply_begin(task);
 }
 
-/* SPC-4: what is over is told once. */
+/* There is nothing more to be told of it: a copy that made a token is told of with the token, and
+ * one of LID1 that failed with its details, which its status does not have. */
+static bool is_last_word(const struct scsi_task *task, const struct copy *copy)
+{
+	int action = task->command->service_action;
+
+	if (copy->state == COPY_RUNS)
+		return false;
+	if (copy->state == COPY_DONE)
+		return copy->has_token ? action == TOKEN_INFORMATION : action != FAILURE_DETAILS;
+	return action != STATUS_1;
+}
+
+/* Each of these answers begins with how much follows. */
+static bool was_sent_whole(const struct scsi_task *task)
+{
+	uint8_t available[4];
+
+	if (task->data_len < sizeof available)
+		return false;
+	task_gather(task, 0, available, sizeof available);
+	return task->data_len - sizeof available >= get_be(available, sizeof available);
+}
+
+/* SPC-4: what is over is told once; what an allocation length cut off is told again. */
 enum scsi_step copy_status_fill(struct scsi_task *task)
 {
 	struct copy *copy = find(task);
 	enum scsi_step step = reply_fill(task);
 
-	if (copy != NULL && copy->state != COPY_RUNS && task->status == SCSI_GOOD)
+	if (copy != NULL && task->status == SCSI_GOOD && is_last_word(task, copy) &&
+	    was_sent_whole(task))
 		copier_forget(copy);
 	return step;
 }

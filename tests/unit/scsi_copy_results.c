@@ -9,12 +9,17 @@ static const struct copy_case broken = {.targets = {{.lun = 0}, {.lun = 1, .spoi
 					.segments = {{.to = 1, .blocks = 5, .to_lba = 100}},
 					.list_id = 9};
 
+static struct scsi_task *results_in(uint8_t action, uint8_t list, uint32_t room)
+{
+	struct rig_command c = {{0x84, action, list}, .edtl = room, .read = room > 0};
+
+	put_be(c.cdb + 10, 4, room);
+	return rig_run(&c);
+}
+
 static struct scsi_task *results(uint8_t action, uint8_t list)
 {
-	struct rig_command c = {{0x84, action, list}, .edtl = 512, .read = true};
-
-	put_be(c.cdb + 10, 4, 512);
-	return rig_run(&c);
+	return results_in(action, list, 512);
 }
 
 static void status_of_done(void **state)
@@ -47,6 +52,7 @@ static void status_of_running(void **state)
 	assert_int_equal(scsi_begin(&copy), SCSI_WANT_DATA);
 	rig_give_buffer(&copy);
 	assert_int_equal(scsi_data_arrived(&copy), SCSI_RUNNING);
+	rig_recorded();
 	for (unsigned times = 0; times < 2; times++) {
 		rig_prepare(&task, &status);
 		assert_int_equal(scsi_begin(&task), SCSI_WANT_BUFFER);
@@ -58,6 +64,7 @@ static void status_of_running(void **state)
 		assert_int_equal(rig->buffer[4096 + 4], 0);
 	}
 	rig_reap();
+	assert_int_equal(rig->dones, 1);
 	assert_int_equal(copy.status, SCSI_GOOD);
 	rig_close();
 }
@@ -88,6 +95,33 @@ static void failure(void **state)
 	assert_int_equal(get_be(rig->buffer + 58, 2), 18);
 	assert_int_equal(rig->buffer[60 + 2], KEY_COPY_ABORTED);
 	assert_int_equal(get_be(rig->buffer + 60 + 12, 2), 0x0d01);
+	rig_close();
+}
+
+/* Of a copy that is over, everything is told once: what was cut off is asked for again. */
+static void cut(void **state)
+{
+	(void)state;
+	copy_open();
+	assert_int_equal(copy_run(&five)->status, SCSI_GOOD);
+	for (uint32_t room = 0; room < 12; room++)
+		assert_int_equal(results_in(0, 9, room)->status, SCSI_GOOD);
+	assert_int_equal(results(4, 9)->data_len, 4); /* it did not fail: that is not all */
+	assert_int_equal(results(0, 9)->data_len, 12);
+	assert_int_equal(rig_code(results(0, 9)), 0x2400);
+	rig_close();
+}
+
+static void failure_cut(void **state)
+{
+	(void)state;
+	copy_open();
+	rig->results[1] = -EIO;
+	assert_int_equal(rig_code(copy_run(&five)), 0x0d01);
+	assert_int_equal(results(0, 9)->data_len, 12); /* says that it failed, not why */
+	assert_int_equal(results_in(4, 9, 60)->data_len, 60);
+	assert_int_equal(results(4, 9)->data_len, 60 + 18);
+	assert_int_equal(rig_code(results(4, 9)), 0x2400);
 	rig_close();
 }
 
@@ -145,6 +179,8 @@ int main(void)
 	tests_add(&t, "a copy that runs is told as often as one asks", status_of_running, NULL);
 	tests_add(&t, "a copy that was refused leaves nothing to tell", refused, NULL);
 	tests_add(&t, "a copy that failed has its sense data kept", failure, NULL);
+	tests_add(&t, "what an allocation length cut off is not forgotten", cut, NULL);
+	tests_add(&t, "why a copy failed is told after it was told that it did", failure_cut, NULL);
 	tests_add(&t, "P6: as many copies are remembered as there are places", many, NULL);
 	tests_add(&t, "a copy without a list identifier is not remembered", without_list, NULL);
 	tests_add(&t, "RECEIVE COPY OPERATING PARAMETERS tells the limits", parameters, NULL);

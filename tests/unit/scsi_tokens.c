@@ -91,6 +91,14 @@ static void zeroes(void **state)
 
 /* --- whose they are --- */
 
+static struct scsi_task *receive_in(uint8_t action, uint32_t room)
+{
+	struct rig_command c = {{0x84, action, [5] = 5}, .edtl = room, .read = room > 0};
+
+	put_be(c.cdb + 10, 4, room);
+	return run_as(ME, &c);
+}
+
 static void differ(void **state)
 {
 	uint8_t first[TOKEN_SIZE], second[TOKEN_SIZE];
@@ -103,6 +111,24 @@ static void differ(void **state)
 	for (size_t i = 64; i < TOKEN_SIZE; i++)
 		same += first[i] == second[i];
 	assert_true(same < 30);
+	close_all();
+}
+
+/* Whoever asks with little room first, or for the status alone, still gets it. */
+static void cut(void **state)
+{
+	static const uint32_t rooms[] = {0, 4, 38, 37 + TOKEN_SIZE};
+	uint8_t token[TOKEN_SIZE];
+
+	(void)state;
+	open_all();
+	assert_int_equal(populate(ME, source, 3)->status, SCSI_GOOD);
+	for (size_t k = 0; k < ARRAY_LEN(rooms); k++)
+		assert_int_equal(receive_in(7, rooms[k])->status, SCSI_GOOD);
+	assert_int_equal(receive_in(5, 1024)->data_len, 32);
+	take_token(ME, token);
+	assert_int_equal(rig_code(receive_in(7, 1024)), 0x2400);
+	assert_int_equal(write_using(ME, token, 0, target, 2)->status, SCSI_GOOD);
 	close_all();
 }
 
@@ -200,6 +226,7 @@ int main(void)
 	tests_add(&t, "P2: source and destination are in the audit before a token is used",
 		  is_audited, NULL);
 	tests_add(&t, "the token of zeroes writes zeroes", zeroes, NULL);
+	tests_add(&t, "a token that an allocation length cut off is not forgotten", cut, NULL);
 	tests_add(&t, "two tokens of the same blocks are not alike", differ, NULL);
 	tests_add(&t, "P1: a token is its initiator's, and every octet counts", of_another, NULL);
 	tests_add(&t, "P1: what is protected is not read through a token", is_protected, NULL);
