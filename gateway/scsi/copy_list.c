@@ -180,25 +180,34 @@ static bool aborted(struct scsi_task *task, enum sense_code code, unsigned segme
 	return false;
 }
 
-static struct scsi_lun *find_unit(struct scsi_nexus *n, const uint8_t *target)
+static bool may(const struct scsi_lun *unit, bool write)
+{
+	return unit->failed == 0 && (unit->writable || !write);
+}
+
+/* A disk may be several LUNs: one that may do what is asked, else any of them. */
+static struct scsi_lun *find_unit(struct scsi_nexus *n, const uint8_t *target, bool write)
 {
 	const uint8_t *name = target + 8;
 	size_t len = target[7];
+	struct scsi_lun *found = NULL;
 
 	if ((target[4] & CODE_SET) != BINARY || (target[5] & KIND) != NAA_OF_UNIT)
 		return NULL;
 	for (size_t k = 0; k < ARRAY_LEN(n->luns); k++) {
 		struct scsi_lun *unit = &n->luns[k];
 
-		if (unit->present && len == unit->naa_len && memcmp(name, unit->naa, len) == 0)
-			return unit;
+		if (!unit->present || len != unit->naa_len || memcmp(name, unit->naa, len) != 0)
+			continue;
+		if (found == NULL || (may(unit, write) && !may(found, write)))
+			found = unit;
 	}
-	return NULL;
+	return found;
 }
 
 /* The unit of a segment's descriptor index; NULL: the task has its sense. */
 static struct scsi_lun *unit_of(struct scsi_task *task, const struct copy_list *l, unsigned segment,
-				size_t index)
+				size_t index, bool write)
 {
 	size_t at = l->targets_at + index * COPY_TARGET_SIZE;
 	struct scsi_lun *unit;
@@ -212,7 +221,7 @@ static struct scsi_lun *unit_of(struct scsi_task *task, const struct copy_list *
 		sense_copy_aborted(task, SENSE_INCORRECT_COPY_TARGET_TYPE, segment);
 		return NULL;
 	}
-	unit = find_unit(task->nexus, l->octets + at);
+	unit = find_unit(task->nexus, l->octets + at, write);
 	if (unit == NULL) {
 		sense_copy_aborted(task, SENSE_COPY_TARGET_NOT_REACHABLE, segment);
 		return NULL;
@@ -237,8 +246,8 @@ bool copy_list_move(struct scsi_task *task, const struct copy_list *l, unsigned 
 	const uint8_t *s = l->octets + at;
 	uint64_t from_lba = get_be(s + 12, 8), to_lba = get_be(s + 20, 8);
 
-	ret->from = unit_of(task, l, i, get_be(s + 4, 2));
-	ret->to = ret->from == NULL ? NULL : unit_of(task, l, i, get_be(s + 6, 2));
+	ret->from = unit_of(task, l, i, get_be(s + 4, 2), false);
+	ret->to = ret->from == NULL ? NULL : unit_of(task, l, i, get_be(s + 6, 2), true);
 	if (ret->to == NULL)
 		return false;
 	if (ret->from->failed != 0 || ret->to->failed != 0)
