@@ -411,6 +411,20 @@ static bool request_conflicts(struct scsi_task *task)
 	return true;
 }
 
+struct gate_range gate_io_range(const struct scsi_task *task)
+{
+	const struct io *io = &task->io;
+	uint32_t block = task_io_unit(task)->block_size;
+	uint64_t first = io->offset / block;
+	uint64_t end = (io->offset + io->length + block - 1) / block;
+
+	return (struct gate_range){
+		.lba = first,
+		.blocks = io->length == 0 ? 0 : (uint32_t)(end - first),
+		.unit = task_io_unit(task),
+	};
+}
+
 /* What the arbiter published since the admission binds this request: it is counted in flight under
  * what is in force, or it never reaches the disk. 1: counted. 0: it is somebody else's turn on
  * these blocks, or the task is about to be ended. 2: a token stands for them. -EAGAIN: not now.
@@ -419,6 +433,7 @@ static int enter(struct scsi_task *task)
 {
 	struct arbiter_view *v = task->nexus->arbiter;
 	struct scsi_lun *unit = task_io_unit(task);
+	struct gate_range reached = gate_io_range(task);
 	int parity;
 
 	do {
@@ -434,8 +449,7 @@ static int enter(struct scsi_task *task)
 			return -EACCES;
 		parity = arbiter_enter(v, unit->number);
 	} while (parity < 0);
-	if (arbiter_range_is_taken(v, unit->number, task->io.offset / unit->block_size,
-				   task->io.length / unit->block_size, task->range)) {
+	if (arbiter_range_is_taken(v, unit->number, reached.lba, reached.blocks, task->range)) {
 		arbiter_leave(v, unit->number, parity);
 		return 0;
 	}

@@ -31,6 +31,8 @@ bool gate_admit_ranges(struct scsi_task *task, const struct gate_range *ranges,
 		       unsigned count) MUST_CHECK;
 /* The device refuses the command: the task has its sense. Records it, or answers BUSY. */
 void gate_refuse(struct scsi_task *task);
+/* The blocks that task->io reaches: of the last one perhaps a part. */
+struct gate_range gate_io_range(const struct scsi_task *task);
 /* Hands task->io to the backend of task_io_unit(), as soon as nobody else has these blocks for
  * himself: the task may be parked. -EAGAIN, -EACCES: not taken; task->status is GOOD, or says why.
  * When a request of a task that undoes (task->undoes) failed, the next one is always taken.

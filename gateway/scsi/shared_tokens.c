@@ -6,22 +6,22 @@
 
 bool shared_has_token(const struct scsi_task *task)
 {
-	const struct scsi_lun *unit = task_io_unit(task);
+	const struct gate_range reached = gate_io_range(task);
 	const struct arbiter_view *v = task->nexus->arbiter;
+	uint16_t lun = reached.unit->number;
 
-	return arbiter_has_token(v, unit->number, task->io.offset / unit->block_size,
-				 task->io.length / unit->block_size) &&
-	       task->voided != v->luns[unit->number].seen;
+	return arbiter_has_token(v, lun, reached.lba, reached.blocks) &&
+	       task->voided != v->luns[lun].seen;
 }
 
 static void order_void(const struct scsi_task *task, struct arbiter_order *ret)
 {
-	const struct scsi_lun *unit = task_io_unit(task);
+	const struct gate_range reached = gate_io_range(task);
 
 	ret->kind = ORDER_TOKEN_VOID;
-	ret->lun = unit->number;
-	ret->lba = task->io.offset / unit->block_size;
-	ret->blocks = (uint32_t)(task->io.length / unit->block_size);
+	ret->lun = reached.unit->number;
+	ret->lba = reached.lba;
+	ret->blocks = reached.blocks;
 }
 
 static enum scsi_step voided(struct scsi_task *task, const struct arbiter_answer *answer)

@@ -227,6 +227,39 @@ static void range_parks_others(void **state)
 	rig_close();
 }
 
+/* A read that ends within the range's block reaches that block as well. */
+static void range_parks_parts(void **state)
+{
+	static const struct rig_command part = {
+		{0x28, 0, 0, 0, 0, 4, 0, 0, 2}, .edtl = 513, .read = true};
+	struct rig_command beside = part;
+	struct scsi_task holder, inside;
+	uint8_t cdb[16];
+
+	rig_open(state);
+	rig_open_peer(1, &other);
+	rig_prepare(&holder, &write_one);
+	memcpy(cdb, write_one.cdb, sizeof cdb);
+	holder.cdb = cdb;
+	holder.nexus = &other;
+	assert_int_equal(scsi_begin(&holder), SCSI_WANT_DATA);
+	assert_int_equal(range_take(&holder, alone), SCSI_RUNNING);
+	rig_share();
+	beside.edtl = 512;
+	assert_int_equal(rig_run(&beside)->status, SCSI_GOOD);
+	begin(&inside, &part, SCSI_WANT_BUFFER);
+	assert_int_equal(scsi_buffer_ready(&inside), SCSI_RUNNING);
+	rig_share();
+	assert_int_equal(rig->submitted, 1);
+	assert_true(scsi_cancel(&holder));
+	rig_share();
+	assert_int_equal(rig->submitted, 2);
+	rig_reap();
+	assert_int_equal(inside.data_len, 513);
+	scsi_nexus_close(&other);
+	rig_close();
+}
+
 /* Whoever aborts more than it may have at once, while no order can be sent. */
 static void range_never_asked(void **state)
 {
@@ -435,6 +468,8 @@ int main(void)
 	tests_add(&t, "a unit without tasks stays open after another's reset", open_after_reset,
 		  NULL);
 	tests_add(&t, "P4: a reset waits for what the backend has", reset_waits, NULL);
+	tests_add(&t, "an exclusive range keeps who reaches a part of it waiting",
+		  range_parks_parts, NULL);
 	tests_add(&t, "an exclusive range keeps others waiting, and only there", range_parks_others,
 		  NULL);
 	tests_add(&t, "P4: an order's answer is awaited before the order goes out",
