@@ -3,6 +3,7 @@
  * one that does not: both are deallocated here, and both read as zeroes. */
 #include "gateway/scsi/gate.h"
 #include "gateway/scsi/medium.h"
+#include "gateway/scsi/rules.h"
 #include "gateway/scsi/sense.h"
 
 #define LIST_HEADER	8u
@@ -13,9 +14,11 @@ enum { MAPPED = 0, DEALLOCATED = 1 };
 
 static void found(struct io *io, int result);
 
-static uint64_t disk_octets(const struct scsi_task *task)
+/* Of blocks that are protected from being read it is not told whether they were written: the list
+ * ends before them, which SBC-3 leaves to the device server, and does not begin within. */
+static uint64_t octets_told(const struct scsi_task *task)
 {
-	return task->unit->blocks * task->unit->block_size;
+	return rules_readable_end(task->nexus, task->unit, task->lba) * task->unit->block_size;
 }
 
 static enum scsi_step find_next(struct scsi_task *task)
@@ -75,7 +78,7 @@ static void place(struct scsi_task *task, size_t at, const uint8_t *octets, size
 static uint64_t extent_end(const struct scsi_task *task, bool *ret_mapped)
 {
 	const struct io *io = &task->io;
-	uint64_t block = task->unit->block_size, end = MIN(io->extent_end, disk_octets(task));
+	uint64_t block = task->unit->block_size, end = MIN(io->extent_end, octets_told(task));
 
 	*ret_mapped = io->extent_is_data;
 	end = io->extent_is_data ? (end + block - 1) / block * block : end / block * block;
@@ -120,7 +123,7 @@ static void found(struct io *io, int result)
 	if (!medium_continue(task, result))
 		return;
 	put_descriptor(task);
-	if (task->lba * task->unit->block_size + task->progress >= disk_octets(task) ||
+	if (task->lba * task->unit->block_size + task->progress >= octets_told(task) ||
 	    LIST_HEADER + DESCRIPTOR * (size_t)(task->stage + 1) > task->bytes)
 		finish(task);
 	else if (find_next(task) == SCSI_DONE)

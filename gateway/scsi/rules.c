@@ -97,6 +97,19 @@ bool rules_refuse_blocks(struct scsi_task *task, const struct rules_blocks *what
 	return false;
 }
 
+uint64_t rules_readable_end(const struct scsi_nexus *n, const struct scsi_lun *unit, uint64_t lba)
+{
+	uint64_t end = unit->blocks;
+
+	for (unsigned i = 0; i < n->rules.range_count; i++) {
+		const struct protected_range *r = &n->rules.ranges[i];
+
+		if (r->reads && (r->lun < 0 || r->lun == unit->number) && r->last >= lba)
+			end = MIN(end, MAX(r->first, lba));
+	}
+	return end;
+}
+
 /* FORMAT UNIT, SANITIZE. Commands whose list has the ranges do not control anything. */
 static bool is_whole_medium(const struct scsi_command *c)
 {
@@ -117,6 +130,8 @@ static bool refuse_cdb_blocks(struct scsi_task *task, uint32_t *ret_line)
 	if (is_whole_medium(c)) {
 		what.lba = 0;
 		what.blocks = task->unit->blocks;
+	} else if (c->lba.width != 0 && c->blocks.width == 0) {
+		what.blocks = 1; /* GET LBA STATUS: of that one at least it tells */
 	} else if (c->lba.width == 0 || (!what.write && (c->touches & TOUCHES_READ) == 0)) {
 		return false;
 	}

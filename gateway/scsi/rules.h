@@ -20,3 +20,5 @@ struct rules_blocks {
 };
 bool rules_refuse_blocks(struct scsi_task *task, const struct rules_blocks *what,
 			 uint32_t *ret_line) MUST_CHECK;
+/* The first block from `lba` on that is protected from reading, or behind the medium. */
+uint64_t rules_readable_end(const struct scsi_nexus *n, const struct scsi_lun *unit, uint64_t lba);

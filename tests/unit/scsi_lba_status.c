@@ -103,10 +103,61 @@ static void one_case(void **state)
 	rig_close();
 }
 
+/* --- blocks that the policy protects --- */
+
+/* clang-format off */
+static const struct {
+	const char *why;
+	uint64_t first, last;
+	int lun;
+	bool reads;
+	uint8_t lba;
+	uint64_t told; /* blocks; 0: refused */
+} protections[] = {
+	{"P1: what is protected from reading ends the list", 20, 29, -1, true, 0, 20},
+	{"P1: … of its LUN", 20, 29, 3, true, 19, 1},
+	{"P1: from within what is protected nothing is told", 20, 29, -1, true, 20, 0},
+	{"P1: … nor from its last block", 20, 29, -1, true, 29, 0},
+	{"behind what is protected it is told again", 20, 29, -1, true, 30, RIG_BLOCKS - 30},
+	{"what another LUN has is told here", 20, 29, 4, true, 0, RIG_BLOCKS},
+	{"what is protected from writing alone is told", 20, 29, -1, false, 0, RIG_BLOCKS},
+};
+/* clang-format on */
+
+static void protected_blocks(void **state)
+{
+	const __typeof__(protections[0]) *row = *state;
+	struct rig_command c = {{0x9e, 0x12, [9] = row->lba, [12] = 1}, THIN, IN(256)};
+	struct scsi_task *task;
+	uint64_t told = 0;
+
+	rig_open(NULL);
+	rig_add_lun(3, true);
+	rig->nexus.luns[3].thin = true;
+	memset(rig->disk + 25 * RIG_BLOCK, 1, RIG_BLOCK);
+	rig->nexus.rules.ranges[0] = (struct protected_range){
+		.first = row->first,
+		.last = row->last,
+		.lun = row->lun,
+		.reads = row->reads,
+		.rule_line = 77,
+	};
+	rig->nexus.rules.range_count = 1;
+	task = rig_run(&c);
+	for (size_t at = 8; at < task->data_len; at += 16)
+		told += get_be(rig->buffer + at + 8, 4);
+	assert_int_equal(told, row->told);
+	assert_int_equal(rig_code(task), row->told == 0 ? 0x2700 : 0);
+	assert_int_equal(rig_last(0)->verdict, row->told == 0 ? VERDICT_DENIED : VERDICT_ADMITTED);
+	assert_int_equal(rig_last(0)->rule_line, row->told == 0 ? 77 : 0);
+	rig_close();
+}
+
 int main(void)
 {
 	static struct tests t;
 
+	TESTS_ADD_TABLE(&t, protections, protected_blocks);
 	TESTS_ADD_TABLE(&t, cases, one_case);
 	return tests_run(&t, "scsi LBA status");
 }
