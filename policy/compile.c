@@ -79,6 +79,7 @@ static void compile_parts(struct compiler *c)
 	compile_disks(c);
 	compile_targets(c);
 	compile_users(c);
+	compile_decoys(c);
 	sources_gather(c);
 }
 
@@ -249,11 +250,15 @@ void policy_free(struct policy *p)
 		free(p->operators[i]);
 	free(p->path);
 	free(p->text);
+	for (size_t i = 0; i < p->decoy_count; i++)
+		free(p->decoys[i]);
 	free(p->portals);
 	free(p->disks);
 	free(p->targets);
 	free(p->disk_roots);
 	free(p->operators);
+	free(p->decoys);
+	free(p->ban_exempt);
 	free(p->sources);
 	free(p);
 }

@@ -74,7 +74,12 @@ bool name_ok(const char *name);
 void iscsi_name_compile(struct compiler *c, const struct node *n, const char *hint,
 			char ret_name[ISCSI_NAME_SIZE]);
 
+/* An address or a network; false, and told: it is none. */
+bool network_compile(struct compiler *c, const struct node *n, struct network *ret);
+
 void compile_settings(struct compiler *c);
+void compile_bans(struct compiler *c);
+void compile_decoys(struct compiler *c); /* after the targets, which are not */
 uint32_t compile_algorithms(struct compiler *c, const struct node *list, uint32_t otherwise);
 void compile_portals(struct compiler *c);
 /* Of one portal: its group, and what discovery says of it. */

@@ -12,60 +12,6 @@ struct from_row {
 	uint8_t prefix;
 };
 
-/* The network that a text with bits beyond its prefix means. */
-static bool network_right(const char *text, char ret[ADDRESS_TEXT])
-{
-	char copy[ADDRESS_TEXT];
-	struct network n;
-	const char *slash = strchr(text, '/');
-	size_t len = slash ? (size_t)(slash - text) : 0;
-	uint64_t prefix;
-
-	if (!slash || len >= sizeof copy || whole_number_parse(slash + 1, &prefix) < 0)
-		return false;
-	memcpy(copy, text, len);
-	copy[len] = '\0';
-	if (ip_parse(copy, &n.ip) < 0 || prefix > (n.ip.version == 4 ? 32U : 128U))
-		return false;
-	n.prefix = (uint8_t)prefix;
-	for (size_t bit = n.prefix; bit < (n.ip.version == 4 ? 32U : 128U); bit++)
-		n.ip.bytes[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
-	(void)network_format(&n, ret);
-	return true;
-}
-
-static bool network_compile(struct compiler *c, const struct node *n, struct network *ret)
-{
-	char right[ADDRESS_TEXT];
-	int r;
-
-	if (n->bad)
-		return false;
-	r = network_parse(n->text, ret);
-	if (r == 0) {
-		if (ret->prefix == 0) {
-			diagnose_warning(c->d, n->at, "%s is every address there is", n->text);
-			diagnose_hint(c->d, "name the networks that the initiator is in");
-		}
-		return true;
-	}
-	if (r == -EDOM && network_right(n->text, right)) {
-		diagnose_error(c->d, n->at, "%s has bits beyond its prefix",
-			       shown_text(n->text).text);
-		diagnose_hint(c->d, "the network is %s; one address has no prefix", right);
-	} else if (strchr(n->text, '%')) {
-		/* Where an address comes in, the portal says: two places would disagree. */
-		diagnose_error(c->d, n->at, "\"%s\" names an interface", shown_text(n->text).text);
-		diagnose_hint(c->d, "name it in the portal's listen:, and the address alone here");
-	} else {
-		diagnose_error(c->d, n->at, "\"%s\" is no address and no network",
-			       shown_text(n->text).text);
-		diagnose_hint(c->d, "write it like 203.0.113.7, 203.0.113.0/24 or "
-				    "\"2001:db8:7::/64\"");
-	}
-	return false;
-}
-
 /* The wider network first, where two begin alike. */
 static int from_compare(const void *a, const void *b)
 {
@@ -119,8 +65,13 @@ static void from_compile(struct compiler *c, struct policy_initiator *i, const s
 	for (const struct node *e = from->first; e; e = e->next) {
 		struct network *to = &i->from[i->from_count];
 
-		if (network_compile(c, e, to))
-			rows[i->from_count++] = (struct from_row){range_of(to), e, to->prefix};
+		if (!network_compile(c, e, to))
+			continue;
+		rows[i->from_count++] = (struct from_row){range_of(to), e, to->prefix};
+		if (to->prefix == 0) {
+			diagnose_warning(c->d, e->at, "%s is every address there is", e->text);
+			diagnose_hint(c->d, "name the networks that the initiator is in");
+		}
 	}
 	overlap_check(c, rows, i->from_count);
 }

@@ -44,13 +44,11 @@ static uint32_t algorithms_default(void)
 
 static void compile_auth(struct compiler *c)
 {
-	const struct node *auth = node_map(c->root, "auth"), *bans = node_map(auth, "bans");
+	const struct node *auth = node_map(c->root, "auth");
 	struct policy *p = c->policy;
 
 	p->algorithms = compile_algorithms(c, node_list(auth, "algorithms"), algorithms_default());
-	p->ban_after = (uint32_t)schema_value(SECTION_BANS, bans, "after");
-	p->ban_within_s = (uint32_t)(schema_value(SECTION_BANS, bans, "within") / 1000);
-	p->ban_for_s = (uint32_t)(schema_value(SECTION_BANS, bans, "for") / 1000);
+	compile_bans(c);
 }
 
 /* --- gateway: disk_roots, operators ------------------------------------------------------- */

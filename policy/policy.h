@@ -129,8 +129,10 @@ struct policy {
 	struct policy_target *targets;
 	size_t target_count;
 
-	uint32_t algorithms; /* auth.algorithms */
-	uint32_t ban_after, ban_within_s, ban_for_s;
+	uint32_t algorithms;					/* auth.algorithms */
+	uint32_t ban_after, ban_within_s, ban_for_s, ban_cap_s; /* after so many points */
+	struct network *ban_exempt;
+	size_t ban_exempt_count;
 	bool manage_firewall;
 	bool audit_writes_only;
 
@@ -141,6 +143,8 @@ struct policy {
 	uint32_t login_timeout_ms, logins_at_once, connections;
 	enum policy_io io;
 	uint32_t ping_every_ms, ping_misses;
+	char **decoys; /* names of targets and initiators that nobody has */
+	size_t decoy_count;
 	uint32_t grace_ms;		/* for a logout that was asked for */
 	struct policy_limits discovery; /* of sessions that enter no target */
 
@@ -225,3 +229,5 @@ bool policy_may_enter(const struct claim *claim, const struct policy_target *t, 
 bool policy_opens_portal(const struct policy *p, size_t portal, const struct ip *from);
 /* Does the policy name this address as a source anywhere? (half of the login slots are theirs) */
 bool policy_names_address(const struct policy *p, const struct ip *ip);
+/* Is this name, as a stranger wrote it, a decoy? */
+bool policy_is_decoy(const struct policy *p, const char *name);

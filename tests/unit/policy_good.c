@@ -91,11 +91,13 @@ static void test_everything(void **state)
 		      "        from: [203.0.113.7, '2001:db8:7::/64']\n"
 		      "        chap: {user: alice, mutual: gw-a, algorithms: [md5]}\n"
 		      "        luns: {1: read-only, 0: read-write}\n"
-		      "auth: {algorithms: [sha256], bans: {after: 3, within: 1m, for: 2h}}\n"
+		      "auth: {algorithms: [sha256], bans: {after: 3, within: 1m, for: 2h,\n"
+		      "  exempt: [198.51.100.0/24, '2001:db8::9'], cap: 7d}}\n"
 		      "firewall: {manage: false}\n"
 		      "audit: {commands: writes, durability: handed-over}\n"
 		      "gateway: {disk_roots: [disks, /dev], operators: [bob], login_timeout: 5s,\n"
 		      "  logins_at_once: 8, connections: 100, io: threads, grace: 5m,\n"
+		      "  decoys: [iqn.2026-11.net.example.gw:Backup],\n"
 		      "  ping: {every: 1500ms, misses: 16}}\n");
 	const struct policy_target *v = &p->targets[0];
 	const struct policy_initiator *i = &v->initiators[0];
@@ -129,6 +131,12 @@ static void test_everything(void **state)
 	assert_int_equal(p->ban_after, 3);
 	assert_int_equal(p->ban_within_s, 60);
 	assert_int_equal(p->ban_for_s, 7200);
+	assert_int_equal(p->ban_cap_s, 7 * 86400);
+	assert_int_equal(p->ban_exempt_count, 2);
+	assert_int_equal(p->ban_exempt[1].prefix, 128);
+	assert_int_equal(p->decoy_count, 1);
+	assert_true(policy_is_decoy(p, "IQN.2026-11.net.example.gw:backup"));
+	assert_false(policy_is_decoy(p, "iqn.2026-11.net.example.gw:backup2"));
 	assert_true(!p->manage_firewall && p->audit_writes_only);
 	assert_int_equal(p->disk_root_count, 2);
 	assert_string_equal(p->operators[0], "bob");
@@ -218,6 +226,9 @@ static void test_defaults(void **state)
 	assert_int_equal(p->ban_after, 5);
 	assert_int_equal(p->ban_within_s, 600);
 	assert_int_equal(p->ban_for_s, 600);
+	assert_int_equal(p->ban_cap_s, 86400);
+	assert_int_equal(p->ban_exempt_count, 0);
+	assert_int_equal(p->decoy_count, 0);
 	assert_true(p->manage_firewall && !p->audit_writes_only);
 	assert_int_equal(p->login_timeout_ms, 10000);
 	assert_int_equal(p->logins_at_once, 64);
