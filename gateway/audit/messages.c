@@ -41,6 +41,7 @@ static const char *const event_names[EVENT_KINDS] = {
 	[EVENT_OPERATOR] = "operator",
 	[EVENT_FIREWALL] = "firewall",
 	[EVENT_GAP] = "gap",
+	[EVENT_DECOY] = "decoy",
 };
 
 const char *audit_event_name(enum audit_event_kind kind)

@@ -57,6 +57,7 @@ enum audit_event_kind {
 	EVENT_OPERATOR, /* a changing command, with the peer's credentials */
 	EVENT_FIREWALL, /* loaded, missing, drift */
 	EVENT_GAP,	/* the auditor: something was lost or refused meanwhile */
+	EVENT_DECOY,	/* somebody asked for a name that nobody has */
 	EVENT_KINDS
 };
 

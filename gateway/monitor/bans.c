@@ -1,119 +1,189 @@
-/* Bans: decided by auth/penalties, put into the firewall (new connections only), kept
- * in the state folder over a clean stop, and checked at accept in any case. */
-#include <fcntl.h>
+/* Bans: decided by auth/penalties, put into the firewall (new connections only), and kept at accept
+ * and at the end of each login in any case. Whoever is under way when its source is banned gets no
+ * further; a session that is there goes on. */
 #include <stdio.h>
 #include "gateway/base/clock.h"
-#include "gateway/base/fd.h"
 #include "gateway/base/log.h"
 #include "gateway/monitor/monitor.h"
 #include "policy/firewall.h"
 
-#define BANS_FILE "bans.json"
-#define BANS_MAX  (1u << 20)
+void bans_rules(struct monitor *m)
+{
+	const struct policy *p = m->policy;
+	struct penalty_rules *r = &m->penalties.rules;
 
-static int to_firewall(struct monitor *m, const struct penalty *p)
+	*r = (struct penalty_rules){.after = p->ban_after,
+				    .within_s = p->ban_within_s,
+				    .for_s = p->ban_for_s,
+				    .cap_s = p->ban_cap_s};
+	r->exempt_count = MIN(p->ban_exempt_count, (size_t)PENALTY_EXEMPT_MAX);
+	for (size_t k = 0; k < r->exempt_count; k++)
+		r->exempt[k] = p->ban_exempt[k];
+}
+
+/* --- the firewall ----------------------------------------------------------------------------- */
+
+static int tell(struct monitor *m, const struct penalty *p)
 {
 	uint64_t now = clock_ms();
 	struct firewall_ban ban = {.source = p->source};
+	struct helper *h = &m->helpers[HELPER_FIREWALL];
 
-	if (p->banned_until_ms <= now || !m->firewall_loaded)
+	if (!m->firewall_loaded) /* bans_to_firewall() comes when it is */
 		return 0;
-	ban.seconds = (uint32_t)((p->banned_until_ms - now + 999) / 1000);
-	return helper_send(&m->helpers[HELPER_FIREWALL], FIREWALL_BAN, &ban, sizeof ban, -1);
+	if (p->kind == PENALTY_LIFTED)
+		return helper_send(h, FIREWALL_UNBAN, &ban, sizeof ban, -1);
+	if (p->kind != PENALTY_BANNED || !penalty_is_active(p, now))
+		return 0;
+	ban.seconds = (uint32_t)(((uint64_t)p->until_ms - now + 999) / 1000);
+	return helper_send(h, FIREWALL_BAN, &ban, sizeof ban, -1);
 }
 
-/* From the first that the firewall process had no room for. One that died is told all of them when
- * it was started again. */
+/* From the first that the firewall process had no room for. */
 void bans_go_on(struct monitor *m)
 {
-	while (m->bans_sent < PENALTIES_MAX &&
-	       to_firewall(m, &m->penalties.list[m->bans_sent]) == 0)
-		m->bans_sent++;
+	for (size_t k = 0; k < m->penalties.bans_end; k++) {
+		struct penalty *p = &m->penalties.bans[k];
+
+		if (!p->news)
+			continue;
+		if (tell(m, p) < 0)
+			return;
+		penalty_told(p);
+	}
 }
 
+/* A process that was started again is told all of them. One that it has already does not hurt. */
 void bans_to_firewall(struct monitor *m)
 {
-	m->bans_sent = 0;
+	for (size_t k = 0; k < m->penalties.bans_end; k++) {
+		struct penalty *p = &m->penalties.bans[k];
+
+		p->news = p->news || penalty_is_active(p, clock_ms());
+	}
 	bans_go_on(m);
+}
+
+/* --- failures --------------------------------------------------------------------------------- */
+
+unsigned bans_sessions(const struct monitor *m, const struct network *source)
+{
+	unsigned count = 0;
+
+	for (uint32_t k = 0; k < m->connection_max; k++) {
+		const struct connection *c = &m->connections[k];
+
+		count += c->state == CONN_GRANTED && !c->claim.discovery &&
+			 network_contains(source, &c->peer.ip);
+	}
+	return count;
 }
 
 void bans_failure(struct monitor *m, const struct connection *c, const char *reason)
 {
+	struct network source = ip_source_block(&c->peer.ip);
+	bool was_full = m->penalties.full;
 	struct audit_event e;
 	const struct penalty *p;
 	char text[ADDRESS_TEXT];
+	unsigned seconds;
 
-	if (!penalty_failure(&m->penalties, &c->peer.ip, reason, clock_ms(), &p))
+	p = penalty_failure(&m->penalties, &c->peer.ip, reason, bans_sessions(m, &source) > 0,
+			    clock_ms());
+	if (m->penalties.full && !was_full)
+		log_error("there is no room for more than %u bans: further ones hold for as long "
+			  "as their points count, and at accept alone",
+			  PENALTY_BANS_MAX);
+	if (p == NULL)
 		return;
+	seconds = (unsigned)((p->until_ms - p->since_ms) / 1000);
 	event_from_connection(&e, EVENT_BAN, c);
 	(void)string_copy(e.reason, sizeof e.reason, reason);
-	(void)snprintf(e.detail, sizeof e.detail, "%s for %u s", network_format(&p->source, text),
-		       m->penalties.for_s);
+	(void)snprintf(e.detail, sizeof e.detail, "%s for %u s%s", network_format(&source, text),
+		       seconds, p->kind == PENALTY_SLOWED ? ", slowed: it has a session" : "");
 	(void)trail_put(m, &e);
-	log_notice("banned %s for %u s: %u failures, the last: %s", text, m->penalties.for_s,
-		   m->penalties.after, reason);
-	if (to_firewall(m, p) < 0) /* a ban that it has already does not hurt */
-		m->bans_sent = MIN(m->bans_sent, (size_t)(p - m->penalties.list));
+	log_notice("%s %s for %u s, the last reason: %s",
+		   p->kind == PENALTY_SLOWED ? "one login in 10 s from" : "banned", text, seconds,
+		   reason);
+	m->bans_unsaved = true;
+	bans_go_on(m);
 }
 
-static void ban_restore(struct monitor *m, json_t *row)
+/* Said for every one, in the audit and in the log, as refusals are; the names were in no proof. */
+void bans_decoy(struct connection *c, const char *name)
 {
-	const char *text = json_string_value(json_object_get(row, "source"));
-	json_int_t until_s = json_integer_value(json_object_get(row, "until"));
-	json_int_t now_s = (json_int_t)(clock_wall_ns() / 1000000000u);
-	struct network source;
+	struct monitor *m = c->m;
+	char peer[ADDRESS_TEXT], safe[256];
+	struct audit_event e;
 
-	if (text == NULL || network_parse(text, &source) < 0 || until_s <= now_s)
-		return;
-	/* Never longer than a new one: the clock may have been set back, or the policy changed. */
-	until_s = MIN(until_s, now_s + (json_int_t)m->penalties.for_s);
-	penalty_ban(&m->penalties, &source, "kept from before",
-		    clock_ms() + (uint64_t)(until_s - now_s) * 1000);
-}
-
-void bans_load(struct monitor *m)
-{
-	OWNED_FD fd = openat(m->state_fd, BANS_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	OWNED_FREE char *text = NULL;
-	json_t *root = NULL, *row;
-	size_t len, k;
-
-	m->penalties.after = m->policy->ban_after;
-	m->penalties.within_s = m->policy->ban_within_s;
-	m->penalties.for_s = m->policy->ban_for_s;
-	m->bans_sent = PENALTIES_MAX;
-	if (fd < 0)
-		return;
-	if (fd_read_all(fd, BANS_MAX, &text, &len) == 0)
-		root = json_loadb(text, len, 0, NULL);
-	if (root == NULL)
-		log_warning("%s/%s can't be read: earlier bans are forgotten", m->state_path,
-			    BANS_FILE);
-	json_array_foreach(root, k, row) ban_restore(m, row);
-	json_decref(root);
-}
-
-void bans_save(struct monitor *m)
-{
-	uint64_t now = clock_ms(), now_s = clock_wall_ns() / 1000000000u;
-	OWNED_FREE char *text = NULL;
-	json_t *root = json_array();
-	char source[ADDRESS_TEXT];
-
-	for (size_t k = 0; k < PENALTIES_MAX; k++) {
-		const struct penalty *p = &m->penalties.list[k];
-
-		if (p->banned_until_ms <= now)
-			continue;
-		json_array_append_new(
-			root,
-			json_pack("{s:s,s:I,s:s}", "source", network_format(&p->source, source),
-				  "until", (json_int_t)(now_s + (p->banned_until_ms - now) / 1000),
-				  "reason", p->reason));
+	c->decoy = true;
+	m->decoy.touched++;
+	m->decoy.at_ms = clock_ms();
+	(void)text_escape(name, strlen(name), safe, sizeof safe);
+	(void)snprintf(m->decoy.text, sizeof m->decoy.text, "%.200s asked for by %s", safe,
+		       endpoint_show(&c->peer, peer));
+	if (trail_lists(m, &c->peer.ip)) {
+		log_warning("DECOY %s: whoever it is has the name from somewhere", m->decoy.text);
+		event_from_connection(&e, EVENT_DECOY, c);
+		(void)string_copy(e.reason, sizeof e.reason, "decoy");
+		(void)string_copy(e.detail, sizeof e.detail, m->decoy.text);
+		(void)trail_put(m, &e);
 	}
-	text = json_dumps(root, 0);
-	if (text == NULL || file_replace(m->state_fd, BANS_FILE, text, strlen(text), 0600) < 0)
-		log_error("%s/%s can't be written: bans end with this run", m->state_path,
-			  BANS_FILE);
-	json_decref(root);
+	bans_failure(m, c, "decoy");
+}
+
+/* --- who may come ----------------------------------------------------------------------------- */
+
+bool bans_refuse(const struct monitor *m, const struct ip *ip)
+{
+	return penalty_look(&m->penalties, ip, clock_ms()) == PENALTY_BANNED;
+}
+
+const char *bans_enter(struct connection *c)
+{
+	struct penalties *p = &c->m->penalties;
+	uint64_t now = clock_ms();
+
+	if (penalty_enter(p, &c->peer.ip, now))
+		return NULL;
+	return penalty_look(p, &c->peer.ip, now) == PENALTY_BANNED ? "banned" : "slowed";
+}
+
+/* --- lifted ----------------------------------------------------------------------------------- */
+
+bool bans_lift(struct monitor *m, const struct network *source, const char *reason)
+{
+	struct firewall_ban ban = {.source = *source};
+	bool lifted = penalty_lift(&m->penalties, source, clock_ms());
+	struct audit_event e = {.kind = EVENT_UNBAN, .peer.ip = source->ip};
+	char text[ADDRESS_TEXT];
+
+	network_format(source, text);
+	/* One that only the firewall knows: a gateway that was killed left it there. */
+	if (!lifted && m->firewall_loaded)
+		IGNORE_RESULT(helper_send(&m->helpers[HELPER_FIREWALL], FIREWALL_UNBAN, &ban,
+					  sizeof ban, -1));
+	m->bans_unsaved = true;
+	bans_go_on(m);
+	if (!lifted)
+		return false;
+	(void)string_copy(e.reason, sizeof e.reason, reason);
+	(void)string_copy(e.detail, sizeof e.detail, text);
+	(void)trail_put(m, &e);
+	log_notice("the ban of %s is lifted: %s", text, reason);
+	return true;
+}
+
+/* New numbers are for new bans; who is exempt now was never banned. */
+void bans_reload(struct monitor *m)
+{
+	bans_rules(m);
+	for (size_t k = 0; k < m->penalties.bans_end; k++) {
+		struct penalty *p = &m->penalties.bans[k];
+		struct network source = p->source;
+
+		if (!p->by_operator && penalty_is_active(p, clock_ms()) &&
+		    penalty_is_exempt(&m->penalties, &source))
+			(void)bans_lift(m, &source, "exempt");
+	}
 }

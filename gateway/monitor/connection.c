@@ -86,8 +86,22 @@ void connection_free(struct connection *c)
 
 /* --- its end --- */
 
+/* What a process does to itself, not what others do to it. */
+static bool is_fault(int status)
+{
+	static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS, SIGTRAP};
+
+	for (size_t k = 0; k < ARRAY_LEN(faults); k++) {
+		if (WIFSIGNALED(status) && WTERMSIG(status) == faults[k])
+			return true;
+	}
+	return false;
+}
+
 static void record_end(struct connection *c, int status)
 {
+	bool login = c->state != CONN_GRANTED && c->event_id == 0;
+	bool crashed = is_fault(status) && c->ended[0] == '\0';
 	struct audit_event e;
 
 	if (WIFSIGNALED(status) && c->ended[0] == '\0') {
@@ -95,7 +109,7 @@ static void record_end(struct connection *c, int status)
 		log_error("session %u was ended by signal %d%s", c->id, WTERMSIG(status),
 			  WTERMSIG(status) == SIGSYS ? ", its system-call filter" : "");
 	}
-	if (c->state == CONN_GRANTED || c->event_id != 0) {
+	if (!login) {
 		event_from_connection(&e, EVENT_LOGOUT, c);
 		(void)string_copy(e.reason, sizeof e.reason, c->ended[0] ? c->ended : "ended");
 		(void)snprintf(e.detail, sizeof e.detail,
@@ -105,9 +119,11 @@ static void record_end(struct connection *c, int status)
 		(void)trail_put(c->m, &e);
 	} else if (!c->refused) {
 		trail_refusal(c->m, c, c->ended[0] ? c->ended : "left", c->detail);
-		if (c->blamed)
-			bans_failure(c->m, c, c->ended);
 	}
+	/* What a session says of its end is about a peer that has logged in; what it did to us
+	 * counts then, too. */
+	if (crashed || (!c->refused && (login || !c->reported)))
+		bans_failure(c->m, c, crashed ? "crashed" : c->ended);
 }
 
 /* Process reaped, lifeline closed: nothing of it can reach a disk any more. */
@@ -182,6 +198,10 @@ static void on_claim(struct connection *c, const struct message *msg)
 	c->claim.initiator[sizeof c->claim.initiator - 1] = '\0';
 	c->claim.target[sizeof c->claim.target - 1] = '\0';
 	c->claimed = true;
+	if (policy_is_decoy(c->m->policy, c->claim.initiator))
+		bans_decoy(c, c->claim.initiator);
+	else if (!c->claim.discovery && policy_is_decoy(c->m->policy, c->claim.target))
+		bans_decoy(c, c->claim.target);
 }
 
 static void on_enter(struct connection *c, const struct message *msg)
@@ -206,23 +226,20 @@ static void on_join(struct connection *c, const struct message *msg)
 	entry_enter(c);
 }
 
-/* How the session says that it ended, and whether, in a login, the peer is to blame. What is our
- * own doing (a helper is away) never bans anybody. */
-static const struct end_row {
-	const char *name;
-	bool blamed;
-} ends[SESSION_ENDS] = {
-	[SESSION_END_LOGOUT] = {"logout", false},
-	[SESSION_END_LEFT] = {"left", false},
-	[SESSION_END_LEFT_AFTER_PROOF] = {"our-mutual-proof-was-not-accepted", true},
-	[SESSION_END_MALFORMED] = {"malformed", true},
-	[SESSION_END_LOGIN_TIMEOUT] = {"login-timeout", true},
-	[SESSION_END_REFUSED] = {"refused", true},
-	[SESSION_END_DIGEST] = {"digest-error", true},
-	[SESSION_END_SILENT] = {"silent", false},
-	[SESSION_END_TOLD] = {"told-to-end", false},
-	[SESSION_END_FAILED] = {"failed", false},
-	[SESSION_END_UNAVAILABLE] = {"unavailable", false},
+/* How the session says that it ended. In a login, it may count against the source
+ * (auth/penalties.c). */
+static const char *const ends[SESSION_ENDS] = {
+	[SESSION_END_LOGOUT] = "logout",
+	[SESSION_END_LEFT] = "left",
+	[SESSION_END_LEFT_AFTER_PROOF] = "our-mutual-proof-was-not-accepted",
+	[SESSION_END_MALFORMED] = "malformed",
+	[SESSION_END_LOGIN_TIMEOUT] = "login-timeout",
+	[SESSION_END_REFUSED] = "refused",
+	[SESSION_END_DIGEST] = "digest-error",
+	[SESSION_END_SILENT] = "silent",
+	[SESSION_END_TOLD] = "told-to-end",
+	[SESSION_END_FAILED] = "failed",
+	[SESSION_END_UNAVAILABLE] = "unavailable",
 };
 
 /* The first is made before the session reads from the network, and says what its sandbox is; the
@@ -244,10 +261,9 @@ static void on_report(struct connection *c, const struct message *msg)
 	c->commands = report.commands;
 	c->read_bytes = report.read_bytes;
 	c->written_bytes = report.written_bytes;
-	c->blamed = ends[report.end].blamed;
 	(void)string_copy(c->detail, sizeof c->detail, report.detail);
 	if (c->ended[0] == '\0')
-		(void)string_copy(c->ended, sizeof c->ended, ends[report.end].name);
+		(void)string_copy(c->ended, sizeof c->ended, ends[report.end]);
 }
 
 /* For people: that its disk failed for everybody, the arbiter says. Believed of a LUN alone that

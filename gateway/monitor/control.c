@@ -129,6 +129,11 @@ static json_t *do_secrets(struct monitor *m, const char *argument)
 	return why == NULL ? json_null() : secrets_error(m, why);
 }
 
+static json_t *do_bans(struct monitor *m, const char *argument)
+{
+	return bans_json(m, argument != NULL && strcmp(argument, "all") == 0);
+}
+
 static const struct request {
 	const char *name;
 	bool changes;
@@ -137,7 +142,8 @@ static const struct request {
 	{"status", false, do_status},	{"sessions", false, do_sessions},
 	{"kick", true, do_kick},	{"disks", false, do_disks},
 	{"clear-disk", true, do_clear}, {"secrets", true, do_secrets},
-	{"policy", false, do_policy},
+	{"policy", false, do_policy},	{"bans", false, do_bans},
+	{"ban", true, bans_add_json},	{"unban", true, bans_lift_json},
 };
 
 static struct client *waiting(const char *request)

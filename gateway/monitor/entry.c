@@ -35,8 +35,8 @@ void entry_refuse(struct connection *c, uint16_t status, const char *reason, con
 	c->refused = true;
 	if (status == STATUS_MOVED)
 		(void)string_copy(verdict.redirect, sizeof verdict.redirect, c->target->redirect);
-	trail_refusal(c->m, c, reason, detail);
-	if (status == STATUS_AUTH_FAILED)
+	trail_refusal(c->m, c, c->decoy ? "decoy" : reason, detail);
+	if (status == STATUS_AUTH_FAILED && !c->decoy)
 		bans_failure(c->m, c, reason);
 	connection_timer(c, REFUSED_WAIT_MS, on_refused_too_long);
 	connection_send(c, SESSION_REFUSE, &verdict, sizeof verdict, -1);
@@ -132,6 +132,9 @@ void entry_verdict(struct connection *c, uint32_t reason, const char *user, uint
 		c->target_name[0] = '\0';
 		return entry_refuse(c, status, v->reason, v->text);
 	}
+	/* It was under way when its source was banned: a guess that is right is one guess more. */
+	if (bans_refuse(c->m, &c->peer.ip))
+		return entry_refuse(c, STATUS_AUTH_FAILED, "banned", "");
 	c->target = decision.target;
 	c->initiator = decision.initiator;
 	if (c->claim.tsih != 0 && join_session(c) == NULL)

@@ -106,10 +106,15 @@ static bool has_left(const struct connection *c)
 
 static void hand_over(struct connection *c)
 {
+	const char *why;
 	int r;
 
 	if (has_left(c))
 		return connection_free(c);
+	if ((why = bans_enter(c)) != NULL) {
+		trail_refusal(c->m, c, why, "");
+		return connection_free(c);
+	}
 	loop_timer_clear(c->m->loop, &c->timer);
 	r = connection_begin(c);
 	if (r < 0) {
@@ -209,7 +214,6 @@ static void take_one(struct listener *l, int fd, const struct sockaddr_storage *
 	struct sockaddr_storage to = {0};
 	socklen_t len = sizeof to;
 	struct endpoint peer = endpoint_from_sockaddr(from), local;
-	uint64_t now = clock_ms();
 	int one = 1;
 
 	if (getsockname(fd, (struct sockaddr *)&to, &len) < 0 || peer.ip.version == 0) {
@@ -219,7 +223,7 @@ static void take_one(struct listener *l, int fd, const struct sockaddr_storage *
 	local = endpoint_from_sockaddr(&to);
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	vanished_peer_ends(l->m->policy, fd);
-	if (penalty_is_banned(&l->m->penalties, &peer.ip, now))
+	if (bans_refuse(l->m, &peer.ip))
 		refuse_at_accept(l, fd, &peer, "banned");
 	else if (!policy_opens_portal(l->m->policy, l->portal, &peer.ip))
 		refuse_at_accept(l, fd, &peer, "wrong-address");

@@ -191,6 +191,7 @@ static void on_tick(struct timer *t)
 	rings_go_on(m);
 	seats_go_on(m);
 	trail_tick(m);
+	bans_tick(m);
 	rings_flushed(m);
 	(void)snprintf(status, sizeof status, "WATCHDOG=1\nSTATUS=%u sessions, audit %s",
 		       m->granted, trail_well(m) ? "well" : "not well");

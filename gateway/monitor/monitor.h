@@ -112,7 +112,7 @@ struct connection {
 	unsigned joined;		     /* connections that were passed to it */
 	uint32_t connections;		     /* that it has, in its own word */
 	char ended[64], detail[128]; /* why, for the audit; the detail is the session's word */
-	bool blamed;		     /* … and it counts against the source */
+	bool decoy;		     /* its names were one that nobody has */
 };
 
 struct listener {
@@ -219,7 +219,12 @@ struct monitor {
 	uint32_t arbiter_life; /* how many arbiters there were */
 	bool arbiter_told;     /* it has heard of every session that the one before had */
 	struct penalties penalties;
-	size_t bans_sent; /* the firewall process has those before it in the list */
+	bool bans_unsaved; /* bans.json is older than the table */
+	uint64_t bans_saved_ms;
+	struct { /* the names that nobody has, and who asked for one last */
+		uint64_t touched, at_ms;
+		char text[300];
+	} decoy;
 	struct nexuses nexuses;
 	struct monitor_disk *disks[ARBITER_DISKS_MAX]; /* by row; NULL: a free one */
 	size_t disk_end;			       /* there are none from this row on */
@@ -291,6 +296,8 @@ void trail_say(struct monitor *m, enum audit_event_kind kind, const char *reason
 	       ...) PRINTF_LIKE(4, 5);
 void trail_refusal(struct monitor *m, const struct connection *c, const char *reason,
 		   const char *detail);
+/* Is what this source did now to be listed one by one? Counts it. */
+bool trail_lists(struct monitor *m, const struct ip *ip);
 void trail_send(struct monitor *m);
 void trail_resend(struct monitor *m); /* a new auditor: from the first that is not durable */
 void trail_tick(struct monitor *m);
@@ -402,12 +409,27 @@ const char *disk_clear(struct monitor *m, const char *name, bool forget) MUST_CH
 int identities_prepare(struct monitor *m, struct setup *s) MUST_CHECK;
 int identities_write(struct monitor *m, struct setup *s) MUST_CHECK;
 
-/* bans.c */
-void bans_load(struct monitor *m);
-void bans_save(struct monitor *m);
+/* bans.c; reasons that cost nothing (auth/penalties.c) do nothing */
 void bans_failure(struct monitor *m, const struct connection *c, const char *reason);
+void bans_decoy(struct connection *c, const char *name); /* it asked for a name that nobody has */
+bool bans_refuse(const struct monitor *m, const struct ip *ip); /* is it banned? */
+/* May its login begin? NULL, or the reason why not. Takes the turn of a source that is slowed. */
+const char *bans_enter(struct connection *c);
+bool bans_lift(struct monitor *m, const struct network *source, const char *reason);
+unsigned bans_sessions(const struct monitor *m, const struct network *source); /* live ones */
+void bans_rules(struct monitor *m); /* takes the policy's */
+void bans_reload(struct monitor *m);
 void bans_to_firewall(struct monitor *m);
 void bans_go_on(struct monitor *m);
+/* bans_file.c */
+void bans_load(struct monitor *m);
+void bans_save(struct monitor *m);
+void bans_tick(struct monitor *m);
+/* bans_control.c */
+json_t *bans_json(const struct monitor *m, bool all);
+json_t *bans_alerts_json(const struct monitor *m);
+json_t *bans_add_json(struct monitor *m, const char *argument);	 /* "ADDRESS [SECONDS]" */
+json_t *bans_lift_json(struct monitor *m, const char *argument); /* "ADDRESS" */
 
 /* control.c, status.c */
 int control_open(struct monitor *m) MUST_CHECK;

@@ -122,8 +122,8 @@ static unsigned banned(const struct monitor *m)
 	uint64_t now = clock_ms();
 	unsigned count = 0;
 
-	for (size_t k = 0; k < PENALTIES_MAX; k++)
-		count += m->penalties.list[k].banned_until_ms > now;
+	for (size_t k = 0; k < m->penalties.bans_end; k++)
+		count += penalty_is_active(&m->penalties.bans[k], now);
 	return count;
 }
 
@@ -138,18 +138,19 @@ json_t *status_json(struct monitor *m)
 		add_problem(problems, "gateway", m->stopping ? "stopping" : "starting");
 	if (m->trail.state == AUDIT_CANNOT_WRITE)
 		add_problem(problems, "audit", "the log can't be written: commands get BUSY");
-	return json_pack("{s:b,s:o,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:s,s:I,s:s,s:o,s:o,s:o}",
-			 "well", json_array_size(problems) == 0, "problems", problems, "version",
-			 SALLYPORT_VERSION, "policy", m->policy_path, "policy_sha256", hash,
-			 "state", m->state_path, "pid", (json_int_t)getpid(), "up_s",
-			 (json_int_t)((clock_ms() - m->started_ms) / 1000), "sessions",
-			 (int)m->granted, "logins_in_progress", (int)m->logins, "bans",
-			 (int)banned(m), "audit", trail_well(m) ? "writing" : "not writing",
-			 "audit_segment", (json_int_t)m->trail.segment, "session_missing_layers",
-			 m->session_reported
-				 ? sandbox_missing((int)m->session_layers, missing, sizeof missing)
-				 : "",
-			 "portals", portals, "disks", disks, "helpers", helpers);
+	return json_pack(
+		"{s:b,s:o,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:s,s:I,s:s,s:o,s:o,s:o,s:o}", "well",
+		json_array_size(problems) == 0, "problems", problems, "version", SALLYPORT_VERSION,
+		"policy", m->policy_path, "policy_sha256", hash, "state", m->state_path, "pid",
+		(json_int_t)getpid(), "up_s", (json_int_t)((clock_ms() - m->started_ms) / 1000),
+		"sessions", (int)m->granted, "logins_in_progress", (int)m->logins, "bans",
+		(int)banned(m), "audit", trail_well(m) ? "writing" : "not writing", "audit_segment",
+		(json_int_t)m->trail.segment, "session_missing_layers",
+		m->session_reported
+			? sandbox_missing((int)m->session_layers, missing, sizeof missing)
+			: "",
+		"portals", portals, "disks", disks, "helpers", helpers, "alerts",
+		bans_alerts_json(m));
 }
 
 /* What it holds, which is what another policy is measured by. */

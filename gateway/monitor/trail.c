@@ -109,8 +109,7 @@ static void noisy_report(struct monitor *m, struct noisy_source *n)
 	*n = (struct noisy_source){0};
 }
 
-/* Is this refusal to be listed? */
-static bool noisy_count(struct monitor *m, const struct ip *ip)
+bool trail_lists(struct monitor *m, const struct ip *ip)
 {
 	struct network source = ip_source_block(ip);
 	struct noisy_source *n = noisy_find(&m->trail, &source);
@@ -134,7 +133,7 @@ void trail_refusal(struct monitor *m, const struct connection *c, const char *re
 	char peer[ADDRESS_TEXT], name[256], safe[256];
 	struct audit_event e;
 
-	if (!noisy_count(m, &c->peer.ip))
+	if (!trail_lists(m, &c->peer.ip))
 		return;
 	event_from_connection(&e, c->state <= CONN_WAITING ? EVENT_CONNECTION : EVENT_REFUSAL, c);
 	(void)string_copy(e.reason, sizeof e.reason, reason);
