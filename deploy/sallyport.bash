@@ -1,7 +1,7 @@
 # Completion for bash: subcommands, their options and words. Static; asks no gateway.
 _sallyport() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' word words
-	local commands='run check plan explain status sessions disk secret audit'
+	local commands='run check plan explain status sessions bans disk secret audit'
 
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		case " $commands " in *" $word "*) command=$word && break ;; esac
@@ -12,7 +12,7 @@ _sallyport() {
 		mapfile -t COMPREPLY < <(compgen -d -- "$current")
 		return
 		;;
-	--initiator | --target | --from | --lun | --command | --portal | --wait | --since | --until | --address | --op)
+	--initiator | --target | --from | --lun | --command | --portal | --wait | --for | --since | --until | --address | --op)
 		return
 		;;
 	esac
@@ -24,6 +24,7 @@ _sallyport() {
 	explain) words='--from --initiator --target --portal --lun --command --json' ;;
 	status) words='--wait --json' ;;
 	sessions) words='kick --json' ;;
+	bans) words='list add lift --all --for --json' ;;
 	disk) words='clear --forget-reservations --json' ;;
 	secret) words='generate set list remove --json' ;;
 	audit) words='show tail --since --until --initiator --address --target --lun --denied --op --utc -n --json' ;;

@@ -14,7 +14,7 @@
 
 static const struct subcommand *const commands[] = {
 	&cli_run,      &cli_check, &cli_plan,	&cli_explain, &cli_status,
-	&cli_sessions, &cli_disk,  &cli_secret, &cli_audit,
+	&cli_sessions, &cli_bans,  &cli_disk, &cli_secret, &cli_audit,
 };
 
 static const struct role {
