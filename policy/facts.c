@@ -66,6 +66,21 @@ static void gateway_operators(struct text *t, const struct side *s)
 	write_names(t, s->policy->operators, s->policy->operator_count);
 }
 
+static void gateway_decoys(struct text *t, const struct side *s)
+{
+	write_names(t, s->policy->decoys, s->policy->decoy_count);
+}
+
+static void bans_exempt(struct text *t, const struct side *s)
+{
+	struct text_list list = {0};
+	char network[ADDRESS_TEXT];
+
+	for (size_t k = 0; k < s->policy->ban_exempt_count; k++)
+		text_list_add(&list, "%s", network_format(&s->policy->ban_exempt[k], network));
+	text_list_join(&list, t);
+}
+
 static void gateway_io(struct text *t, const struct side *s)
 {
 	static const char *const names[] = {"", "auto", "uring", "threads"};
@@ -290,10 +305,13 @@ const struct fact facts[] = {
 	{OF_SETTING, "auth.bans.after", 0, FORM_NUMBER, IN_POLICY(ban_after)},
 	{OF_SETTING, "auth.bans.within", 0, FORM_SECONDS, IN_POLICY(ban_within_s)},
 	{OF_SETTING, "auth.bans.for", 0, FORM_SECONDS, IN_POLICY(ban_for_s)},
+	{OF_SETTING, "auth.bans.cap", 0, FORM_SECONDS, IN_POLICY(ban_cap_s)},
+	{OF_SETTING, "auth.bans.exempt", 0, .write = bans_exempt},
 	{OF_SETTING, "firewall.manage", 0, FORM_YES, IN_POLICY(manage_firewall)},
 	{OF_SETTING, "audit.commands", 0, .write = audit_commands},
 	{OF_SETTING, "gateway.disk_roots", 0, .write = gateway_roots},
 	{OF_SETTING, "gateway.operators", 0, .write = gateway_operators},
+	{OF_SETTING, "gateway.decoys", 0, .write = gateway_decoys},
 	{OF_SETTING, "gateway.login_timeout", 0, FORM_MS, IN_POLICY(login_timeout_ms)},
 	{OF_SETTING, "gateway.logins_at_once", 0, FORM_NUMBER, IN_POLICY(logins_at_once)},
 	{OF_SETTING, "gateway.connections", 0, FORM_NUMBER, IN_POLICY(connections)},

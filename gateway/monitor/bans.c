@@ -79,7 +79,7 @@ unsigned bans_sessions(const struct monitor *m, const struct network *source)
 	return count;
 }
 
-void bans_failure(struct monitor *m, const struct connection *c, const char *reason)
+bool bans_failure(struct monitor *m, const struct connection *c, const char *reason)
 {
 	struct network source = ip_source_block(&c->peer.ip);
 	bool was_full = m->penalties.full;
@@ -95,7 +95,7 @@ void bans_failure(struct monitor *m, const struct connection *c, const char *rea
 			  "as their points count, and at accept alone",
 			  PENALTY_BANS_MAX);
 	if (p == NULL)
-		return;
+		return false;
 	seconds = (unsigned)((p->until_ms - p->since_ms) / 1000);
 	event_from_connection(&e, EVENT_BAN, c);
 	(void)string_copy(e.reason, sizeof e.reason, reason);
@@ -107,9 +107,11 @@ void bans_failure(struct monitor *m, const struct connection *c, const char *rea
 		   reason);
 	m->bans_unsaved = true;
 	bans_go_on(m);
+	return true;
 }
 
-/* Said for every one, in the audit and in the log, as refusals are; the names were in no proof. */
+/* Said of each that bans, however noisy its source was before; of others (exempt, loopback) as
+ * refusals are. The name was in no proof. */
 void bans_decoy(struct connection *c, const char *name)
 {
 	struct monitor *m = c->m;
@@ -122,14 +124,13 @@ void bans_decoy(struct connection *c, const char *name)
 	(void)text_escape(name, strlen(name), safe, sizeof safe);
 	(void)snprintf(m->decoy.text, sizeof m->decoy.text, "%.200s asked for by %s", safe,
 		       endpoint_show(&c->peer, peer));
-	if (trail_lists(m, &c->peer.ip)) {
+	if (bans_failure(m, c, "decoy") || trail_lists(m, &c->peer.ip)) {
 		log_warning("DECOY %s: whoever it is has the name from somewhere", m->decoy.text);
 		event_from_connection(&e, EVENT_DECOY, c);
 		(void)string_copy(e.reason, sizeof e.reason, "decoy");
 		(void)string_copy(e.detail, sizeof e.detail, m->decoy.text);
 		(void)trail_put(m, &e);
 	}
-	bans_failure(m, c, "decoy");
 }
 
 /* --- who may come ----------------------------------------------------------------------------- */

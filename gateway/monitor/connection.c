@@ -123,7 +123,7 @@ static void record_end(struct connection *c, int status)
 	/* What a session says of its end is about a peer that has logged in; what it did to us
 	 * counts then, too. */
 	if (crashed || (!c->refused && (login || !c->reported)))
-		bans_failure(c->m, c, crashed ? "crashed" : c->ended);
+		(void)bans_failure(c->m, c, crashed ? "crashed" : c->ended);
 }
 
 /* Process reaped, lifeline closed: nothing of it can reach a disk any more. */

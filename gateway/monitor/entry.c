@@ -37,7 +37,7 @@ void entry_refuse(struct connection *c, uint16_t status, const char *reason, con
 		(void)string_copy(verdict.redirect, sizeof verdict.redirect, c->target->redirect);
 	trail_refusal(c->m, c, c->decoy ? "decoy" : reason, detail);
 	if (status == STATUS_AUTH_FAILED && !c->decoy)
-		bans_failure(c->m, c, reason);
+		(void)bans_failure(c->m, c, reason);
 	connection_timer(c, REFUSED_WAIT_MS, on_refused_too_long);
 	connection_send(c, SESSION_REFUSE, &verdict, sizeof verdict, -1);
 }

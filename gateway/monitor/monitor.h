@@ -409,8 +409,8 @@ const char *disk_clear(struct monitor *m, const char *name, bool forget) MUST_CH
 int identities_prepare(struct monitor *m, struct setup *s) MUST_CHECK;
 int identities_write(struct monitor *m, struct setup *s) MUST_CHECK;
 
-/* bans.c; reasons that cost nothing (auth/penalties.c) do nothing */
-void bans_failure(struct monitor *m, const struct connection *c, const char *reason);
+/* bans.c; reasons that cost nothing (auth/penalties.c) do nothing. True: a ban begins. */
+bool bans_failure(struct monitor *m, const struct connection *c, const char *reason);
 void bans_decoy(struct connection *c, const char *name); /* it asked for a name that nobody has */
 bool bans_refuse(const struct monitor *m, const struct ip *ip); /* is it banned? */
 /* May its login begin? NULL, or the reason why not. Takes the turn of a source that is slowed. */
