@@ -1,7 +1,8 @@
 /* Records from the journal at the start, into it at each change. A file that is damaged or
  * can't be read makes its disk fail for everybody, since reservations that nobody knows
- * would be as if there were none; it is not written over until an operator says so. Runs
- * in the arbiter; the table of identities is the monitor's, and trusted. */
+ * would be as if there were none; it is not written over until an operator says so. One that is
+ * damaged later is, since what it said is known. Runs in the arbiter; the table of identities is
+ * the monitor's, and trusted. */
 #include "gateway/arbiter/keeping.h"
 
 #include "gateway/base/bytes.h"
@@ -111,6 +112,13 @@ int keeping_keep(struct keeping *k, unsigned d, const struct arbiter_record *rec
 		return -EBADMSG;
 	r = damaged ? journal_start_over(&k->journal, serial, record)
 		    : journal_keep(&k->journal, serial, record);
+	if (r == -EBADMSG && !damaged) {
+		log_warning("the journal of disk %s, arbiter/%s.lasting in the state folder, was "
+			    "damaged while the gateway ran; nothing is lost, it is written anew: "
+			    "look at what else writes there, and at the medium",
+			    k->identities[d].name, serial);
+		r = journal_start_over(&k->journal, serial, record);
+	}
 	if (r == 0)
 		set(k->damaged, d, false);
 	say(k, d, r);

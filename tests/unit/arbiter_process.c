@@ -518,6 +518,25 @@ static void journal_damaged(void **state)
 	close_all(0);
 }
 
+/* What it said is known, and what is asked for goes on. */
+static void damaged_meanwhile(void **state)
+{
+	int fd;
+
+	open_all(state);
+	order(1, 8, ORDER_FAILED, EIO);
+	assert_int_equal(summarised(), EIO);
+	fd = openat(folder_fd, FIRST_SERIAL ".lasting", O_WRONLY);
+	assert_int_equal(pwrite(fd, "damage", 6, 100), 6);
+	(void)close(fd);
+	clear(false, 0);
+	order(1, 9, ORDER_FAILED, ESTALE);
+	assert_int_equal(summarised(), ESTALE);
+	next(1, 2);
+	assert_int_equal(state_of().failed, ESTALE);
+	close_all(0);
+}
+
 static void no_room(void **state)
 {
 	struct arbiter_trouble trouble;
@@ -547,6 +566,8 @@ int main(void)
 	tests_add(&t, "P4: a failed disk is failed in the next run", run_ends, NULL);
 	tests_add(&t, "P4: a damaged journal refuses its disk until it is told to forget",
 		  journal_damaged, NULL);
+	tests_add(&t, "P4: a journal that is damaged in a run is written anew", damaged_meanwhile,
+		  NULL);
 	tests_add(&t, "a journal that can't be written is told of, and tried again", no_room, NULL);
 	return tests_run(&t, "arbiter");
 }
