@@ -268,8 +268,7 @@ static void seat_readable(struct watch *w, uint32_t ready)
 		return;
 	r = channel_receive(&s->channel, &m);
 	if (r > 0) {
-		self.court.wall_s = wall_s();
-		r = court_hear(&self.court, &s->member, &m, loop_now_ms(self.loop));
+		r = court_hear(&self.court, &s->member, &m);
 		message_close_fds(&m);
 	}
 	if (r < 0)
@@ -432,6 +431,8 @@ static void monitor_ready(struct watch *w, uint32_t ready)
 static void on_turn(void *arg)
 {
 	(void)arg;
+	self.court.wall_s = wall_s();
+	court_turn(&self.court, loop_now_ms(self.loop));
 	tell_disks();
 	tick_set();
 }

@@ -113,11 +113,13 @@ struct court {
 	uint64_t wall_s;			/* since 1970, as of the message that is heard */
 	struct disk_set clears, forgets;	/* an operator asked for */
 	struct disk_set news, lows;		/* disks that there is news of; of their room */
-	uint64_t sizes[ARBITER_DISKS_MAX];	/* … as the monitor said last; 0: nothing */
-	struct disk_set unkept;			/* published, and to be kept as soon as that goes */
-	uint64_t now_ms;			/* as of what is looked at */
-	struct token *tokens;			/* tokens.c's, oldest first */
-	uint64_t unkept_ms;			/* when it is tried again; 0: nothing is unkept */
+	struct disk_set dropped; /* ranges there are free: their sessions are to be told */
+	bool heard;		 /* something that may let petitions go on */
+	uint64_t sizes[ARBITER_DISKS_MAX]; /* … as the monitor said last; 0: nothing */
+	struct disk_set unkept;		   /* published, and to be kept as soon as that goes */
+	uint64_t now_ms;		   /* as of what is looked at */
+	struct token *tokens;		   /* tokens.c's, oldest first */
+	uint64_t unkept_ms;		   /* when it is tried again; 0: nothing is unkept */
 };
 
 enum decision {
@@ -155,8 +157,9 @@ void court_clear(struct court *c, unsigned disk, bool forget, uint64_t now_ms);
 /* The monitor looked at the disk: everybody is told. */
 void court_news(struct court *c, const struct arbiter_news *news, uint64_t now_ms);
 /* A message of a session, of the right size. -EPROTO: out of turn, or more than it may. */
-int court_hear(struct court *c, struct member *m, const struct message *msg,
-	       uint64_t now_ms) MUST_CHECK;
+int court_hear(struct court *c, struct member *m, const struct message *msg) MUST_CHECK;
+/* What was heard is acted on: one look at all, whoever said how much. */
+void court_turn(struct court *c, uint64_t now_ms);
 void court_condemn(struct court *c, struct member *m, enum arbiter_blame blame);
 /* Whose time is up? */
 void court_tick(struct court *c, uint64_t now_ms);

@@ -102,7 +102,7 @@ static int hear_drop(struct court *c, struct member *m, const void *body)
 	return 0;
 }
 
-/* The queue is looked at again, whoever it was that settled. */
+/* The queue is looked at again in this turn, whoever it was that settled. */
 static int hear_settled(struct court *c, struct member *m, const void *body)
 {
 	(void)c, (void)m, (void)body;
@@ -138,7 +138,7 @@ static const struct {
 	{ARBITER_DROP, hear_drop},   {ARBITER_SETTLED, hear_settled}, {ARBITER_LEAVE, hear_leave},
 };
 
-int court_hear(struct court *c, struct member *m, const struct message *msg, uint64_t now_ms)
+int court_hear(struct court *c, struct member *m, const struct message *msg)
 {
 	int r = -EPROTO;
 
@@ -146,7 +146,12 @@ int court_hear(struct court *c, struct member *m, const struct message *msg, uin
 		if (words[k].type == msg->type)
 			r = words[k].hear(c, m, msg->body);
 	}
-	if (r == 0)
-		queue_run(c, now_ms);
+	c->heard = c->heard || r == 0;
 	return r;
+}
+
+void court_turn(struct court *c, uint64_t now_ms)
+{
+	if (c->heard)
+		queue_run(c, now_ms);
 }

@@ -206,6 +206,20 @@ static bool queue_pass(struct court *c, uint64_t now_ms)
 
 /* --- what those left who are over --- */
 
+/* A new generation for which nobody is waited: who waits for something else there waits for what is
+ * in flight from before this one, too, and nobody is late for that yet. */
+static void told_aside(struct court *c, const struct disk_set *disks)
+{
+	struct disk_set other;
+
+	tell_changed(c, disks);
+	for (struct petition *p = c->queue; p != NULL; p = p->next) {
+		disks_of(p, &other);
+		if (p->state == PETITION_CLEARING && disks_meet(&other, disks))
+			p->deadline_ms = c->now_ms + ARBITER_DRAIN_MS;
+	}
+}
+
 static bool is_busy(const struct court *c, const struct disk_set *disks)
 {
 	struct disk_set other;
@@ -229,7 +243,7 @@ static void sweep(struct court *c, unsigned d, uint64_t now_ms)
 	c->swept[d / 64] &= ~(1ull << d % 64);
 	if (change_sweep(c, d, now_ms)) {
 		publish(c, d);
-		tell_changed(c, &disks);
+		told_aside(c, &disks);
 	}
 }
 
@@ -246,7 +260,7 @@ static void clear(struct court *c, unsigned d)
 	disk_set(&c->clears, d, false);
 	disk_set(&c->forgets, d, false);
 	if (r > 0)
-		tell_changed(c, &disks);
+		told_aside(c, &disks);
 	if (c->ops->cleared != NULL)
 		c->ops->cleared(d, MIN(r, 0));
 }
@@ -266,7 +280,7 @@ static void tell_news(struct court *c, unsigned d)
 		return;
 	disk_set(&c->lows, d, false);
 	publish(c, d);
-	tell_changed(c, &disks);
+	told_aside(c, &disks);
 }
 
 static void each_of(struct court *c, const struct disk_set *set,
@@ -286,10 +300,22 @@ static void sweep_all(struct court *c, uint64_t now_ms)
 	}
 }
 
+static void tell_dropped(struct court *c)
+{
+	static const struct disk_set none;
+	struct disk_set disks = c->dropped;
+
+	c->dropped = none;
+	if (memcmp(&disks, &none, sizeof none) != 0)
+		tell_changed(c, &disks);
+}
+
 /* What a petition kept up, its end lets go on: nobody may say anything afterwards. */
 void queue_run(struct court *c, uint64_t now_ms)
 {
 	c->now_ms = now_ms;
+	c->heard = false;
+	tell_dropped(c);
 	if (!may_act(c))
 		return;
 	do {

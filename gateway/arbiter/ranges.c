@@ -148,8 +148,6 @@ enum decision range_decide(struct court *c, struct petition *p, unsigned d)
 void court_drop_ranges(struct court *c, const struct member *m, unsigned d, uint32_t id)
 {
 	struct arbiter_disk *disk = &c->page->disks[d];
-	struct disk_set disks = {0};
-	bool dropped = false;
 
 	for (size_t k = 0; k < ARBITER_RANGES; k++) {
 		struct arbiter_range_slot *slot = &disk->ranges[k];
@@ -160,11 +158,8 @@ void court_drop_ranges(struct court *c, const struct member *m, unsigned d, uint
 			continue;
 		atomic_store(&slot->owner, 0);
 		atomic_fetch_sub(&disk->range_count, 1);
-		dropped = true;
+		disk_set(&c->dropped, d, true);
 	}
-	disks.bits[d / 64] |= 1ull << d % 64;
-	if (dropped)
-		tell_changed(c, &disks);
 }
 
 /* The count may be wrong when an arbiter died between two stores; the owners are right. */

@@ -45,8 +45,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *b, size_t size)
 			b[1] > 250 ? court_go(&c, now) : court_tick(&c, now * 100);
 		else if (b[1] > 236)
 			court_over(&c, &all[n], now);
-		else if (court_hear(&c, &all[n], &m, now) < 0)
+		else if (court_hear(&c, &all[n], &m) < 0)
 			court_condemn(&c, &all[n], ARBITER_BROKE_CHANNEL);
+		if (b[0] < 200)
+			court_turn(&c, now);
 	}
 	court_close(&c);
 	return 0;

@@ -98,7 +98,8 @@ static inline void say(struct seat *s, uint32_t type, const void *body, size_t s
 
 	if (size > 0)
 		memcpy(m.body, body, size);
-	assert(court_hear(&court, &s->member, &m, 1) == 0);
+	assert(court_hear(&court, &s->member, &m) == 0);
+	court_turn(&court, 1);
 }
 
 /* --- one device --- */

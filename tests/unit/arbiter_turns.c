@@ -158,6 +158,56 @@ static void nobody_is_late(void **state)
 	assert_int_equal(sessions[1].answers, 4);
 }
 
+/* It waits for disk 0; a sweep of disk 1 meanwhile begins another time for what is in flight there.
+ */
+static void swept_while_clearing(void **state)
+{
+	struct arbiter_order theirs = {.id = 5, .lun = 7, .kind = ORDER_RESERVE};
+	int parity, later;
+
+	(void)state;
+	court_begin();
+	assert_int_equal(order(3, &theirs), 0);
+	parity = adopt_and_enter(2, 0);
+	assert_int_equal(reset(1, 1, 1), 0);
+	court_over(&court, &sessions[1].member, now);
+	assert_int_equal(reset(2, 3, 2), 0);
+	court_tick(&court, now += ARBITER_DRAIN_MS - 1);
+	later = adopt_and_enter(2, 1);
+	court_over(&court, &sessions[3].member, now);
+	assert_int_equal(court.records[1]->state.reservation, RESERVATION_NONE);
+	leave(2, 0, parity);
+	court_tick(&court, ++now);
+	assert_int_equal(sessions[2].killed, 0);
+	leave(2, 1, later);
+	assert_int_equal(sessions[2].done, 1);
+}
+
+static void one_look_a_turn(void **state)
+{
+	struct arbiter_drop first = {1, 1}, second = {2, 1};
+	unsigned before;
+	int parity;
+
+	(void)state;
+	court_begin();
+	assert_int_equal(take(1, 1, 100, 1), 0);
+	assert_int_equal(take(1, 1, 200, 2), 0);
+	parity = adopt_and_enter(2, 0);
+	assert_int_equal(reset(1, 1, 3), 0);
+	arbiter_leave(view(2), 0, parity);
+	before = sessions[2].changed;
+	for (unsigned k = 0; k < 1000; k++)
+		assert_int_equal(hear(2, ARBITER_SETTLED, NULL, 0), 0);
+	assert_int_equal(hear(1, ARBITER_DROP, &first, sizeof first), 0);
+	assert_int_equal(hear(1, ARBITER_DROP, &second, sizeof second), 0);
+	assert_int_equal(sessions[1].done, 0);
+	assert_int_equal(sessions[2].changed, before);
+	court_turn(&court, now);
+	assert_int_equal(sessions[1].done, 1);
+	assert_int_equal(sessions[2].changed, before + 1);
+}
+
 /* --- what is not granted --- */
 
 static const struct {
@@ -260,6 +310,9 @@ int main(void)
 	tests_add(&t, "what a lost nexus had is over as soon as nobody is waited for", swept_after,
 		  NULL);
 	tests_add(&t, "P7: nobody is killed for what waits for its turn", nobody_is_late, NULL);
+	tests_add(&t, "P7: nobody is late for what somebody else's end changed",
+		  swept_while_clearing, NULL);
+	tests_add(&t, "P6: who says much costs one look a turn", one_look_a_turn, NULL);
 	TESTS_ADD_TABLE(&t, refused, is_refused);
 	tests_add(&t, "a range voids the tokens of its blocks, and none is made meanwhile",
 		  token_and_range, NULL);

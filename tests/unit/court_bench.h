@@ -66,13 +66,22 @@ static const struct court_ops ops = {.changed = on_changed,
 				     .kill = on_kill,
 				     .keep = on_keep};
 
-static inline int say(uint32_t connection, uint32_t type, const void *body, size_t size)
+/* Within a turn; it is acted on by court_turn(). */
+static inline int hear(uint32_t connection, uint32_t type, const void *body, size_t size)
 {
 	struct message m = {.type = type};
 
 	if (size > 0)
 		memcpy(m.body, body, size);
-	return court_hear(&court, &sessions[connection].member, &m, now);
+	return court_hear(&court, &sessions[connection].member, &m);
+}
+
+static inline int say(uint32_t connection, uint32_t type, const void *body, size_t size)
+{
+	int r = hear(connection, type, body, size);
+
+	court_turn(&court, now);
+	return r;
 }
 
 static inline int hello(uint32_t connection, uint32_t life)

@@ -273,10 +273,13 @@ static inline int rig_keep(unsigned disk, const struct arbiter_record *record, b
 static inline int rig_say(struct rig_seat *s, uint32_t type, const void *body, size_t size)
 {
 	struct message m = {.type = type};
+	int r;
 
 	if (size > 0)
 		memcpy(m.body, body, size);
-	return court_hear(&rig->court, &s->member, &m, rig->nexus.now_ms);
+	r = court_hear(&rig->court, &s->member, &m);
+	court_turn(&rig->court, rig->nexus.now_ms);
+	return r;
 }
 
 /* What one seat has to say and to hear; true: there was something. */
