@@ -91,18 +91,9 @@ static void record_reset(struct arbiter_record *draft, uint32_t by)
 		draft->state.holder = 0;
 	}
 	draft->state.prevented = false;
+	memset(draft->preventers, 0, sizeof draft->preventers);
 	draft->state.stopped = false;
 	memcpy(draft->state.modes, draft->saved_modes, sizeof draft->state.modes);
-}
-
-static void prevents_clear(struct court *c, unsigned d)
-{
-	for (struct member *m = c->members; m != NULL; m = m->next_member) {
-		for (unsigned k = 0; k < m->lun_count; k++) {
-			if (m->luns[k].disk == d)
-				m->luns[k].prevents = false;
-		}
-	}
 }
 
 /* A reset can't fail. If it can't be kept, a later arbiter may know the state from before it; that
@@ -116,7 +107,6 @@ void change_reset(struct court *c, const struct petition *p, const struct disk_s
 		record_reset(change_draft(c, d), p->member->connection);
 		if (change_keep(c, d, false) < 0)
 			take_unkept(c, d, now_ms);
-		prevents_clear(c, d);
 		tokens_revoke(c, d);
 		publish(c, d);
 	}
@@ -263,27 +253,16 @@ static bool is_member(const struct court *c, uint64_t nexus, unsigned d)
 	return false;
 }
 
-static bool is_prevented(const struct court *c, unsigned d)
-{
-	for (const struct member *m = c->members; m != NULL; m = m->next_member) {
-		for (unsigned k = 0; k < m->lun_count; k++) {
-			if (m->luns[k].disk == d && m->luns[k].prevents && !m->left)
-				return true;
-		}
-	}
-	return false;
-}
-
 /* SPC-2, SAM-5: what the loss of an I_T nexus ends. True: the draft has changed. */
 static bool record_sweep(const struct court *c, unsigned d, struct arbiter_record *draft)
 {
 	struct arbiter_state *state = &draft->state, before = *state;
+	bool fewer = preventers_sweep(c, draft);
 
 	if (state->reservation == RESERVATION_RESERVE_6 && !is_member(c, state->holder, d)) {
 		state->reservation = RESERVATION_NONE;
 		state->holder = 0;
 	}
-	state->prevented = is_prevented(c, d);
 	/* it goes on after a logout */
 	if (draft->operator_connection != 0 && court_find(c, draft->operator_connection) == NULL) {
 		draft->operator_connection = 0;
@@ -292,7 +271,7 @@ static bool record_sweep(const struct court *c, unsigned d, struct arbiter_recor
 		if (state->operation == OPERATION_SANITIZE)
 			state->operation = OPERATION_SANITIZE_FAILED;
 	}
-	return memcmp(&before, state, sizeof before) != 0;
+	return fewer || memcmp(&before, state, sizeof before) != 0;
 }
 
 /* One that can't be kept is swept again by a later arbiter. */

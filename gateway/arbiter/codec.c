@@ -11,7 +11,7 @@
  * another VERSION then. */
 _Static_assert(sizeof(struct arbiter_state) == 1208, "a new field of the state has no row yet");
 _Static_assert(sizeof(struct arbiter_record) ==
-		       sizeof(struct arbiter_state) + 128 * 256 + 256 * 24 + 128 * 12 + 56,
+		       sizeof(struct arbiter_state) + 128 * 256 + 256 * 24 + 128 * (12 + 8) + 56,
 	       "a new field of the record has no row yet");
 _Static_assert(sizeof(struct registration) == 256, "a new field of registrations is not kept yet");
 _Static_assert(sizeof(struct arbiter_event) == 24, "a new field of events is not kept yet");
@@ -151,6 +151,19 @@ static void answers_write(struct wr *w, const struct arbiter_record *r)
 	}
 }
 
+static void preventers_write(struct wr *w, const struct arbiter_record *r)
+{
+	size_t count = 0;
+
+	for (size_t k = 0; k < ARRAY_LEN(r->preventers); k++)
+		count += r->preventers[k] != 0;
+	wr_be(w, 2, count);
+	for (size_t k = 0; k < ARRAY_LEN(r->preventers); k++) {
+		if (r->preventers[k] != 0)
+			wr_be(w, 8, r->preventers[k]);
+	}
+}
+
 void record_write(struct wr *w, const struct arbiter_record *r)
 {
 	size_t count = 0;
@@ -169,6 +182,7 @@ void record_write(struct wr *w, const struct arbiter_record *r)
 	for (size_t k = 0; k < MIN(r->event_new, ARBITER_EVENTS); k++)
 		event_write(w, &r->events[k]);
 	answers_write(w, r);
+	preventers_write(w, r);
 }
 
 /* --- reading --- */
@@ -250,6 +264,20 @@ static int answers_read(struct rd *rd, struct arbiter_record *r)
 	return 0;
 }
 
+static int preventers_read(struct rd *rd, struct arbiter_record *r)
+{
+	uint64_t count = rd_be(rd, 2);
+
+	if (rd->failed || count > ARBITER_PREVENTERS)
+		return -EBADMSG;
+	for (size_t k = 0; k < count; k++) {
+		r->preventers[k] = rd_be(rd, 8);
+		if (rd->failed || r->preventers[k] >> 32 == 0)
+			return -EBADMSG;
+	}
+	return 0;
+}
+
 int record_read(struct rd *rd, struct arbiter_record *ret)
 {
 	*ret = (struct arbiter_record){0};
@@ -266,7 +294,7 @@ int record_read(struct rd *rd, struct arbiter_record *ret)
 		return -EBADMSG;
 	for (size_t k = 0; k < ret->event_new; k++)
 		event_read(rd, &ret->events[k]);
-	if (answers_read(rd, ret) < 0)
+	if (answers_read(rd, ret) < 0 || preventers_read(rd, ret) < 0)
 		return -EBADMSG;
 	return rd->failed || rd_left(rd) > 0 || !record_is_sound(ret) ? -EBADMSG : 0;
 }

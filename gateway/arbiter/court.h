@@ -71,7 +71,6 @@ struct member {
 	unsigned lun_count;
 	struct member_lun {
 		uint16_t lun, disk;
-		bool prevents; /* the removal of the medium */
 		bool writable;
 	} luns[ARBITER_LUNS];
 	struct member_group {
@@ -192,6 +191,8 @@ enum decision answer_conflict(struct arbiter_answer *ret); /* RESERVATION CONFLI
 /* medium_state.c: it has this size now, or is nearly full. 1: it is to be published; 0: nothing is
  * new; or -errno. */
 int news_take(struct court *c, unsigned disk, uint64_t size, bool low);
+/* Whose nexus is lost keeps no medium in. True: there was one. */
+bool preventers_sweep(const struct court *c, struct arbiter_record *draft);
 
 /* failed.c: disks that failed for good. An operator's word: 1: it is to be told, 0: it was well, or
  * -errno. */

@@ -48,6 +48,7 @@ void record_after_power_loss(struct arbiter_record *r)
 	r->pr_generation = 0;
 	r->operator_connection = r->operator_order = 0;
 	memset(r->answers, 0, sizeof r->answers);
+	memset(r->preventers, 0, sizeof r->preventers);
 	r->event_count = r->event_new = 0;
 	memset(r->events, 0, sizeof r->events);
 }

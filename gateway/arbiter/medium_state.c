@@ -10,16 +10,17 @@
 #define ILLEGAL_REQUEST 0x05
 #define DATA_PROTECT	0x07
 
-#define FORMAT_IN_PROGRESS   0x0404
-#define SANITIZE_IN_PROGRESS 0x041b
-#define INVALID_FIELD_IN_CDB 0x2400
-#define WRITE_PROTECTED	     0x2700
-#define NOT_READY_TO_READY   0x2800 /* the medium may have changed */
-#define SANITIZE_FAILED	     0x3103
-#define NO_MEDIUM	     0x3a00
-#define CAPACITY_CHANGED     0x2a09
-#define THRESHOLD_REACHED    0x3807 /* THIN PROVISIONING SOFT THRESHOLD REACHED */
-#define REMOVAL_PREVENTED    0x5302
+#define FORMAT_IN_PROGRESS     0x0404
+#define SANITIZE_IN_PROGRESS   0x041b
+#define INVALID_FIELD_IN_CDB   0x2400
+#define WRITE_PROTECTED	       0x2700
+#define NOT_READY_TO_READY     0x2800 /* the medium may have changed */
+#define SANITIZE_FAILED	       0x3103
+#define NO_MEDIUM	       0x3a00
+#define CAPACITY_CHANGED       0x2a09
+#define THRESHOLD_REACHED      0x3807 /* THIN PROVISIONING SOFT THRESHOLD REACHED */
+#define REMOVAL_PREVENTED      0x5302
+#define INSUFFICIENT_RESOURCES 0x5503
 
 static bool is_running(const struct arbiter_state *s)
 {
@@ -100,30 +101,57 @@ enum decision order_load(struct court *c, struct member *m, unsigned k,
 
 /* --- prevention --- */
 
-static bool others_prevent(const struct court *c, const struct member *m, unsigned k)
+static bool is_prevented(const struct arbiter_record *r)
 {
-	for (const struct member *o = c->members; o != NULL; o = o->next_member) {
-		for (unsigned n = 0; n < o->lun_count; n++) {
-			bool same = o == m && n == k;
-
-			if (!same && !o->left && o->luns[n].disk == m->luns[k].disk &&
-			    o->luns[n].prevents)
-				return true;
-		}
+	for (size_t k = 0; k < ARBITER_PREVENTERS; k++) {
+		if (r->preventers[k] != 0)
+			return true;
 	}
 	return false;
+}
+
+/* The place of that one; 0: a free one. NULL: there is none. */
+static uint64_t *preventer(struct arbiter_record *r, uint64_t who)
+{
+	for (size_t k = 0; k < ARBITER_PREVENTERS; k++) {
+		if (r->preventers[k] == who)
+			return &r->preventers[k];
+	}
+	return NULL;
+}
+
+bool preventers_sweep(const struct court *c, struct arbiter_record *draft)
+{
+	bool any = false;
+
+	for (size_t k = 0; k < ARBITER_PREVENTERS; k++) {
+		const struct member *m = court_find(c, (uint32_t)(draft->preventers[k] >> 32));
+
+		if (draft->preventers[k] == 0 || (m != NULL && !m->left))
+			continue;
+		draft->preventers[k] = 0;
+		any = true;
+	}
+	draft->state.prevented = is_prevented(draft);
+	return any;
 }
 
 /* Each nexus prevents for itself: the medium is kept in as long as one does. */
 enum decision order_prevent(struct court *c, struct member *m, unsigned k,
 			    struct arbiter_record *draft, struct arbiter_answer *ret)
 {
-	bool before = draft->state.prevented;
+	uint64_t who = (uint64_t)m->connection << 32 | m->luns[k].lun;
+	uint64_t *place = preventer(draft, who);
+	bool prevents = place != NULL;
 
-	(void)ret;
-	m->luns[k].prevents = m->order.action != 0;
-	draft->state.prevented = m->luns[k].prevents || others_prevent(c, m, k);
-	return draft->state.prevented == before ? DECISION_ANSWER : DECISION_CHANGE;
+	(void)c;
+	if (prevents == (m->order.action != 0))
+		return DECISION_ANSWER;
+	if (place == NULL && (place = preventer(draft, 0)) == NULL)
+		return answer_sense(ret, ILLEGAL_REQUEST, INSUFFICIENT_RESOURCES);
+	*place = prevents ? 0 : who;
+	draft->state.prevented = is_prevented(draft);
+	return DECISION_CHANGE;
 }
 
 /* --- operations --- */

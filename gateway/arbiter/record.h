@@ -15,7 +15,8 @@ struct registration {
 	char initiator[ISCSI_NAME_SIZE];
 };
 
-#define ARBITER_ANSWERS 128 /* to changes of one disk that are not heard yet */
+#define ARBITER_PREVENTERS 128 /* sessions that keep one disk's medium in */
+#define ARBITER_ANSWERS	   128 /* to changes of one disk that are not heard yet */
 
 /* What a session was answered to an order that changed something, until it has heard that: a new
  * arbiter that is asked again knows that it is done. */
@@ -33,6 +34,7 @@ struct arbiter_record {
 	bool aptpl; /* registrations and reservation are kept over a loss of power */
 	uint8_t saved_modes[ARBITER_MODES];
 	uint64_t failed_since_s;		    /* since 1970; of state.failed */
+	uint64_t preventers[ARBITER_PREVENTERS];    /* connection << 32 | LUN; 0: a free place */
 	uint32_t operator_connection;		    /* who carries out state.operation */
 	uint32_t operator_order;		    /* … and the id of the order that began it */
 	struct remembered answers[ARBITER_ANSWERS]; /* one of a connection */

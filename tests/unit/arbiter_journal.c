@@ -53,6 +53,7 @@ static struct arbiter_record full(void)
 		.failed_since_s = 1700000000,
 		.operator_connection = 3,
 		.answers = {{4, 8, 2, 5, 0x2400}, {9, 1, 0, 0, 0}},
+		.preventers = {4ull << 32, 9ull << 32 | 3},
 		.event_count = 1000,
 		.event_new = 2,
 	};
@@ -243,6 +244,7 @@ static void power_with_aptpl(void **state)
 	assert_memory_equal(record.state.modes, record.saved_modes, ARBITER_MODES);
 	assert_false(record.state.prevented || record.state.stopped || record.state.ejected);
 	assert_int_equal(record.answers[0].connection, 0);
+	assert_int_equal(record.preventers[0], 0);
 	assert_int_equal(record.event_count, 0);
 }
 
