@@ -31,11 +31,13 @@ void court_tick(struct court *c, uint64_t now_ms)
 	if (c->unkept_ms != 0 && now_ms >= c->unkept_ms)
 		unkept_again(c, now_ms);
 	queue_tick(c, now_ms);
+	tokens_tick(c);
 }
 
 uint64_t court_next_tick(const struct court *c)
 {
-	const uint64_t all[] = {c->attach_deadline_ms, c->unkept_ms, queue_next_tick(c)};
+	const uint64_t all[] = {c->attach_deadline_ms, c->unkept_ms, queue_next_tick(c),
+				tokens_next_tick(c)};
 	uint64_t next = 0;
 
 	for (size_t k = 0; k < ARRAY_LEN(all); k++) {

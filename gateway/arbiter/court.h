@@ -221,6 +221,8 @@ bool range_is_held(const struct court *c, unsigned disk, uint64_t owner);
 void tokens_revoke(struct court *c, unsigned disk);
 void tokens_forget(struct court *c, unsigned disk); /* a new arbiter knows none */
 void tokens_close(struct court *c);
+void tokens_tick(struct court *c); /* those whose end is long past are forgotten */
+uint64_t tokens_next_tick(const struct court *c);
 /* Somebody has these blocks for himself, and may write them: whoever holds a range asks for nothing
  * more, so that nobody waits for him and he for them. */
 void tokens_give_way(struct court *c, unsigned disk, uint64_t lba, uint64_t blocks);

@@ -7,7 +7,8 @@
 #include <sodium.h>
 #include "gateway/base/bytes.h"
 
-#define OF_ONE_INITIATOR 8u /* tokens of one disk */
+#define OF_ONE_INITIATOR 8u				/* tokens of one disk */
+#define KNOWN_AFTER_MS	 (TOKEN_UNUSED_MAX_S * 1000ull) /* its end: who uses it hears what it was */
 
 #define KEY_ILLEGAL_REQUEST 0x5
 #define TOKEN_UNKNOWN	    0x2304
@@ -24,6 +25,7 @@ struct token {
 	unsigned disk, slot;
 	bool revoked;
 	uint64_t used_ms, unused_ms; /* when last, and how long it may be */
+	uint64_t revoked_ms;
 	char initiator[ISCSI_NAME_SIZE];
 	uint8_t octets[TOKEN_SIZE];
 	struct order_ranges ranges;
@@ -39,9 +41,11 @@ static void slot_free(struct court *c, const struct token *t)
 
 static void void_token(struct court *c, struct token *t)
 {
-	if (!t->revoked)
-		slot_free(c, t);
+	if (t->revoked)
+		return;
+	slot_free(c, t);
 	t->revoked = true;
+	t->revoked_ms = c->now_ms;
 }
 
 static void drop(struct court *c, struct token *t)
@@ -84,13 +88,38 @@ static bool is_expired(const struct court *c, const struct token *t)
 	return c->now_ms - t->used_ms > t->unused_ms;
 }
 
+static uint64_t known_until(const struct token *t)
+{
+	return KNOWN_AFTER_MS + (t->revoked ? t->revoked_ms : t->used_ms + t->unused_ms);
+}
+
+void tokens_tick(struct court *c)
+{
+	struct token *next;
+
+	for (struct token *t = c->tokens; t != NULL; t = next) {
+		next = t->next;
+		if (c->now_ms >= known_until(t))
+			drop(c, t);
+	}
+}
+
+uint64_t tokens_next_tick(const struct court *c)
+{
+	uint64_t at = 0;
+
+	for (const struct token *t = c->tokens; t != NULL; t = t->next)
+		at = at == 0 ? known_until(t) : MIN(at, known_until(t));
+	return at;
+}
+
 /* --- making one --- */
 
-/* Drops what has expired, and of what this initiator has on the disk the oldest if that is as much
- * as it may have. */
+/* Drops what has expired, and if this initiator has as much on the disk as it may have, one that
+ * is revoked, or else the oldest. */
 static void make_room(struct court *c, const struct member *m, unsigned d)
 {
-	struct token *next, *oldest = NULL;
+	struct token *next, *last = NULL;
 	unsigned count = 0;
 
 	for (struct token *t = c->tokens; t != NULL; t = next) {
@@ -102,11 +131,11 @@ static void make_room(struct court *c, const struct member *m, unsigned d)
 			continue;
 		}
 		count += ours;
-		if (ours && oldest == NULL)
-			oldest = t;
+		if (ours && (last == NULL || (t->revoked && !last->revoked)))
+			last = t;
 	}
 	if (count >= OF_ONE_INITIATOR)
-		drop(c, oldest);
+		drop(c, last);
 }
 
 /* Blocks from the first to the last that the ranges have; false: there are none, or it is no list.

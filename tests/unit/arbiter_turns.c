@@ -286,6 +286,51 @@ static void token_and_range(void **state)
 	assert_true(arbiter_has_token(view(1), 0, 100, 1));
 }
 
+static void void_at(uint64_t lba, uint32_t id)
+{
+	struct arbiter_drop body = {id, 0};
+
+	assert_int_equal(take(1, 0, lba, id), 0);
+	assert_int_equal(say(1, ARBITER_DROP, &body, sizeof body), 0);
+}
+
+/* … and makes room before one that is good. */
+static void revoked_is_freed(void **state)
+{
+	struct arbiter_answer oldest, gone;
+
+	(void)state;
+	court_begin();
+	make(2, 0, 1, 100);
+	oldest = sessions[2].answer;
+	make(2, 0, 2, 200);
+	gone = sessions[2].answer;
+	void_at(200, 1);
+	assert_int_equal(use(2, 3, &gone), 0x2306);
+	for (uint32_t k = 0; k < 7; k++)
+		make(2, 0, 4 + k, 300 + 8 * k);
+	assert_int_equal(use(2, 20, &oldest), 0);
+	assert_int_equal(use(2, 21, &gone), 0x2304);
+}
+
+static void forgotten(void **state)
+{
+	(void)state;
+	court_begin();
+	make(2, 0, 1, 100);
+	void_at(100, 1);
+	assert_int_equal(court_next_tick(&court), now + ARBITER_DRAIN_MS); /* of court_go() */
+	court_tick(&court, now += ARBITER_DRAIN_MS);
+	assert_int_equal(court_next_tick(&court), NOW + TOKEN_UNUSED_MAX_S * 1000ull);
+	assert_non_null(court.tokens);
+	court_tick(&court, court_next_tick(&court));
+	assert_null(court.tokens);
+	make(2, 0, 2, 100);
+	court_tick(&court, now += 2 * TOKEN_UNUSED_MAX_S * 1000ull + 1);
+	assert_null(court.tokens);
+	assert_int_equal(page.disks[0].token_count, 0);
+}
+
 static void token_ends(void **state)
 {
 	struct arbiter_answer made;
@@ -316,6 +361,8 @@ int main(void)
 	TESTS_ADD_TABLE(&t, refused, is_refused);
 	tests_add(&t, "a range voids the tokens of its blocks, and none is made meanwhile",
 		  token_and_range, NULL);
+	tests_add(&t, "P6: a token that is void takes no good one's place", revoked_is_freed, NULL);
+	tests_add(&t, "P6: tokens that ended are forgotten", forgotten, NULL);
 	tests_add(&t, "P6: a token ends, whatever its maker asked for", token_ends, NULL);
 	return tests_run(&t, "arbiter");
 }
