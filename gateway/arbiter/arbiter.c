@@ -400,9 +400,17 @@ static void take_news(struct message *m)
 		court_news(&self.court, news, loop_now_ms(self.loop));
 }
 
+/* The next one is answered if there is no room for this answer. */
+static void take_beat(struct message *m)
+{
+	(void)m;
+	(void)monitor_send(ARBITER_ALIVE, NULL, 0);
+}
+
 static void (*const handlers[])(struct message *m) = {
 	[ARBITER_BEGIN] = take_begin, [ARBITER_ATTACH] = take_attach, [ARBITER_GO] = take_go,
 	[ARBITER_OVER] = take_over,   [ARBITER_CLEAR] = take_clear,   [ARBITER_NEWS] = take_news,
+	[ARBITER_BEAT] = take_beat,
 };
 
 static void monitor_ready(struct watch *w, uint32_t ready)

@@ -23,6 +23,7 @@ enum arbiter_message {
 	ARBITER_CLEAR, /* struct arbiter_clear: an operator says that a failed disk is well */
 	ARBITER_NEWS, /* struct arbiter_news: the disk has grown, or what is below it is nearly full
 		       */
+	ARBITER_BEAT, /* is it there? Every second */
 	/* arbiter to monitor */
 	ARBITER_READY,	  /* struct arbiter_ready: the page is set up */
 	ARBITER_ATTACHED, /* struct arbiter_attached */
@@ -30,6 +31,7 @@ enum arbiter_message {
 	ARBITER_SUMMARY,  /* struct arbiter_summary: what changed about a disk, for people */
 	ARBITER_CLEARED,  /* struct arbiter_cleared; after its ARBITER_SUMMARY */
 	ARBITER_TROUBLE,  /* struct arbiter_trouble: can the journal be written? */
+	ARBITER_ALIVE,	  /* it is there */
 	/* session to arbiter */
 	ARBITER_HELLO,	 /* struct arbiter_hello, once: it admits under this life's generations */
 	ARBITER_EXCLUDE, /* struct arbiter_exclude; one at a time */

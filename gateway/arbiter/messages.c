@@ -10,6 +10,7 @@ const struct message_spec arbiter_inbox[] = {
 	{ARBITER_OVER, "over", sizeof(struct arbiter_over), 0, false},
 	{ARBITER_CLEAR, "clear", sizeof(struct arbiter_clear), 0, false},
 	{ARBITER_NEWS, "news", sizeof(struct arbiter_news), 0, false},
+	{ARBITER_BEAT, "beat", 0, 0, false},
 };
 const size_t arbiter_inbox_len = ARRAY_LEN(arbiter_inbox);
 
@@ -21,6 +22,7 @@ const struct message_spec arbiter_outbox[] = {
 	{ARBITER_SUMMARY, "summary", sizeof(struct arbiter_summary), 0, false},
 	{ARBITER_CLEARED, "cleared", sizeof(struct arbiter_cleared), 0, false},
 	{ARBITER_TROUBLE, "trouble", sizeof(struct arbiter_trouble), 0, false},
+	{ARBITER_ALIVE, "alive", 0, 0, false},
 };
 const size_t arbiter_outbox_len = ARRAY_LEN(arbiter_outbox);
 

@@ -3,12 +3,15 @@
  * login and gives it up when no I/O of it can reach a disk any more; while the arbiter is
  * away, its page has no generations, and nobody admits anything. */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/random.h>
 #include "gateway/base/fd.h"
 #include "gateway/base/log.h"
 #include "gateway/monitor/monitor.h"
 
+#define SILENT_MAX	   10	  /* times that it was asked, one a second */
+#define SILENT_AT_FIRST	   60	  /* … while it reads its journal */
 #define LOGIN_NO_RESOURCES 0x0302 /* RFC 7143 section 11.13.5 */
 
 /* No generation anywhere: no session admits a command. The arbiter that could write is dead. */
@@ -258,6 +261,11 @@ static void on_cleared(struct helper *h, const void *body)
 	control_cleared(-(int)cleared.error);
 }
 
+static void on_alive(struct helper *h, const void *body)
+{
+	(void)h, (void)body; /* whatever it says tells that */
+}
+
 static void on_trouble(struct helper *h, const void *body)
 {
 	struct arbiter_trouble trouble;
@@ -277,8 +285,10 @@ void arbiter_message(struct helper *h, const struct message *msg)
 		[ARBITER_READY] = on_ready,	[ARBITER_ATTACHED] = on_attached,
 		[ARBITER_KILL] = on_kill,	[ARBITER_SUMMARY] = on_summary,
 		[ARBITER_CLEARED] = on_cleared, [ARBITER_TROUBLE] = on_trouble,
+		[ARBITER_ALIVE] = on_alive,
 	};
 
+	h->silent = 0;
 	handlers[msg->type](h, msg->body);
 }
 
@@ -286,4 +296,23 @@ void arbiter_room(struct helper *h)
 {
 	seats_go_on(h->m);
 	rings_flushed(h->m);
+}
+
+/* Counted in our own turns: what stops all of us stops the count. */
+void arbiter_beat(struct monitor *m)
+{
+	struct helper *h = &m->helpers[HELPER_ARBITER];
+
+	if (h->pid == 0 || m->stopping)
+		return;
+	helper_drain(h);
+	if (h->silent++ < (h->ready ? SILENT_MAX : SILENT_AT_FIRST)) {
+		IGNORE_RESULT(helper_send(h, ARBITER_BEAT, NULL, 0, -1)); /* or the next one */
+		return;
+	}
+	log_error("the arbiter does nothing, for %u s: it is ended and started again",
+		  h->silent - 1);
+	trail_say(m, EVENT_HELPER, "silent", "arbiter: for %u s", h->silent - 1);
+	h->silent = 0;
+	(void)kill(h->pid, SIGKILL);
 }

@@ -190,6 +190,7 @@ static void on_tick(struct timer *t)
 	disks_check(m);
 	rings_go_on(m);
 	seats_go_on(m);
+	arbiter_beat(m);
 	trail_tick(m);
 	bans_tick(m);
 	rings_flushed(m);

@@ -35,6 +35,7 @@ struct helper {
 	struct timer restart;
 	bool ready, stopping;
 	unsigned deaths;
+	unsigned silent; /* the arbiter: so many times it was asked whether it is there */
 	uint64_t started_ms;
 	uint32_t layers;
 	char why[512]; /* what is not well with it, "" when nothing */
@@ -317,6 +318,7 @@ int arbiter_open(struct monitor *m) MUST_CHECK;
 int arbiter_begin(struct helper *h) MUST_CHECK;
 void arbiter_message(struct helper *h, const struct message *msg);
 void arbiter_room(struct helper *h);
+void arbiter_beat(struct monitor *m); /* every second: one that hangs is ended */
 void arbiter_away(struct monitor *m); /* it died: nothing is admitted from now on */
 void seats_go_on(struct monitor *m);
 int seat_make(struct connection *c) MUST_CHECK; /* its own page */

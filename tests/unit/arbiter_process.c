@@ -157,6 +157,16 @@ static void many(void **state)
 	close_all(0);
 }
 
+static void is_there(void **state)
+{
+	open_all(state);
+	for (unsigned k = 0; k < 3; k++) {
+		assert_int_equal(channel_send(&monitor, ARBITER_BEAT, NULL, 0, NULL, 0), 0);
+		expect(&monitor, ARBITER_ALIVE, NULL, 0);
+	}
+	close_all(0);
+}
+
 int main(void)
 {
 	static struct tests t;
@@ -167,5 +177,6 @@ int main(void)
 	TESTS_ADD_TABLE(&t, attacks, attack);
 	tests_add(&t, "P6: a session that never reads keeps nobody waiting", never_reads, NULL);
 	tests_add(&t, "what can't be attached is refused, and nothing else", many, NULL);
+	tests_add(&t, "asked whether it is there, it says so", is_there, NULL);
 	return tests_run(&t, "arbiter");
 }
