@@ -11,16 +11,18 @@ enum order_kind {
 	ORDER_RESERVE,	  /* RESERVE(6), (10) */
 	ORDER_RELEASE,
 	/* action; `at`: of the parameter data, which may take several orders: pieces whose answers
-	 * have the same `field` are of one whole */
+	 * have the same `whole` are of one */
 	ORDER_PR_IN,
-	ORDER_PR_OUT,	 /* action, scope_type, key, action_key, flags, relative_port, octets:
-			    TransportIDs */
-	ORDER_MODES,	 /* octets: ARBITER_MODES_EACH values, as many of mask; flags: ORDER_SAVE */
-	ORDER_PREVENT,	 /* action: 1 prevent, 0 allow */
-	ORDER_LOAD,	 /* action: ORDER_LOAD_… */
-	ORDER_OPERATION, /* action: enum disk_operation, progress in `at` */
-	ORDER_FAILED,	 /* `at`: errno that ended the disk for good */
-	ORDER_ACCESS,	 /* octets: SET TARGET PORT GROUPS' descriptors */
+	ORDER_PR_OUT,  /* action, scope_type, key, action_key, flags, relative_port, octets:
+			  TransportIDs */
+	ORDER_MODES,   /* octets: ARBITER_MODES_EACH values, as many of mask; flags: ORDER_SAVE */
+	ORDER_PREVENT, /* action: 1 prevent, 0 allow */
+	ORDER_LOAD,    /* action: ORDER_LOAD_… */
+	/* action: enum disk_operation, progress in `at`. The answer to its beginning has in `field`
+	 * which one there was before, it or a failed one */
+	ORDER_OPERATION,
+	ORDER_FAILED,	  /* `at`: errno that ended the disk for good */
+	ORDER_ACCESS,	  /* octets: SET TARGET PORT GROUPS' descriptors */
 	ORDER_TOKEN_MAKE, /* octets: struct order_ranges; `at`: seconds that it may be unused; key:
 			   * octets that it stands for. Answered with the token */
 	ORDER_TOKEN_USE,  /* action: ORDER_TOKEN_…; octets: the token. Answered with struct
@@ -122,7 +124,7 @@ struct arbiter_answer {
 	uint16_t field;
 	uint32_t total; /* octets of all that there is to say */
 	uint32_t len;	/* … of which these are here */
-	uint32_t reserved_2;
+	uint32_t whole; /* of ORDER_PR_IN */
 	uint8_t octets[ARBITER_OCTETS];
 };
 

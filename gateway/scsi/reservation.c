@@ -11,6 +11,8 @@
 #define LIST_MAX (PR_LIST_BASIC + ARBITER_OCTETS)
 #define IN_MAX	 65535u /* octets: the longest allocation length */
 
+#define RESTARTS_MAX 8 /* of a list that changes while it is read */
+
 /* Bits of the list's octet 20, and of octet 17 with REGISTER AND MOVE. */
 enum {
 	SPEC_I_PT = 0x08,
@@ -42,16 +44,24 @@ static void order_in(const struct scsi_task *task, struct arbiter_order *ret)
 	ret->at = (uint32_t)task->progress;
 }
 
-/* A piece of another whole than those before it: from the start again. */
+static enum scsi_step in_answered(struct scsi_task *task, const struct arbiter_answer *answer);
+
+/* A piece of another whole than those before it. */
 static bool is_stale(struct scsi_task *task, const struct arbiter_answer *answer)
 {
-	uint8_t whole = (uint8_t)answer->field;
-	bool stale = task->progress != 0 && task->stage != whole;
+	bool stale = task->progress != 0 && task->whole != answer->whole;
 
-	task->stage = whole;
-	if (stale)
-		task->progress = 0;
+	task->whole = answer->whole;
 	return stale;
+}
+
+/* From the start again; others that register all the time make it no endless task. */
+static enum scsi_step begin_again(struct scsi_task *task)
+{
+	task->progress = 0;
+	if (task->stage++ == RESTARTS_MAX)
+		return task_busy(task);
+	return task_order(task, order_in, in_answered);
 }
 
 static enum scsi_step in_answered(struct scsi_task *task, const struct arbiter_answer *answer)
@@ -61,7 +71,7 @@ static enum scsi_step in_answered(struct scsi_task *task, const struct arbiter_a
 	if (answer->status != SCSI_GOOD)
 		return task_answered(task, answer);
 	if (is_stale(task, answer))
-		return task_order(task, order_in, in_answered);
+		return begin_again(task);
 	len = MIN(MIN(answer->len, ARBITER_OCTETS), room - MIN(task->progress, room));
 	task_scatter(task, task->progress, answer->octets, len);
 	task->progress += len;

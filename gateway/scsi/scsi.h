@@ -195,6 +195,7 @@ struct scsi_task {
 	bool undoes;		      /* if its request fails, another one follows that undoes it */
 	unsigned next_range;	      /* of UNMAP's list */
 	uint8_t modes[ARBITER_MODES]; /* of MODE SELECT: values, and which of their bits count */
+	uint32_t whole;		      /* of PERSISTENT RESERVE IN: of which its pieces are */
 	void (*range_over)(struct scsi_task *task);
 	uint8_t met_status;    /* of a success: GOOD, or CONDITION MET */
 	enum task_place place; /* in the unit's task set */

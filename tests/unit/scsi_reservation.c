@@ -441,6 +441,76 @@ static void status_begins_again(void **state)
 	peers_close();
 }
 
+/* One order of A's to the arbiter and back, nobody else's. */
+static void one_order(void)
+{
+	struct rig_seat *seat = &rig->seats[A];
+	struct arbiter_order order;
+
+	assert_true(scsi_order_next(&rig->nexus, &order));
+	scsi_order_sent(&rig->nexus);
+	assert_int_equal(rig_say(seat, ARBITER_ORDER, &order, sizeof order), 0);
+	seat->answered = 0;
+	scsi_answered(&rig->nexus, &seat->answers[0]);
+}
+
+static void prevents(void)
+{
+	static const struct rig_command prevent = {{0x1e, [4] = 1}, .edtl = 0};
+	struct peer_task t;
+
+	peers[B].luns[0].removable = true;
+	assert_int_equal(peer_run(&t, B, &prevent, NULL, 0), SCSI_GOOD);
+}
+
+static void registers_or_not(void)
+{
+	static bool registered;
+	struct pr_list list = {.key = registered ? KEY_B : 0, .action_key = registered ? 0 : KEY_B};
+	struct peer_task t;
+
+	assert_int_equal(pr_out(&t, B, PR_REGISTER, 0, &list), SCSI_GOOD);
+	registered = !registered;
+}
+
+/* The disk changes between any two pieces of two; how many are asked for, and what it ends with. */
+static const struct {
+	const char *why;
+	void (*change)(void);
+	unsigned orders;
+	uint8_t status;
+} changes[] = {
+	{"READ FULL STATUS does not begin again when something else changed", prevents, 2,
+	 SCSI_GOOD},
+	{"P6: READ FULL STATUS of what always changes ends", registers_or_not, 18, SCSI_BUSY},
+};
+
+static void status_while(void **state)
+{
+	const __typeof__(changes[0]) *row = *state;
+	struct rig_command c = pr_in_command(PR_READ_FULL_STATUS, 4096, 4096);
+	struct peer_task t;
+	unsigned orders = 0;
+
+	peers_open();
+	register_many();
+	assert_int_equal(peer_begin(&t, A, &c), SCSI_WANT_BUFFER);
+	assert_int_equal(peer_buffer(&t, NULL, 0), SCSI_RUNNING);
+	while (rig->dones == 0 && orders < 100) {
+		one_order();
+		orders++;
+		if (rig->dones != 0)
+			break;
+		rig->seats[A].nexus = NULL; /* it waits meanwhile */
+		row->change();
+		rig->seats[A].nexus = &rig->nexus;
+	}
+	assert_int_equal(rig->dones, 1);
+	assert_int_equal(orders, row->orders);
+	assert_int_equal(t.task.status, row->status);
+	peers_close();
+}
+
 /* --- RESERVE and RELEASE --- */
 
 static void reserve_and_release(void **state)
@@ -486,6 +556,7 @@ int main(void)
 	tests_add(&t, "P3: who may only read shuts nobody out", readers_shut_nobody_out, NULL);
 	tests_add(&t, "READ KEYS in rooms of all sizes", keys_are_read, NULL);
 	tests_add(&t, "READ FULL STATUS of many pieces is whole", long_status_is_whole, NULL);
+	TESTS_ADD_TABLE(&t, changes, status_while);
 	tests_add(&t, "READ FULL STATUS begins again when the state changed", status_begins_again,
 		  NULL);
 	tests_add(&t, "RESERVE(10) excludes, RELEASE(10) ends it", reserve_and_release, NULL);
