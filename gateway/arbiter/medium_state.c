@@ -193,6 +193,7 @@ static enum decision begin(const struct member *m, struct arbiter_record *draft,
 	bool sanitize = m->order.action == OPERATION_SANITIZE;
 	bool free_exit = sanitize && (m->order.flags & ORDER_FREE_EXIT) != 0;
 
+	ret->field = s->operation;
 	if (has_begun(m, draft))
 		return DECISION_ANSWER;
 	if (is_excluded(draft, m->nexus))

@@ -22,6 +22,7 @@ struct operation {
 	uint16_t told;	  /* progress that others know of */
 	uint64_t told_ms; /* when they were told last */
 	bool begun, stop;
+	bool untouched;	 /* it was aborted before anybody was told that it had begun */
 	bool tell_again; /* that it is over: the arbiter could not keep it */
 	struct operation *next;
 };
@@ -67,7 +68,7 @@ static void order_end(const struct scsi_task *work, struct arbiter_order *ret)
 
 	ret->kind = ORDER_OPERATION;
 	ret->action = OPERATION_NONE;
-	if (work->status != SCSI_GOOD)
+	if (work->status != SCSI_GOOD && !o->untouched)
 		ret->action = sanitizes ? OPERATION_SANITIZE_FAILED : OPERATION_FORMAT_FAILED;
 }
 
@@ -97,6 +98,8 @@ static void work_stop(struct operation *o)
 {
 	o->work.status = SCSI_TASK_ABORTED;
 	o->work.sense_len = 0;
+	if (o->untouched)
+		gate_abandon(&o->work);
 	task_finish(&o->work, task_fail);
 }
 
@@ -278,7 +281,9 @@ static enum scsi_step began(struct scsi_task *work, const struct arbiter_answer 
 		return SCSI_RUNNING;
 	}
 	o->begun = true;
-	if (o->plan.immediate)
+	/* What failed before is not well for that. */
+	o->untouched = o->stop && answer->field == OPERATION_NONE;
+	if (o->plan.immediate && !o->stop)
 		asker_finish(o);
 	go_on(o);
 	return SCSI_RUNNING;

@@ -163,6 +163,58 @@ static void aborted(void **state)
 	two_close();
 }
 
+/* What is aborted when the arbiter has let it begin, and nobody was told so yet. */
+static const struct {
+	const char *why;
+	struct rig_command c;
+	bool failed; /* a format, before */
+	unsigned code;
+} early_aborts[] = {
+	{"a FORMAT UNIT that is aborted before it began leaves the medium as it is", FORMAT, false,
+	 0},
+	{"a FORMAT UNIT that is aborted before it began mends no other", FORMAT, true, 0x3100},
+	{"SBC-4: a SANITIZE that is aborted when it may begin goes on", ERASE, false, 0x041b},
+};
+
+static void fail_once(void)
+{
+	static const struct rig_command format = FORMAT;
+
+	rig->results[0] = -EIO;
+	assert_int_equal(run_on(&rig->nexus, &format)->status, SCSI_CHECK_CONDITION);
+	rig->results[0] = 0;
+	rig->dones = 0;
+	rig->submitted = rig->ended = 0;
+}
+
+static void aborted_early(void **state)
+{
+	const __typeof__(early_aborts[0]) *row = *state;
+	struct arbiter_order order;
+	struct scsi_task task;
+
+	two_open();
+	memset(rig->disk, 'a', (size_t)RIG_BLOCK * RIG_BLOCKS);
+	if (row->failed)
+		fail_once();
+	assert_int_equal(begin_on(&rig->nexus, &task, &row->c), SCSI_RUNNING);
+	rig_recorded();
+	assert_true(scsi_order_next(&rig->nexus, &order));
+	scsi_order_sent(&rig->nexus);
+	assert_int_equal(rig_say(&rig->seats[0], ARBITER_ORDER, &order, sizeof order), 0);
+	assert_true(scsi_cancel(&task));
+	settle();
+	assert_code(&other, READY, row->code);
+	assert_int_equal(rig->dones, 0);
+	if (row->code == 0) {
+		assert_false(scsi_operates(&rig->nexus));
+		assert_int_equal(rig_last(1)->verdict, VERDICT_NOT_EXECUTED);
+		assert_true(medium_is_all('a'));
+		assert_int_equal(scsi_room(&rig->nexus), RIG_ADMISSIONS);
+	}
+	two_close();
+}
+
 static const struct {
 	const char *why;
 	struct rig_command c;
@@ -210,6 +262,7 @@ int main(void)
 	tests_add(&t, "P1: who has protected blocks formats nothing", protected_blocks, NULL);
 	tests_add(&t, "P4: what the arbiter can't keep does not begin", not_kept, NULL);
 	TESTS_ADD_TABLE(&t, aborts, aborted);
+	TESTS_ADD_TABLE(&t, early_aborts, aborted_early);
 	TESTS_ADD_TABLE(&t, failures, fails);
 	return tests_run(&t, "scsi");
 }
