@@ -88,10 +88,18 @@ enum auth_reason {
 };
 const char *auth_reason_name(enum auth_reason reason); /* "wrong-secret" */
 
+/* Which of its secrets an initiator proved itself with. */
+enum auth_secret {
+	AUTH_SECRET_ONLY, /* there was one */
+	AUTH_SECRET_NEW,  /* while a rotation's overlap lasts: the new one */
+	AUTH_SECRET_OLD,  /* … the one before */
+};
+
 struct auth_verdict {
 	uint32_t connection;
 	uint32_t reason;    /* enum auth_reason */
 	uint32_t algorithm; /* enum chap_algorithm */
+	uint32_t secret;    /* enum auth_secret */
 	char user[CHAP_NAME_SIZE];
 };
 

@@ -8,6 +8,7 @@
 #include "auth/exchange.h"
 #include "auth/slab.h"
 #include "auth/store.h"
+#include "gateway/base/clock.h"
 #include "gateway/base/fd.h"
 #include "gateway/base/log.h"
 #include "gateway/base/loop.h"
@@ -17,8 +18,9 @@
 #define CONNECTIONS_MAX 4096
 #define DESCRIPTORS_MAX (CONNECTIONS_MAX + 32)
 #define MEMORY_LIMIT	(256ull << 20)
-#define STORES		2 /* the one in use, and room to read the next */
-#define SLOTS_FIXED	3 /* the key while it is used, two dummies */
+#define STORES		2		      /* the one in use, and room to read the next */
+#define SLOTS_FIXED	(1 + ACCOUNT_DUMMIES) /* the key while it is used, the dummies */
+#define EXPIRY_MS	60000		      /* secrets whose time is over are wiped by then */
 #define SLAB_WANT	((SLOTS_FIXED + STORES * (size_t)STORE_ENTRIES_MAX) * sizeof(struct secret))
 #define SLAB_LEAST	16384 /* 30 secrets */
 
@@ -45,6 +47,7 @@ static struct authenticator {
 	bool staged;  /* the other one was read, and waits for its accounts */
 	struct accounts accounts;
 	struct exchange_common common;
+	struct timer expiry;
 	struct connection *connections;
 	size_t connection_count;
 	struct auth_ready ready;
@@ -57,6 +60,11 @@ static void stop(int status)
 {
 	self.status = status;
 	loop_stop(self.loop);
+}
+
+static uint64_t wall_s(void)
+{
+	return clock_wall_ns() / 1000000000u;
 }
 
 /* --- to the monitor -------------------------------------------------------------------------- */
@@ -158,6 +166,7 @@ static void connection_readable(struct watch *w, uint32_t ready)
 	} else if (r < 0) {
 		connection_free(c);
 	} else if (r > 0) {
+		self.common.now_s = wall_s();
 		exchange_take(&c->exchange, &self.common, m.type, m.body, &c->answer);
 		sodium_memzero(&m, sizeof m);
 		connection_handle(c);
@@ -211,6 +220,20 @@ static void take_store(struct message *m)
 		log_error("%s", why);
 }
 
+/* What a rotation left good for a while is no good any more the moment its time is over, whenever
+ * it is wiped here. */
+static void expire(struct timer *t)
+{
+	struct store *s = &self.stores[self.store];
+	size_t count = store_expire(s, wall_s());
+
+	if (count > 0) {
+		(void)accounts_resolve(&self.accounts, s, (char[1]){0}, 1);
+		log_notice("secrets of before a rotation: %zu of them are over, and wiped", count);
+	}
+	loop_timer_set(self.loop, t, loop_now_ms(self.loop) + EXPIRY_MS);
+}
+
 static int accounts_read(int fd, const struct auth_count *count)
 {
 	OWNED_FREE char *bytes = NULL;
@@ -244,10 +267,12 @@ static bool both_take(int fd, const struct auth_count *count, char *ret_why, siz
 	}
 	if (self.staged)
 		self.store = (old + 1) % STORES;
+	(void)store_expire(&self.stores[self.store], wall_s());
 	self.ready.missing =
 		(uint32_t)accounts_resolve(&self.accounts, &self.stores[self.store], ret_why, size);
 	if (self.staged)
 		store_clear(&self.stores[old]);
+	loop_timer_set(self.loop, &self.expiry, loop_now_ms(self.loop) + EXPIRY_MS);
 	if (*self.store_why)
 		(void)string_copy(ret_why, size, self.store_why);
 	return !*self.store_why;
@@ -377,6 +402,7 @@ static int prepare(void)
 	}
 	slab_share_out();
 	self.ready.locked = lock_everything() ? 2 : 1;
+	self.expiry.run = expire;
 	return loop_open(&self.loop);
 }
 

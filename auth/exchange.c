@@ -123,52 +123,91 @@ static bool proof_reflects(const struct exchange *e, const struct recent *recent
 		memcmp(p->challenge, e->challenge, sizeof e->challenge) == 0);
 }
 
-/* The same steps for everybody: both computations, all comparisons, then the first that is wrong.
- * A mutual secret's response to our own challenge is a reflected one (RFC 7143 section 9.2.1). */
-static enum auth_reason proof_judge(const struct exchange *e, const struct recent *recent,
-				    const struct auth_proof *p, const struct account *who)
+/* Whether the response is one that the key of either time gives. A dummy's is never it. */
+struct match {
+	bool computed, now, before;
+};
+
+static struct match key_match(const struct exchange *e, const struct auth_proof *p,
+			      const struct account_key *key)
 {
 	const struct chap_challenge ours = {e->id, e->challenge, sizeof e->challenge};
-	const bool well_formed = proof_well_formed(e, p), mutual = *who->mutual_name != '\0';
 	const size_t len = MIN(p->response_len, sizeof p->response);
-	uint8_t expected[CHAP_DIGEST_MAX] = {0}, mirrored[CHAP_DIGEST_MAX] = {0};
-	const bool computed = chap_respond(e->algorithm, who->secret, &ours, expected) == 0 &&
-			      chap_respond(e->algorithm, who->mutual, &ours, mirrored) == 0;
-	const bool right = chap_response_equal(e->algorithm, expected, p->response, len);
-	const bool mirror = chap_response_equal(e->algorithm, mirrored, p->response, len);
+	uint8_t now[CHAP_DIGEST_MAX] = {0}, before[CHAP_DIGEST_MAX] = {0};
+	struct match m;
+
+	m.computed = chap_respond(e->algorithm, key->now, &ours, now) == 0;
+	m.computed = chap_respond(e->algorithm, key->before, &ours, before) == 0 && m.computed;
+	m.now = chap_response_equal(e->algorithm, now, p->response, len);
+	m.before = chap_response_equal(e->algorithm, before, p->response, len);
+	m.before = m.before && key->overlap;
+	sodium_memzero(now, sizeof now);
+	sodium_memzero(before, sizeof before);
+	return m;
+}
+
+/* The same steps for everybody: all computations, all comparisons, then the first that is wrong.
+ * A mutual secret's response to our own challenge is a reflected one (RFC 7143 section 9.2.1). */
+static enum auth_reason proof_judge(const struct exchange *e, const struct recent *recent,
+				    const struct auth_proof *p, const struct account *who,
+				    enum auth_secret *ret_secret)
+{
+	const bool well_formed = proof_well_formed(e, p), mutual = *who->mutual_name != '\0';
+	const struct match right = key_match(e, p, &who->keys[ACCOUNT_USER]);
+	const struct match mirror = key_match(e, p, &who->keys[ACCOUNT_MUTUAL]);
 	const struct {
 		bool so;
 		enum auth_reason reason;
 	} order[] = {
-		{!well_formed || !computed, AUTH_BROKEN},
+		{!well_formed || !right.computed || !mirror.computed, AUTH_BROKEN},
 		{well_formed && proof_reflects(e, recent, p), AUTH_REFLECTION},
-		{mirror, AUTH_REFLECTION},
+		{mirror.now || mirror.before, AUTH_REFLECTION},
 		{!who->known, AUTH_UNKNOWN_USER},
-		{!right, AUTH_WRONG_SECRET},
+		{!right.now && !right.before, AUTH_WRONG_SECRET},
 		{!(who->algorithms & CHAP_ALGORITHM_BIT(e->algorithm)), AUTH_WEAK_ALGORITHM},
 		{mutual != (p->has_challenge == 1), AUTH_NO_MUTUAL},
 		{true, AUTH_OK},
 	};
 	size_t i = 0;
 
-	sodium_memzero(expected, sizeof expected);
-	sodium_memzero(mirrored, sizeof mirrored);
+	*ret_secret = !who->keys[ACCOUNT_USER].overlap ? AUTH_SECRET_ONLY
+		      : right.now		       ? AUTH_SECRET_NEW
+						       : AUTH_SECRET_OLD;
 	while (!order[i].so)
 		i++;
 	return order[i].reason;
 }
 
+#define TOGETHER_S 86400
+
+/* Which of our own two the initiator can check while both are there. Where both sides were rotated
+ * within a day, it was given both new ones at once: what it proved itself with tells. Where ours
+ * was rotated alone, nothing tells, and who was not touched goes on (P7): the old one, until its
+ * overlap is over. */
+static const struct secret *mutual_choose(const struct account *who, enum auth_secret proved)
+{
+	const struct account_key *user = &who->keys[ACCOUNT_USER],
+				 *ours = &who->keys[ACCOUNT_MUTUAL];
+	const uint64_t apart = MAX(user->since_s, ours->since_s) -
+			       MIN(user->since_s, ours->since_s);
+
+	if (!ours->overlap)
+		return ours->now;
+	return proved == AUTH_SECRET_NEW && apart <= TOGETHER_S ? ours->now : ours->before;
+}
+
 /* Only after the initiator's own response was right, and once: the exchange is over. */
 static enum auth_reason mutual_prove(const struct exchange *e, const struct auth_proof *p,
-				     const struct account *who, struct auth_result *ret)
+				     const struct secret *ours, const char *name,
+				     struct auth_result *ret)
 {
 	const struct chap_challenge theirs = {(uint8_t)p->id, p->challenge, p->challenge_len};
 
 	if (p->has_challenge == 1) {
-		if (chap_respond(e->algorithm, who->mutual, &theirs, ret->response) < 0)
+		if (chap_respond(e->algorithm, ours, &theirs, ret->response) < 0)
 			return AUTH_BROKEN;
 		ret->response_len = (uint32_t)chap_digest_size(e->algorithm);
-		(void)string_copy(ret->name, sizeof ret->name, who->mutual_name);
+		(void)string_copy(ret->name, sizeof ret->name, name);
 	}
 	ret->ok = 1;
 	return AUTH_OK;
@@ -178,15 +217,19 @@ static void take_proof(struct exchange *e, struct exchange_common *common, const
 		       struct exchange_answer *ret)
 {
 	const struct auth_proof *p = body;
+	enum auth_secret proved;
 	enum auth_reason reason;
 	struct account who;
 
-	accounts_find(common->accounts, p->user, &who);
-	reason = proof_judge(e, &common->recent, p, &who);
+	accounts_find(common->accounts, p->user, common->now_s, &who);
+	reason = proof_judge(e, &common->recent, p, &who, &proved);
 	ret->type = AUTH_RESULT;
 	ret->result = (struct auth_result){0};
 	if (reason == AUTH_OK)
-		reason = mutual_prove(e, p, &who, &ret->result);
+		reason = mutual_prove(e, p, mutual_choose(&who, proved), who.mutual_name,
+				      &ret->result);
+	if (reason == AUTH_OK)
+		ret->verdict.secret = proved;
 	if (memchr(p->user, '\0', sizeof p->user))
 		(void)string_copy(ret->verdict.user, sizeof ret->verdict.user, p->user);
 	exchange_end(e, reason, ret);

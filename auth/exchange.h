@@ -20,6 +20,7 @@ struct recent {
 struct exchange_common {
 	const struct accounts *accounts;
 	struct recent recent;
+	uint64_t now_s; /* since 1970: the caller says, before each message */
 };
 
 enum exchange_state { EXCHANGE_INVALID, EXCHANGE_NEW, EXCHANGE_CHALLENGED, EXCHANGE_OVER };

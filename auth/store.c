@@ -4,7 +4,7 @@
  * size is checked before use, and what is sealed must also be well-formed.
  *
  *   8 "SPSECRET"   4 version   4 count   16 key id   24 nonce
- *   count times: 64 name, zero-filled   8 created   1 kind   7 zero
+ *   count times: 64 name, zero-filled   8 created   1 kind   7 until, or zero
  *   count times 256 (1 length, 255 octets, zero-filled), sealed   16 tag */
 #include "auth/store.h"
 
@@ -12,14 +12,15 @@
 
 #define MAGIC	     "SPSECRET"
 #define MAGIC_LEN    8
-#define VERSION	     1
+#define VERSION	     2
+#define VERSION_OLD  1 /* knew no rotation */
 #define KEY_ID_LEN   16
 #define NONCE_LEN    crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define TAG_LEN	     crypto_aead_xchacha20poly1305_ietf_ABYTES
 #define HEADER_LEN   (MAGIC_LEN + 4 + 4 + KEY_ID_LEN + NONCE_LEN)
 #define ROW_LEN	     (STORE_NAME_SIZE + 8 + 1 + 7)
 #define SLOT_LEN     sizeof(struct secret)
-#define CREATED_MAX  253402300799u /* the end of the year 9999 */
+#define TIME_MAX     253402300799u /* the end of the year 9999 */
 #define CLEAR_LEN(n) (HEADER_LEN + (n)*ROW_LEN)
 #define TOTAL_LEN(n) (CLEAR_LEN(n) + (n)*SLOT_LEN + TAG_LEN)
 
@@ -54,7 +55,8 @@ static int header_read(struct rd *r, size_t len, struct header *ret_header)
 
 	h.key_id = rd_bytes(r, KEY_ID_LEN);
 	h.nonce = rd_bytes(r, NONCE_LEN);
-	if (r->failed || memcmp(magic, MAGIC, MAGIC_LEN) != 0 || h.version != VERSION)
+	if (r->failed || memcmp(magic, MAGIC, MAGIC_LEN) != 0 ||
+	    (h.version != VERSION && h.version != VERSION_OLD))
 		return -EBADMSG;
 	if (h.count > STORE_ENTRIES_MAX || len != TOTAL_LEN(h.count))
 		return -EBADMSG;
@@ -70,21 +72,30 @@ static bool is_zero(const uint8_t *p, size_t len)
 static int row_read(struct rd *r, struct store_entry *ret_entry)
 {
 	struct store_entry e = {0};
-	const uint8_t *name = rd_bytes(r, STORE_NAME_SIZE), *zero;
+	const uint8_t *name = rd_bytes(r, STORE_NAME_SIZE);
 	size_t len;
 
 	e.created_s = rd_be(r, 8);
 	e.kind = (enum store_kind)rd_be(r, 1);
-	zero = rd_bytes(r, 7);
-	if (r->failed || name[STORE_NAME_MAX] != 0 || !is_zero(zero, 7))
+	e.until_s = rd_be(r, 7);
+	if (r->failed || name[STORE_NAME_MAX] != 0)
 		return -EBADMSG;
 	len = strlen((const char *)name);
 	memcpy(e.name, name, len);
 	if (!store_name_valid(e.name) || !is_zero(name + len, STORE_NAME_SIZE - len) ||
-	    e.created_s > CREATED_MAX || e.kind == STORE_KIND_INVALID || e.kind >= STORE_KINDS)
+	    e.created_s > TIME_MAX || e.until_s > TIME_MAX || e.kind == STORE_KIND_INVALID ||
+	    e.kind >= STORE_KINDS)
 		return -EBADMSG;
 	*ret_entry = e;
 	return 0;
+}
+
+/* May `e` stand behind `last` (NULL: as the first)? */
+static bool row_follows(const struct store_entry *last, const struct store_entry *e)
+{
+	int order = last ? strcmp(last->name, e->name) : -1;
+
+	return e->until_s == 0 ? order < 0 : order == 0 && last->until_s == 0;
 }
 
 static int rows_read(struct rd *r, struct store_list *list, size_t count)
@@ -96,7 +107,7 @@ static int rows_read(struct rd *r, struct store_list *list, size_t count)
 
 		if ((error = row_read(r, e)) < 0)
 			return error;
-		if (list->count > 0 && strcmp(e[-1].name, e->name) >= 0)
+		if (!row_follows(list->count > 0 ? e - 1 : NULL, e))
 			return -EBADMSG;
 	}
 	return 0;
@@ -116,6 +127,9 @@ int store_list_parse(const uint8_t *bytes, size_t len, struct store_list *ret_li
 		return -ENOMEM;
 	if ((error = rows_read(&r, &list, h.count)) < 0)
 		return error;
+	for (size_t i = 0; i < list.count; i++)
+		if (h.version == VERSION_OLD && list.entries[i].until_s != 0)
+			return -EBADMSG;
 	*ret_list = list;
 	list.entries = NULL;
 	return 0;
@@ -127,22 +141,32 @@ void store_list_free(struct store_list *list)
 	*list = (struct store_list){0};
 }
 
-ssize_t store_list_find(const struct store_list *list, const char *name)
+/* The first place whose name is not before this one. */
+static size_t place_of(const struct store_list *list, const char *name)
 {
 	size_t low = 0, high = list->count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		int order = strcmp(list->entries[middle].name, name);
 
-		if (order == 0)
-			return (ssize_t)middle;
-		if (order < 0)
+		if (strcmp(list->entries[middle].name, name) < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return -1;
+	return low;
+}
+
+ssize_t store_list_find(const struct store_list *list, const char *name)
+{
+	size_t at = place_of(list, name);
+
+	return at < list->count && strcmp(list->entries[at].name, name) == 0 ? (ssize_t)at : -1;
+}
+
+ssize_t store_list_before(const struct store_list *list, size_t at)
+{
+	return at + 1 < list->count && list->entries[at + 1].until_s != 0 ? (ssize_t)at + 1 : -1;
 }
 
 bool store_list_knows(void *list, const char *name)
@@ -238,7 +262,7 @@ int store_seal(const struct store *s, const uint8_t key[STORE_KEY_SIZE], uint8_t
 		wr_bytes(&w, s->list.entries[i].name, STORE_NAME_SIZE);
 		wr_be(&w, 8, s->list.entries[i].created_s);
 		wr_be(&w, 1, s->list.entries[i].kind);
-		wr_zero(&w, 7);
+		wr_be(&w, 7, s->list.entries[i].until_s);
 	}
 	assert(!w.failed && wr_len(&w) == clear);
 	(void)crypto_aead_xchacha20poly1305_ietf_encrypt(
@@ -263,12 +287,10 @@ static ssize_t secret_find(const struct store *s, const struct secret *secret, c
 	return found;
 }
 
-/* Makes room for the name at its place in the order; returns the place or -ENOSPC. */
-static ssize_t place_make(struct store *s, const char *name)
+static int place_make(struct store *s, size_t at)
 {
 	struct store_list *list = &s->list;
 	struct store_entry *more;
-	size_t at = 0;
 
 	if (list->count >= MIN(s->room, (size_t)STORE_ENTRIES_MAX))
 		return -ENOSPC;
@@ -276,46 +298,117 @@ static ssize_t place_make(struct store *s, const char *name)
 	if (!more)
 		return -ENOMEM;
 	list->entries = more;
-	while (at < list->count && strcmp(more[at].name, name) < 0)
-		at++;
 	memmove(more + at + 1, more + at, (list->count - at) * sizeof *more);
 	memmove(s->secrets + at + 1, s->secrets + at, (list->count - at) * sizeof *s->secrets);
 	list->count++;
-	return (ssize_t)at;
+	return 0;
+}
+
+static void place_wipe(struct store *s, size_t at)
+{
+	const size_t after = s->list.count - at - 1;
+
+	memmove(s->list.entries + at, s->list.entries + at + 1, after * sizeof *s->list.entries);
+	memmove(s->secrets + at, s->secrets + at + 1, after * sizeof *s->secrets);
+	s->list.count--;
+	secret_wipe(&s->secrets[s->list.count]);
+}
+
+/* May this secret be put under this name? `except`: the name that may have it already. */
+static int put_check(const struct store *s, const struct store_entry *entry,
+		     const struct secret *secret, const char *except, const char **ret_other)
+{
+	ssize_t other;
+
+	if (!store_name_valid(entry->name) || !secret_well_formed(secret))
+		return -EINVAL;
+	if ((other = secret_find(s, secret, except)) < 0)
+		return 0;
+	*ret_other = s->list.entries[other].name;
+	return -EEXIST;
+}
+
+static void place_fill(struct store *s, size_t at, const struct store_entry *entry,
+		       const struct secret *secret)
+{
+	struct store_entry clean = {.created_s = entry->created_s, .kind = entry->kind};
+
+	(void)string_copy(clean.name, sizeof clean.name, entry->name);
+	s->list.entries[at] = clean;
+	s->secrets[at] = *secret;
 }
 
 int store_put(struct store *s, const struct store_entry *entry, const struct secret *secret,
 	      const char **ret_other)
 {
-	struct store_entry clean = {.created_s = entry->created_s, .kind = entry->kind};
-	ssize_t at, other;
+	int r = put_check(s, entry, secret, entry->name, ret_other);
+	ssize_t found, before;
+	size_t at;
 
-	if (!store_name_valid(entry->name) || !secret_well_formed(secret))
+	if (r < 0)
+		return r;
+	at = place_of(&s->list, entry->name);
+	found = store_list_find(&s->list, entry->name);
+	if (found < 0 && (r = place_make(s, at)) < 0)
+		return r;
+	if (found >= 0 && (before = store_list_before(&s->list, at)) >= 0)
+		place_wipe(s, (size_t)before);
+	place_fill(s, at, entry, secret);
+	return 0;
+}
+
+int store_rotate(struct store *s, const struct store_entry *entry, const struct secret *secret,
+		 uint64_t until_s, const char **ret_other)
+{
+	int r = put_check(s, entry, secret, "", ret_other);
+	ssize_t at = store_list_find(&s->list, entry->name);
+
+	if (r < 0)
+		return r;
+	if (at < 0)
+		return -ENOENT;
+	if (store_list_before(&s->list, (size_t)at) >= 0)
+		return -EALREADY;
+	if (until_s == 0 || until_s > TIME_MAX)
 		return -EINVAL;
-	(void)string_copy(clean.name, sizeof clean.name, entry->name);
-	at = store_list_find(&s->list, clean.name);
-	if ((other = secret_find(s, secret, clean.name)) >= 0) {
-		*ret_other = s->list.entries[other].name;
-		return -EEXIST;
+	if ((r = place_make(s, (size_t)at)) < 0)
+		return r;
+	s->list.entries[at + 1].until_s = until_s;
+	place_fill(s, (size_t)at, entry, secret);
+	return 0;
+}
+
+size_t store_expire(struct store *s, uint64_t now_s)
+{
+	size_t count = 0;
+
+	for (size_t i = s->list.count; i-- > 0;) {
+		if (s->list.entries[i].until_s == 0 || s->list.entries[i].until_s > now_s)
+			continue;
+		place_wipe(s, i);
+		count++;
 	}
-	if (at < 0 && (at = place_make(s, clean.name)) < 0)
-		return (int)at;
-	s->list.entries[at] = clean;
-	s->secrets[at] = *secret;
+	return count;
+}
+
+int store_overlap_end(struct store *s, const char *name)
+{
+	ssize_t at = store_list_find(&s->list, name);
+	ssize_t before = at < 0 ? -1 : store_list_before(&s->list, (size_t)at);
+
+	if (before < 0)
+		return -ENOENT;
+	place_wipe(s, (size_t)before);
 	return 0;
 }
 
 int store_remove(struct store *s, const char *name)
 {
 	ssize_t at = store_list_find(&s->list, name);
-	size_t after;
 
 	if (at < 0)
 		return -ENOENT;
-	after = s->list.count - (size_t)at - 1;
-	memmove(s->list.entries + at, s->list.entries + at + 1, after * sizeof *s->list.entries);
-	memmove(s->secrets + at, s->secrets + at + 1, after * sizeof *s->secrets);
-	s->list.count--;
-	secret_wipe(&s->secrets[s->list.count]);
+	IGNORE_RESULT(store_overlap_end(s, name)); /* it may have none */
+	place_wipe(s, (size_t)at);
 	return 0;
 }

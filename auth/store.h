@@ -19,10 +19,13 @@ const char *store_kind_name(enum store_kind kind);
 struct store_entry {
 	char name[STORE_NAME_SIZE];
 	uint64_t created_s; /* since 1970 */
+	uint64_t until_s; /* 0: the name's secret; else the one before its rotation, good until then
+			   */
 	enum store_kind kind;
 };
 
-/* What is in clear: sorted by name, each name once. */
+/* What is in clear: sorted by name, each name once; right behind it, while a rotation's overlap
+ * lasts, the one before. */
 struct store_list {
 	struct store_entry *entries;
 	size_t count;
@@ -33,6 +36,8 @@ bool store_name_valid(const char *name);
 int store_list_parse(const uint8_t *bytes, size_t len, struct store_list *ret_list) MUST_CHECK;
 void store_list_free(struct store_list *list);
 ssize_t store_list_find(const struct store_list *list, const char *name); /* index or -1 */
+/* Where the secret is that this name had before its rotation; -1: there is none. */
+ssize_t store_list_before(const struct store_list *list, size_t at);
 /* A struct store_list as the `secret_known` of policy_options. */
 bool store_list_knows(void *list, const char *name);
 
@@ -48,11 +53,20 @@ int store_unseal(struct store *s, const uint8_t key[STORE_KEY_SIZE], const uint8
 		 size_t len) MUST_CHECK;
 /* Frees the list and wipes the secrets; secrets and room stay set. */
 void store_clear(struct store *s);
-/* Puts a new one or replaces. -EEXIST: another name has this secret already; *ret_other says which
- * (of s, until it changes). -ENOSPC, -EINVAL. */
+/* Puts a new one or replaces, that of before a rotation, too. -EEXIST: another name has this secret
+ * already, or had it before a rotation; *ret_other says which (of s, until it changes). -ENOSPC,
+ * -EINVAL. */
 int store_put(struct store *s, const struct store_entry *entry, const struct secret *secret,
 	      const char **ret_other) MUST_CHECK;
-int store_remove(struct store *s, const char *name) MUST_CHECK; /* -ENOENT */
+/* The new secret of a name that has one; that one stays good until `until_s`. -ENOENT: it has none;
+ * -EALREADY: the overlap of an earlier rotation lasts; -EEXIST as above, and when it is its own. */
+int store_rotate(struct store *s, const struct store_entry *entry, const struct secret *secret,
+		 uint64_t until_s, const char **ret_other) MUST_CHECK;
+/* Wipes what was good until now, of all names. Returns how many those were. */
+size_t store_expire(struct store *s, uint64_t now_s);
+/* Wipes the one before the rotation. -ENOENT: there is none. */
+int store_overlap_end(struct store *s, const char *name) MUST_CHECK;
+int store_remove(struct store *s, const char *name) MUST_CHECK; /* both; -ENOENT */
 /* Seals under a fresh nonce; *ret_bytes is malloc'd. */
 int store_seal(const struct store *s, const uint8_t key[STORE_KEY_SIZE], uint8_t **ret_bytes,
 	       size_t *ret_len) MUST_CHECK;

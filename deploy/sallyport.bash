@@ -12,7 +12,7 @@ _sallyport() {
 		mapfile -t COMPREPLY < <(compgen -d -- "$current")
 		return
 		;;
-	--initiator | --target | --from | --lun | --command | --portal | --wait | --for | --since | --until | --address | --op)
+	--initiator | --target | --from | --lun | --command | --portal | --wait | --for | --since | --until | --address | --op | --overlap)
 		return
 		;;
 	esac
@@ -26,7 +26,7 @@ _sallyport() {
 	sessions) words='kick --json' ;;
 	bans) words='list add lift --all --for --json' ;;
 	disk) words='clear --forget-reservations --json' ;;
-	secret) words='generate set list remove --json' ;;
+	secret) words='generate set rotate list remove --overlap --finish --json' ;;
 	audit) words='show tail --since --until --initiator --address --target --lun --denied --op --utc -n --json' ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words --state --help" -- "$current")

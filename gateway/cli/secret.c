@@ -1,14 +1,15 @@
-/* `sallyport secret`: generates, sets, lists and removes CHAP secrets in the sealed store.
+/* `sallyport secret`: generates, sets, rotates, lists and removes CHAP secrets in the sealed store.
  * Needs neither a policy nor a gateway. Secrets are in locked memory here, too; one
  * comes in from stdin or is shown once, and is never an argument. */
-#include <jansson.h>
+#include <stdio.h>
 #include <sys/uio.h>
-#include <time.h>
 #include "gateway/base/process.h"
 #include "gateway/base/sandbox.h"
 #include "gateway/base/state.h"
 #include "gateway/cli/prompt.h"
 #include "gateway/cli/secret_bench.h"
+#include "gateway/cli/secret_list.h"
+#include "policy/types.h"
 
 #define GENERATED_LEN 16 /* characters of 6 bits: 96, and Windows takes no more */
 #define INPUT_MAX     (CHAP_SECRET_MAX + 2) /* a newline, and one octet too many */
@@ -36,6 +37,20 @@ static bool fresh_show(const struct secret *s)
 	return writev(STDOUT_FILENO, iov, 2) == (ssize_t)s->len + 1;
 }
 
+/* The fresh one is stored: shown, and taken up. */
+static int fresh_give(struct bench *b)
+{
+	if (!fresh_show(b->fresh))
+		return cli_cannot(b->cli,
+				  "the secret of %s is stored, but could not be shown: %s; remove "
+				  "it and generate another",
+				  b->name, strerror(errno));
+	fprintf(stderr,
+		"The secret of %s (%d random bits): on the line of its own, and shown this once.\n",
+		b->name, GENERATED_LEN * 6);
+	return bench_tell(b);
+}
+
 static int run_generate(struct bench *b)
 {
 	if (bench_fresh(b) < 0 || bench_store(b) < 0)
@@ -46,17 +61,56 @@ static int run_generate(struct bench *b)
 				  "remove %s` first, or `set` one over it",
 				  b->name, b->name);
 	fresh_generate(b->fresh);
-	if (bench_put(b, STORE_GENERATED) < 0 || bench_write(b) < 0)
+	if (bench_put(b, STORE_GENERATED, 0) < 0 || bench_write(b) < 0)
 		return bench_cannot(b);
-	if (!fresh_show(b->fresh))
-		return cli_cannot(b->cli,
-				  "the secret of %s is stored, but could not be shown: %s; remove "
-				  "it and generate another",
-				  b->name, strerror(errno));
-	fprintf(stderr,
-		"The secret of %s (%d random bits): on the line of its own, and shown this once.\n",
-		b->name, GENERATED_LEN * 6);
+	return fresh_give(b);
+}
+
+/* --- rotate ---------------------------------------------------------------------------------- */
+
+static void overlap_say(const struct bench *b)
+{
+	char until[32];
+
+	if (b->overlap_s == 0)
+		fprintf(stderr, "The secret that %s had is no good any more.\n", b->name);
+	else
+		fprintf(stderr,
+			"The secret that %s had is good until %s, too; the audit log says which "
+			"one "
+			"a login used.\n",
+			b->name, secret_time(b->now_s + b->overlap_s, until));
+}
+
+static int rotate_finish(struct bench *b)
+{
+	if (bench_store(b) < 0)
+		return bench_cannot(b);
+	if (store_overlap_end(&b->store, b->name) < 0)
+		return cli_cannot(b->cli, "%s has no secret of before a rotation", b->name);
+	if (bench_write(b) < 0)
+		return bench_cannot(b);
+	fprintf(stderr, "The secret that %s had before its rotation is no good any more.\n",
+		b->name);
 	return bench_tell(b);
+}
+
+static int run_rotate(struct bench *b)
+{
+	if (cli_option(b->cli, "--finish") != NULL)
+		return rotate_finish(b);
+	if (bench_fresh(b) < 0 || bench_store(b) < 0)
+		return bench_cannot(b);
+	if (store_list_find(&b->store.list, b->name) < 0)
+		return cli_cannot(b->cli,
+				  "%s has no secret that could be rotated: `sallyport secret "
+				  "generate %s` makes its first",
+				  b->name, b->name);
+	fresh_generate(b->fresh);
+	if (bench_put(b, STORE_GENERATED, b->overlap_s) < 0 || bench_write(b) < 0)
+		return bench_cannot(b);
+	overlap_say(b);
+	return fresh_give(b);
 }
 
 /* --- set ------------------------------------------------------------------------------------- */
@@ -111,65 +165,15 @@ static int run_set(struct bench *b)
 	if (bench_store(b) < 0)
 		return bench_cannot(b);
 	replaced = store_list_find(&b->store.list, b->name) >= 0;
-	if (bench_put(b, STORE_SET) < 0 || bench_write(b) < 0)
+	if (bench_put(b, STORE_SET, b->overlap_s) < 0 || bench_write(b) < 0)
 		return bench_cannot(b);
 	fprintf(stderr, "The secret of %s is %s.\n", b->name, replaced ? "replaced" : "set");
+	if (b->overlap_s > 0)
+		overlap_say(b);
 	return bench_tell(b);
 }
 
 /* --- list, remove ---------------------------------------------------------------------------- */
-
-static void age_print(uint64_t seconds)
-{
-	static const struct {
-		uint64_t seconds;
-		const char *unit;
-	} units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
-	size_t i = 0;
-
-	while (i + 1 < ARRAY_LEN(units) && seconds < units[i].seconds)
-		i++;
-	printf("%llu %s\n", (unsigned long long)(seconds / units[i].seconds), units[i].unit);
-}
-
-static void list_print(const struct store_list *list, uint64_t now_s)
-{
-	if (list->count == 0)
-		fprintf(stderr, "There are no secrets yet: sallyport secret generate NAME\n");
-	else
-		printf("%-24s %-10s %s\n", "NAME", "KIND", "AGE");
-	for (size_t i = 0; i < list->count; i++) {
-		const struct store_entry *e = &list->entries[i];
-
-		printf("%-24s %-10s ", e->name, store_kind_name(e->kind));
-		age_print(now_s - MIN(e->created_s, now_s));
-	}
-}
-
-static int list_print_json(const struct store_list *list, uint64_t now_s)
-{
-	json_t *array = json_array();
-	int r = array ? 0 : -1;
-
-	for (size_t i = 0; r == 0 && i < list->count; i++) {
-		const struct store_entry *e = &list->entries[i];
-		const time_t at = (time_t)e->created_s;
-		struct tm tm = {0};
-		char created[32] = "";
-
-		(void)gmtime_r(&at, &tm);
-		(void)strftime(created, sizeof created, "%Y-%m-%dT%H:%M:%SZ", &tm);
-		r = json_array_append_new(
-			array, json_pack("{s:s, s:s, s:s, s:I}", "name", e->name, "kind",
-					 store_kind_name(e->kind), "created", created, "age_s",
-					 (json_int_t)(now_s - MIN(e->created_s, now_s))));
-	}
-	if (r == 0)
-		r = json_dumpf(array, stdout, JSON_INDENT(2));
-	json_decref(array);
-	printf("\n");
-	return r;
-}
 
 /* Names are read without the key. */
 static int run_list(struct bench *b)
@@ -182,8 +186,8 @@ static int run_list(struct bench *b)
 	     store_key_ensure(b->cli->state, b->state_fd, b->why, sizeof b->why) < 0))
 		return bench_cannot(b);
 	if (!b->cli->json)
-		list_print(&list, b->now_s);
-	else if (list_print_json(&list, b->now_s) < 0)
+		secret_list_print(&list, b->now_s);
+	else if (secret_list_json(&list, b->now_s) < 0)
 		return cli_cannot(b->cli, "the list can't be printed: no memory");
 	return EXIT_DONE;
 }
@@ -206,61 +210,103 @@ static int run_remove(struct bench *b)
 
 /* --- the command ----------------------------------------------------------------------------- */
 
+#define OVERLAP_MOST_MS (366 * 86400000ull)
+
 static const struct verb {
 	const char *name;
 	bool takes_name, json;
+	const char *overlap; /* unless it is given; NULL: it takes none */
 	int (*run)(struct bench *b);
 } verbs[] = {
-	{"generate", true, false, run_generate},
-	{"set", true, false, run_set},
-	{"list", false, true, run_list},
-	{"remove", true, false, run_remove},
+	{"generate", true, false, NULL, run_generate}, {"set", true, false, "0s", run_set},
+	{"rotate", true, false, "7d", run_rotate},     {"list", false, true, NULL, run_list},
+	{"remove", true, false, NULL, run_remove},
 };
+
+static int usage_check(const struct cli *cli, const struct verb *verb)
+{
+	const char *name = cli->arguments[1];
+
+	if (verb->takes_name != (name != NULL))
+		return cli_usage(cli, verb->takes_name ? "%s needs a NAME" : "%s takes no NAME",
+				 verb->name);
+	if (cli->json && !verb->json)
+		return cli_usage(cli, "--json is for list");
+	if (name && !store_name_valid(name))
+		return cli_usage(cli,
+				 "a NAME is 1 to %d letters, digits, dots, hyphens and "
+				 "underscores",
+				 STORE_NAME_MAX);
+	if (cli_option(cli, "--finish") && verb->run != run_rotate)
+		return cli_usage(cli, "--finish is for rotate");
+	if (cli_option(cli, "--overlap") && (!verb->overlap || cli_option(cli, "--finish")))
+		return cli_usage(cli, "--overlap is for set and rotate, without --finish");
+	return EXIT_DONE;
+}
+
+static int overlap_parse(struct bench *b, const struct verb *verb)
+{
+	const char *given = cli_option(b->cli, "--overlap");
+	const char *text = given ? given : verb->overlap;
+	uint64_t ms = 0;
+
+	if (text && (duration_parse(text, &ms) < 0 || ms > OVERLAP_MOST_MS))
+		return cli_usage(b->cli, "--overlap takes a time such as 12h or 7d, 366d at most");
+	b->overlap_s = ms / 1000;
+	return EXIT_DONE;
+}
 
 static int run_secret(const struct cli *cli)
 {
 	const struct verb *verb = cli_verb(cli, verbs, sizeof verbs[0], ARRAY_LEN(verbs));
 	OWNED_BY(bench_close) struct bench b;
+	int r;
 
 	bench_open(&b, cli, verb ? verb->name : "", cli->arguments[1]);
-
 	if (!verb)
 		return EXIT_USAGE;
-	if (verb->takes_name != (b.name != NULL))
-		return cli_usage(cli, verb->takes_name ? "%s needs a NAME" : "%s takes no NAME",
-				 verb->name);
-	if (cli->json && !verb->json)
-		return cli_usage(cli, "--json is for list");
-	if (b.name && !store_name_valid(b.name))
-		return cli_usage(cli,
-				 "a NAME is 1 to %d letters, digits, dots, hyphens and "
-				 "underscores",
-				 STORE_NAME_MAX);
+	if ((r = usage_check(cli, verb)) != EXIT_DONE || (r = overlap_parse(&b, verb)) != EXIT_DONE)
+		return r;
 	if (process_harden() < 0 || sodium_init() < 0)
 		return cli_cannot(cli, "this process can't be protected from others, so no secret "
 				       "is read");
 	return verb->run(&b);
 }
 
+static const struct cli_option secret_options[] = {
+	{"--overlap", "TIME", "rotate, set: for so long the old secret stays good (7d; set: 0s)"},
+	{"--finish", NULL, "rotate: the old secret is no good from now on"},
+	{0},
+};
+
 const struct subcommand cli_secret = {
 	.name = "secret",
-	.arguments = "generate|set|list|remove [NAME]",
+	.arguments = "generate|set|rotate|list|remove [NAME]",
 	.least = 1,
 	.most = 2,
 	.summary = "the CHAP secrets, sealed in the state folder",
 	.examples = "  sallyport secret generate alice\n"
-		    "  sallyport secret list",
+		    "  sallyport secret rotate alice --overlap 2d",
 	.text = "\n"
 		"  generate NAME  makes a secret of 16 random characters and prints it, once\n"
 		"  set NAME       takes 12 to 255 octets from stdin (without one newline at the\n"
 		"                 end), or asks at a terminal; replaces\n"
-		"  list           names, how they came, and their age; never a secret\n"
+		"  rotate NAME    generates another; the old one stays good for the overlap\n"
+		"  list           names, how they came, their age and rotation; never a secret\n"
 		"  remove NAME    forgets it; a user without its secret can't log in\n"
 		"\n"
 		"The policy names users and mutual names; their secrets are here. Each name has "
 		"one\n"
-		"of its own: a secret that another name has already is refused. The first command\n"
-		"makes the key file that seals them; keep a copy of it, apart from the store's.",
+		"of its own: a secret that another name has already is refused. A running gateway\n"
+		"takes each change up at once, and no session notices.\n"
+		"\n"
+		"Rotate both names of an initiator within a day: then what it proves itself with\n"
+		"tells which of ours it can check. A mutual secret that is rotated alone is used\n"
+		"only when its overlap is over, or --finish was said.\n"
+		"\n"
+		"The first command makes the key file that seals the secrets; keep a copy of it,\n"
+		"apart from the store's.",
+	.options = secret_options,
 	.json = true,
 	.run = run_secret,
 };

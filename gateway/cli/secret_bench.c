@@ -78,7 +78,10 @@ int bench_store(struct bench *b)
 	if ((r = key_begin(b)) < 0)
 		return r;
 	fd = store_open(b->state_fd, b->why, sizeof b->why);
-	return fd < 0 ? fd : store_load(&b->store, fd, b->key, b->why, sizeof b->why);
+	r = fd < 0 ? fd : store_load(&b->store, fd, b->key, b->why, sizeof b->why);
+	if (r == 0) /* whatever is written next goes without them */
+		(void)store_expire(&b->store, b->now_s);
+	return r;
 }
 
 int bench_fresh(struct bench *b)
@@ -90,26 +93,48 @@ int bench_fresh(struct bench *b)
 	return r;
 }
 
-int bench_put(struct bench *b, enum store_kind kind)
+/* What store_put() and store_rotate() say, for people; each is about a name. */
+static const struct refusal {
+	int error;
+	const char *before, *after;
+} refusals[] = {
+	{-EEXIST, "",
+	 " has this very secret already; whoever knows it could be both: give each "
+	 "name a secret of its own, nothing was changed"},
+	{-ENOSPC, "the store is full, and has no room for ",
+	 ": remove what the policy does not name"},
+	{-ENOENT, "",
+	 " has no secret that could be rotated: `sallyport secret generate` makes its "
+	 "first"},
+	{-EALREADY, "the last rotation of ",
+	 " is not over, and its old secret still good. When the new one is in use: `sallyport "
+	 "secret rotate --finish`; to have both die at once: `--overlap 0s`"},
+};
+
+static int put_refused(struct bench *b, int error, const char *name)
+{
+	for (size_t k = 0; k < ARRAY_LEN(refusals); k++) {
+		if (refusals[k].error != error)
+			continue;
+		(void)snprintf(b->why, sizeof b->why, "%s%s%s", refusals[k].before, name,
+			       refusals[k].after);
+		return error;
+	}
+	(void)snprintf(b->why, sizeof b->why, "%s can't be stored: %s", name, strerror(-error));
+	return error;
+}
+
+int bench_put(struct bench *b, enum store_kind kind, uint64_t overlap_s)
 {
 	struct store_entry entry = {.created_s = b->now_s, .kind = kind};
 	const char *other = NULL;
 	int r;
 
 	(void)string_copy(entry.name, sizeof entry.name, b->name);
-	r = store_put(&b->store, &entry, b->fresh, &other);
-	if (r == -EEXIST)
-		(void)snprintf(b->why, sizeof b->why,
-			       "%s has this very secret already; whoever knows it could be both: "
-			       "give each name a secret of its own, nothing was changed",
-			       other);
-	else if (r == -ENOSPC)
-		(void)snprintf(b->why, sizeof b->why, "the store is full with %d secrets",
-			       STORE_ENTRIES_MAX);
-	else if (r < 0)
-		(void)snprintf(b->why, sizeof b->why, "%s can't be stored: %s", b->name,
-			       strerror(-r));
-	return r;
+	r = overlap_s == 0
+		    ? store_put(&b->store, &entry, b->fresh, &other)
+		    : store_rotate(&b->store, &entry, b->fresh, b->now_s + overlap_s, &other);
+	return r < 0 ? put_refused(b, r, other ? other : b->name) : 0;
 }
 
 int bench_write(struct bench *b)

@@ -18,7 +18,7 @@ struct bench {
 	struct slab slab; /* key, then the store's secrets */
 	uint8_t *key;
 	struct store store;
-	uint64_t now_s;
+	uint64_t now_s, overlap_s;
 };
 
 void bench_open(struct bench *b, const struct cli *cli, const char *verb, const char *name);
@@ -30,9 +30,9 @@ int bench_cannot(struct bench *b);
 int bench_state(struct bench *b) MUST_CHECK; /* opens the state folder, makes a key where none is */
 int bench_store(struct bench *b) MUST_CHECK; /* that, and the store, with room for one more */
 int bench_fresh(struct bench *b) MUST_CHECK; /* memory for the fresh secret */
-int bench_put(struct bench *b,
-	      enum store_kind kind) MUST_CHECK; /* the fresh one; not yet written */
-int bench_write(struct bench *b) MUST_CHECK;	/* seals and replaces the file, and lets go of it */
+/* The fresh one; not yet written. With an overlap the name's own stays good for so long. */
+int bench_put(struct bench *b, enum store_kind kind, uint64_t overlap_s) MUST_CHECK;
+int bench_write(struct bench *b) MUST_CHECK; /* seals and replaces the file, and lets go of it */
 
 /* Has a running gateway take the store up, and says what came of it on stderr. An exit status. */
 int bench_tell(struct bench *b);

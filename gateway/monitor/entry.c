@@ -103,7 +103,7 @@ static void permit(struct connection *c)
 	connection_send(c, SESSION_PERMIT, &body, sizeof body, -1);
 }
 
-void entry_verdict(struct connection *c, uint32_t reason, const char *user, uint32_t algorithm)
+void entry_verdict(struct connection *c, const struct auth_verdict *verdict)
 {
 	struct decision decision;
 	struct claim claim;
@@ -112,10 +112,13 @@ void entry_verdict(struct connection *c, uint32_t reason, const char *user, uint
 	if (c->state != CONN_LOGIN || c->judged)
 		return;
 	c->judged = true;
-	(void)string_copy(c->user, sizeof c->user, user);
-	c->algorithm = (uint8_t)algorithm;
-	if (reason != AUTH_OK) {
-		const char *name = reason < AUTH_REASONS ? auth_reason_name(reason) : "broken";
+	(void)string_copy(c->user, sizeof c->user, verdict->user);
+	c->algorithm = (uint8_t)verdict->algorithm;
+	c->secret = (uint8_t)verdict->secret;
+	if (verdict->reason != AUTH_OK) {
+		const char *name = verdict->reason < AUTH_REASONS
+					   ? auth_reason_name(verdict->reason)
+					   : "broken";
 
 		return entry_refuse(c, STATUS_AUTH_FAILED, name, "");
 	}
@@ -237,6 +240,18 @@ static void say_login(const struct connection *c)
 		   c->claim.discovery ? "" : " into ", c->claim.discovery ? "" : c->target_name);
 }
 
+/* While a rotation's overlap lasts: who still has the old secret is to be given the new one. */
+static const char *const secrets_used[] = {
+	[AUTH_SECRET_ONLY] = "",
+	[AUTH_SECRET_NEW] = "; secret: the one of the last rotation",
+	[AUTH_SECRET_OLD] = "; secret: the one before the last rotation",
+};
+
+static const char *secret_used(const struct connection *c)
+{
+	return c->secret < ARRAY_LEN(secrets_used) ? secrets_used[c->secret] : "";
+}
+
 /* The event comes first: the login is durable in the audit before its effect. The auditor has the
  * ring by then, since it takes its messages in order. */
 static void put_event(struct connection *c, const struct connection *joined)
@@ -248,11 +263,13 @@ static void put_event(struct connection *c, const struct connection *joined)
 	if (c->initiator != NULL)
 		e.policy_line = c->initiator->line;
 	if (joined != NULL)
-		(void)snprintf(e.detail, sizeof e.detail, "session %u of target %s", joined->id,
-			       c->target->name);
+		(void)snprintf(e.detail, sizeof e.detail, "session %u of target %s%s", joined->id,
+			       c->target->name, secret_used(c));
 	else if (c->target != NULL && c->initiator != NULL)
-		(void)snprintf(e.detail, sizeof e.detail, "LUNs %zu of target %s",
-			       c->initiator->access_count, c->target->name);
+		(void)snprintf(e.detail, sizeof e.detail, "LUNs %zu of target %s%s",
+			       c->initiator->access_count, c->target->name, secret_used(c));
+	else if (c->secret != AUTH_SECRET_ONLY)
+		(void)string_copy(e.detail, sizeof e.detail, secret_used(c) + strlen("; "));
 	c->event_id = trail_put(c->m, &e);
 	say_login(c);
 }

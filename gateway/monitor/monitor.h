@@ -98,6 +98,7 @@ struct connection {
 	struct session_claim claim;
 	char user[256];
 	uint8_t algorithm;
+	uint8_t secret; /* enum auth_secret */
 	const struct policy_target *target;	  /* of the policy; or NULL, also when it is */
 	const struct policy_initiator *initiator; /* … being ended, and there is none any more */
 	char target_name[ISCSI_NAME_SIZE], initiator_name[ISCSI_NAME_SIZE];
@@ -344,7 +345,7 @@ void connection_timer(struct connection *c, uint64_t wait_ms, void (*run)(struct
 struct connection *connection_find(struct monitor *m, uint32_t id);
 
 /* entry.c */
-void entry_verdict(struct connection *c, uint32_t reason, const char *user, uint32_t algorithm);
+void entry_verdict(struct connection *c, const struct auth_verdict *verdict);
 void entry_enter(struct connection *c);
 void entries_go_on(struct monitor *m); /* a lifeline closed, an event became durable */
 void entry_refuse(struct connection *c, uint16_t status, const char *reason, const char *detail);

@@ -153,5 +153,5 @@ void authenticator_message(struct helper *h, const struct message *msg)
 	verdict.user[sizeof verdict.user - 1] = '\0';
 	c = connection_find(h->m, verdict.connection);
 	if (c != NULL)
-		entry_verdict(c, verdict.reason, verdict.user, verdict.algorithm);
+		entry_verdict(c, &verdict);
 }

@@ -55,6 +55,56 @@ check(AREA, "status names a user without a secret", any("alice" in p for p in pr
 set_secret("alice", SECRET)
 check(AREA, "and is well again when it has one", gw.is_well() and outcome() is True, gw.status()["problems"])
 
+# --- rotate -----------------------------------------------------------------------------------------------------------------
+def rotate(name, *options):
+    done = gw.command("secret", "rotate", name, *options)
+    return done, done.stdout.strip()
+
+
+def secret_of_login():
+    """What the audit log says of the secret that the last login used."""
+    login = gw.audit("--op", "login")[-1:]
+    return login[0].get("detail", "").partition("secret: ")[2]
+
+
+with Initiator(gw.port, isid=b"\x80stay2").login() as stays:
+    done, fresh = rotate("alice")
+    check(AREA, "rotate shows the new secret once, and says until when the old one is good", done.returncode == 0 and len(fresh) == 16 and "good until" in done.stderr, done.stderr)
+    check(AREA, "P7: while the overlap lasts both secrets log in", outcome() is True and outcome(fresh) is True, gw.log())
+    check(AREA, "P7: and a session goes on", stays.nop() == b"ping", gw.log())
+    stays.logout()
+with Initiator(gw.port).login() as i:
+    check("audit", "which secret a login used is in the audit log: the old one", secret_of_login() == "the one before the last rotation", gw.audit("--op", "login")[-1])
+    i.logout()
+with Initiator(gw.port).login(secret=fresh) as i:
+    check("audit", "and the new one", secret_of_login() == "the one of the last rotation", gw.audit("--op", "login")[-1])
+    i.logout()
+rows = {row["name"]: row for row in json.loads(gw.command("secret", "list", "--json").stdout)}
+listed = gw.command("secret", "list").stdout
+check(AREA, "secret list shows the rotation, and no secret", rows["alice"]["overlap"] and "old_until" in rows["alice"] and not rows["gw-for-alice"]["overlap"] and "the old one is good until" in listed and fresh not in listed, listed)
+done, _ = rotate("alice")
+check(AREA, "a second rotation waits for the end of the first", done.returncode == 3 and "--finish" in done.stderr, done.stderr)
+done, fresh_mutual = rotate("gw-for-alice")
+check(AREA, "both sides rotated: an initiator with both old secrets can still check us", outcome() is True, gw.log())
+check(AREA, "and one with both new ones", outcome(fresh, fresh_mutual) is True, gw.log())
+done = gw.command("secret", "rotate", "alice", "--finish")
+check(AREA, "rotate --finish ends the overlap: the old secret is refused", done.returncode == 0 and outcome() == 0x0201 and outcome(fresh, MUTUAL) is True, done.stderr)
+done = gw.command("secret", "rotate", "gw-for-alice", "--finish")
+check(AREA, "and our old one is no longer used", done.returncode == 0 and outcome(fresh, fresh_mutual) is True, done.stderr)
+done, third = rotate("alice", "--overlap", "1s")
+check(AREA, "an old secret dies by itself when the overlap is over", done.returncode == 0 and wait_for(lambda: outcome(fresh, fresh_mutual) == 0x0201) and outcome(third, fresh_mutual) is True, gw.log())
+done, fourth = rotate("alice", "--overlap=0s")
+check(AREA, "rotate --overlap 0s leaves no time to the old one", done.returncode == 0 and outcome(third, fresh_mutual) == 0x0201 and outcome(fourth, fresh_mutual) is True, done.stderr)
+done = run(SALLYPORT, "secret", "set", "alice", "--overlap", "1h", "--state", gw.state, stdin=third)
+check(AREA, "set --overlap takes a secret that was made elsewhere", done.returncode == 0 and outcome(third, fresh_mutual) is True and outcome(fourth, fresh_mutual) is True, done.stderr)
+done = run(SALLYPORT, "secret", "set", "spare", "--state", gw.state, stdin=fourth)
+check(AREA, "P1: a secret that a name had before its rotation is refused to another", done.returncode == 3 and "alice has this very secret" in done.stderr, done.stderr)
+for words in (("rotate",), ("rotate", "alice", "--overlap", "7"), ("rotate", "alice", "--overlap", "1h", "--finish"), ("remove", "spare", "--overlap", "1h"), ("set", "alice", "--finish"), ("rotate", "alice", "--overlap", "367d")):
+    done = gw.command("secret", *words)
+    check("cli", f"secret {' '.join(words)} is wrong usage", done.returncode == 2 and "--help" in done.stderr, done.stderr)
+check("audit", "P3: no secret of a rotation is in the audit log", not any(word in str(gw.audit()) for word in (fresh, third, fourth, fresh_mutual)))
+set_secret("alice", SECRET), set_secret("gw-for-alice", MUTUAL)
+
 # --- a store that can't be taken --------------------------------------------------------------------------------------------
 store = gw.state / "secrets"
 good = store.read_bytes()

@@ -8,8 +8,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv), LLVMFuzzerTestOneInput(const 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	static const struct auth_account one = {"alice", "", 1u << CHAP_MD5 | 1u << CHAP_SHA256};
-	static struct secret slot = {16, "a secret of 16.."}, dummies[2];
-	static struct store_entry entry = {"alice", 1, STORE_SET};
+	static struct secret slot = {16, "a secret of 16.."}, dummies[ACCOUNT_DUMMIES];
+	static struct store_entry entry = {.name = "alice", .created_s = 1, .kind = STORE_SET};
 	static const struct store store = {{&entry, 1}, &slot, 1};
 
 	assert(argc && argv && sodium_init() >= 0 && chap_open() == 0);

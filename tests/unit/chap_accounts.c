@@ -5,7 +5,7 @@
 
 #define BITS (CHAP_ALGORITHM_BIT(CHAP_SHA256) | CHAP_ALGORITHM_BIT(CHAP_SHA3_256))
 
-static struct secret slots[4], dummies[2];
+static struct secret slots[5], dummies[ACCOUNT_DUMMIES];
 static struct store store = {.secrets = slots, .room = ARRAY_LEN(slots)};
 
 static void put(const char *name, const char *text)
@@ -106,10 +106,13 @@ static void run_usable(void **state)
 	assert_int_equal(accounts_set(&a, row->list, row->count, BITS), 0);
 	assert_int_equal(accounts_resolve(&a, &store, why, sizeof why), row->missing);
 	assert_non_null(strstr(why, row->says));
-	accounts_find(&a, row->list[0].user, &who);
+	accounts_find(&a, row->list[0].user, 1, &who);
 	assert_int_equal(who.known, row->first_known);
-	assert_true(who.secret->len > 0 && who.mutual->len > 0);
-	assert_int_equal(who.secret == &dummies[0], !row->first_known);
+	for (size_t i = 0; i < ACCOUNT_ROLES; i++) {
+		assert_true(who.keys[i].now->len > 0 && who.keys[i].before->len > 0);
+		assert_false(who.keys[i].overlap);
+	}
+	assert_int_equal(who.keys[ACCOUNT_USER].now == &dummies[0], !row->first_known);
 	accounts_close(&a);
 	(void)teardown(NULL);
 }
@@ -126,7 +129,7 @@ static void run_refused(void **state)
 	(void)state;
 	memset(endless.user, 'a', sizeof endless.user);
 	accounts_open(&a, dummies, &store);
-	accounts_find(&a, list[0].user, &who); /* before any list: nobody */
+	accounts_find(&a, list[0].user, 1, &who); /* before any list: nobody */
 	assert_false(who.known);
 	assert_int_equal(accounts_set(&a, list, 2, BITS), 0);
 	assert_int_equal(accounts_set(&a, &endless, 1, BITS), -EINVAL);
@@ -134,12 +137,88 @@ static void run_refused(void **state)
 	assert_int_equal(accounts_set(&a, list, ACCOUNTS_MAX + 1, BITS), -EINVAL);
 	assert_int_equal(accounts_set(&a, list, 2, 1u << 9), -EINVAL);
 	assert_int_equal(accounts_resolve(&a, &store, why, sizeof why), 0);
-	accounts_find(&a, list[0].user, &who); /* the old list is in use */
+	accounts_find(&a, list[0].user, 1, &who); /* the old list is in use */
 	assert_true(who.known);
 	assert_int_equal(accounts_set(&a, NULL, 0, 0), 0);
-	accounts_find(&a, list[0].user, &who);
+	accounts_find(&a, list[0].user, 1, &who);
 	assert_false(who.known);
 	accounts_close(&a);
+}
+
+/* A store of before this was checked, or of somebody else's making: put() would refuse. */
+static void run_twins(void **state)
+{
+	static const struct auth_account list[] = {
+		{"alice", "gw", BITS}, {"bob", "gw", BITS}, {"carl", "gw", BITS}};
+	struct accounts a;
+	struct account who;
+	char why[256] = "";
+
+	(void)state;
+	put("carl", "carl's own secret");
+	slots[store_list_find(&store.list, "carl")] = slots[store_list_find(&store.list, "alice")];
+	accounts_open(&a, dummies, &store);
+	assert_int_equal(accounts_set(&a, list, ARRAY_LEN(list), BITS), 0);
+	assert_int_equal(accounts_resolve(&a, &store, why, sizeof why), 2);
+	assert_non_null(strstr(why, "alice and carl have the same secret"));
+	for (size_t i = 0; i < ARRAY_LEN(list); i++) {
+		accounts_find(&a, list[i].user, 1, &who);
+		assert_int_equal(who.known, i == 1);
+	}
+	accounts_close(&a);
+}
+
+/* … and so when the one that both had is of before a rotation. */
+static void run_twin_before(void **state)
+{
+	static const struct auth_account list[] = {{"alice", "gw", BITS}, {"bob", "gw", BITS}};
+	struct store_entry e = {.name = "alice", .created_s = 5, .kind = STORE_SET};
+	struct secret fresh = {17, "alice's next one!"};
+	struct accounts a;
+	const char *other;
+	char why[256] = "";
+
+	(void)state;
+	assert_int_equal(store_rotate(&store, &e, &fresh, 100, &other), 0);
+	slots[store_list_find(&store.list, "bob")] = slots[1];
+	accounts_open(&a, dummies, &store);
+	assert_int_equal(accounts_set(&a, list, ARRAY_LEN(list), BITS), 0);
+	assert_int_equal(accounts_resolve(&a, &store, why, sizeof why), 2);
+	assert_int_equal(store_expire(&store, 100), 1);
+	assert_int_equal(accounts_resolve(&a, &store, why, sizeof why), 0);
+	accounts_close(&a);
+}
+
+static void run_overlap(void **state)
+{
+	static const struct auth_account list[] = {{"alice", "gw", BITS}};
+	struct store_entry e = {.name = "alice", .created_s = 5, .kind = STORE_SET};
+	struct secret fresh = {17, "alice's next one!"};
+	struct accounts a;
+	struct account who;
+	const char *other;
+
+	(void)state;
+	assert_int_equal(store_rotate(&store, &e, &fresh, 100, &other), 0);
+	accounts_open(&a, dummies, &store);
+	assert_int_equal(accounts_set(&a, list, 1, BITS), 0);
+	assert_int_equal(accounts_resolve(&a, &store, (char[1]){0}, 1), 0);
+	accounts_find(&a, list[0].user, 99, &who);
+	assert_true(who.keys[ACCOUNT_USER].overlap);
+	assert_int_equal(who.keys[ACCOUNT_USER].since_s, 5);
+	assert_true(secret_equal(who.keys[ACCOUNT_USER].now, &fresh));
+	assert_memory_equal(who.keys[ACCOUNT_USER].before->octets, "alice's own secret", 18);
+	assert_false(who.keys[ACCOUNT_MUTUAL].overlap);
+	accounts_find(&a, list[0].user, 100, &who);
+	assert_false(who.keys[ACCOUNT_USER].overlap);
+	accounts_close(&a);
+}
+
+static void add(struct tests *t, const char *sentence, CMUnitTestFunction run)
+{
+	tests_add(t, sentence, run, NULL);
+	t->list[t->count - 1].setup_func = setup;
+	t->list[t->count - 1].teardown_func = teardown;
 }
 
 static void run_many(void **state)
@@ -161,7 +240,7 @@ static void run_many(void **state)
 	assert_int_equal(a.count, N);
 	assert_int_equal(accounts_resolve(&a, &store, (char[64]){0}, 64), N - 1);
 	for (size_t i = 0; i < N; i++) {
-		accounts_find(&a, list[i].user, &who);
+		accounts_find(&a, list[i].user, 1, &who);
 		assert_int_equal(who.known, i == N / 2);
 	}
 	accounts_close(&a);
@@ -173,11 +252,11 @@ int main(void)
 
 	assert(sodium_init() >= 0);
 	TESTS_ADD_TABLE(&t, usables, run_usable);
-	tests_add(&t, "a list is taken whole or not at all", run_refused, NULL);
-	t.list[t.count - 1].setup_func = setup;
-	t.list[t.count - 1].teardown_func = teardown;
-	tests_add(&t, "one among a thousand is found, and nobody else", run_many, NULL);
-	t.list[t.count - 1].setup_func = setup;
-	t.list[t.count - 1].teardown_func = teardown;
+	add(&t, "a list is taken whole or not at all", run_refused);
+	add(&t, "one among a thousand is found, and nobody else", run_many);
+	add(&t, "two names with one secret log in by neither, and are named", run_twins);
+	add(&t, "nor where one had it before a rotation, until that is over", run_twin_before);
+	add(&t, "a rotated secret is there with the one before, until the overlap is over",
+	    run_overlap);
 	return tests_run(&t, "chap_accounts");
 }

@@ -9,7 +9,7 @@
 	 CHAP_ALGORITHM_BIT(CHAP_SHA3_256))
 #define STRONG (CHAP_ALGORITHM_BIT(CHAP_SHA256) | CHAP_ALGORITHM_BIT(CHAP_SHA3_256))
 
-static struct secret slots[16], dummies[2];
+static struct secret slots[16], dummies[ACCOUNT_DUMMIES];
 static struct store store = {.secrets = slots, .room = ARRAY_LEN(slots)};
 static struct accounts accounts;
 static struct exchange_common common;
@@ -256,6 +256,106 @@ static void run_login(void **state)
 	assert_int_equal(last.verdict.reason, AUTH_BROKEN);
 }
 
+/* --- while a rotation's overlap lasts -------------------------------------------------------- */
+
+#define DAY	     86400
+#define ROTATED	     (100 * DAY) /* when rosa's own was */
+#define NEVER	     0
+#define OVERLAP_OVER (ROTATED + 7 * DAY)
+
+static const struct rotated {
+	const char *why;
+	uint64_t user_s, mutual_s, now_s; /* when rotated, and when she logs in */
+	const char *secret;
+	enum auth_reason reason;
+	enum auth_secret proved;
+	const char *ours; /* what we prove ourselves with */
+} rotateds[] = {
+	{"the new secret, ours not rotated", ROTATED, NEVER, ROTATED + 1, "rosa's new secret",
+	 AUTH_OK, AUTH_SECRET_NEW, "the gateway's old"},
+	{"the one before, within the overlap", ROTATED, NEVER, OVERLAP_OVER - 1,
+	 "rosa's old secret", AUTH_OK, AUTH_SECRET_OLD, "the gateway's old"},
+	{"the one before, in the second when it is over", ROTATED, NEVER, OVERLAP_OVER,
+	 "rosa's old secret", AUTH_WRONG_SECRET, 0, NULL},
+	{"the new one then", ROTATED, NEVER, OVERLAP_OVER, "rosa's new secret", AUTH_OK,
+	 AUTH_SECRET_ONLY, "the gateway's old"},
+	{"none was rotated: there is one", NEVER, NEVER, ROTATED, "rosa's old secret", AUTH_OK,
+	 AUTH_SECRET_ONLY, "the gateway's old"},
+	{"both rotated, and she has the old ones", ROTATED, ROTATED + 60, ROTATED + 90,
+	 "rosa's old secret", AUTH_OK, AUTH_SECRET_OLD, "the gateway's old"},
+	{"both rotated, and she has the new ones", ROTATED, ROTATED + 60, ROTATED + 90,
+	 "rosa's new secret", AUTH_OK, AUTH_SECRET_NEW, "the gateway's new"},
+	{"both rotated, ours first", ROTATED, ROTATED - DAY, ROTATED + 90, "rosa's new secret",
+	 AUTH_OK, AUTH_SECRET_NEW, "the gateway's new"},
+	{"ours rotated two days later: she may have her new and our old one", ROTATED,
+	 ROTATED + 2 * DAY, ROTATED + 3 * DAY, "rosa's new secret", AUTH_OK, AUTH_SECRET_NEW,
+	 "the gateway's old"},
+	{"P7: ours alone rotated: who was not touched can still check us", NEVER, ROTATED,
+	 ROTATED + 1, "rosa's old secret", AUTH_OK, AUTH_SECRET_ONLY, "the gateway's old"},
+	{"ours alone rotated, and its overlap over", NEVER, ROTATED, OVERLAP_OVER,
+	 "rosa's old secret", AUTH_OK, AUTH_SECRET_ONLY, "the gateway's new"},
+	{"reflection: our new one as hers", ROTATED, ROTATED, ROTATED + 1, "the gateway's new",
+	 AUTH_REFLECTION, 0, NULL},
+	{"reflection: our old one as hers", ROTATED, ROTATED, ROTATED + 1, "the gateway's old",
+	 AUTH_REFLECTION, 0, NULL},
+	{"neither of hers", ROTATED, ROTATED, ROTATED + 1, "rosa's nth secret!", AUTH_WRONG_SECRET,
+	 0, NULL},
+};
+
+static void name_put(struct store *s, const char *name, uint64_t rotated_s,
+		     const char *const texts[2])
+{
+	struct store_entry e = {.created_s = 1, .kind = STORE_SET};
+	struct secret old = secret_of(texts[0]), new = secret_of(texts[1]);
+	const char *other;
+
+	(void)string_copy(e.name, sizeof e.name, name);
+	assert_int_equal(store_put(s, &e, &old, &other), 0);
+	e.created_s = rotated_s;
+	if (rotated_s != NEVER)
+		assert_int_equal(store_rotate(s, &e, &new, rotated_s + 7 * DAY, &other), 0);
+}
+
+static void run_rotated(void **state)
+{
+	static const char *const hers[] = {"rosa's old secret", "rosa's new secret"},
+				 *const ours[] = {"the gateway's old", "the gateway's new"};
+	static const struct auth_account list[] = {{"rosa", "gw", ALL}};
+	static struct secret room[4], spare[ACCOUNT_DUMMIES];
+	const struct rotated *row = *state;
+	const struct login l = {.user = "rosa", .secret = row->secret, .algorithm = CHAP_SHA256};
+	struct store s = {.secrets = room, .room = ARRAY_LEN(room)};
+	struct exchange_common c;
+	struct exchange_answer first, last;
+	struct accounts a;
+	struct exchange e;
+	struct auth_proof p;
+
+	name_put(&s, "rosa", row->user_s, hers);
+	name_put(&s, "gw", row->mutual_s, ours);
+	accounts_open(&a, spare, &s);
+	assert_int_equal(accounts_set(&a, list, 1, ALL), 0);
+	assert_int_equal(accounts_resolve(&a, &s, (char[1]){0}, 1), 0);
+	exchange_common_open(&c, &a);
+	c.now_s = row->now_s;
+	exchange_start(&e);
+	exchange_take(&e, &c, AUTH_OFFER, &(struct auth_offer){1, {CHAP_SHA256}}, &first);
+	proof_make(&l, &first.challenge, &p);
+	exchange_take(&e, &c, AUTH_PROOF, &p, &last);
+	assert_string_equal(auth_reason_name(last.verdict.reason), auth_reason_name(row->reason));
+	assert_int_equal(last.verdict.secret, row->proved);
+	if (row->ours) {
+		const struct chap_challenge theirs = {(uint8_t)p.id, p.challenge, p.challenge_len};
+		struct secret want = secret_of(row->ours);
+		uint8_t response[CHAP_DIGEST_MAX];
+
+		assert_int_equal(chap_respond(CHAP_SHA256, &want, &theirs, response), 0);
+		assert_memory_equal(last.result.response, response, sizeof response);
+	}
+	accounts_close(&a);
+	store_clear(&s);
+}
+
 static const struct offers {
 	const char *why;
 	struct auth_offer offer;
@@ -380,6 +480,7 @@ int main(void)
 	assert(sodium_init() >= 0 && chap_open() == 0);
 	world_make();
 	TESTS_ADD_TABLE(&t, logins, run_login);
+	TESTS_ADD_TABLE(&t, rotateds, run_rotated);
 	TESTS_ADD_TABLE(&t, offers, run_offer);
 	TESTS_ADD_TABLE(&t, orders, run_order);
 	tests_add(&t, "challenges and identifiers are random, none comes twice", run_challenges,

@@ -11,6 +11,7 @@
 #include "auth/chap.h"
 #include "auth/store.h"
 #include "gateway/base/channel.h"
+#include "gateway/base/clock.h"
 #include "gateway/base/fd.h"
 #include "gateway/base/process.h"
 #include "tests/unit/test.h"
@@ -93,12 +94,15 @@ static void expect_end(struct channel *c)
 	channel_close(c);
 }
 
+static enum auth_secret proved;
+
 static enum auth_reason verdict_of(uint32_t connection)
 {
 	struct auth_verdict v;
 
 	expect(&monitor, AUTH_VERDICT, &v, sizeof v);
 	assert_int_equal(v.connection, connection);
+	proved = v.secret;
 	return v.reason;
 }
 
@@ -110,12 +114,20 @@ static struct secret secret_of(const char *text)
 	return s;
 }
 
+static void give_rotated(const char *alices, const char *before, uint64_t until_s, bool harm);
+
 /* A store with alice's secret and the gateway's; `harm` flips its last octet. */
 static void give_store(const char *alices, bool harm)
 {
-	static struct secret slots[2];
-	struct store s = {.secrets = slots, .room = 2};
-	const char *const texts[][2] = {{"alice", alices}, {"gw", "the gateway's own"}};
+	give_rotated(alices, NULL, 0, harm);
+}
+
+static void give_rotated(const char *alices, const char *before, uint64_t until_s, bool harm)
+{
+	static struct secret slots[3];
+	struct store s = {.secrets = slots, .room = 3};
+	const char *const texts[][2] = {{"alice", before ? before : alices},
+					{"gw", "the gateway's own"}};
 	OWNED_FREE uint8_t *bytes = NULL;
 	const char *other;
 	size_t len;
@@ -127,6 +139,12 @@ static void give_store(const char *alices, bool harm)
 
 		(void)string_copy(e.name, sizeof e.name, texts[i][0]);
 		assert_int_equal(store_put(&s, &e, &secret, &other), 0);
+	}
+	if (before) {
+		struct store_entry e = {.name = "alice", .created_s = 2, .kind = STORE_SET};
+		struct secret secret = secret_of(alices);
+
+		assert_int_equal(store_rotate(&s, &e, &secret, until_s, &other), 0);
 	}
 	assert_int_equal(store_seal(&s, key, &bytes, &len), 0);
 	store_clear(&s);
@@ -437,6 +455,24 @@ static void run_halves(void **state)
 	assert_int_equal(verdict_for(6, "alice's next secret"), AUTH_OK);
 }
 
+static void run_rotated(void **state)
+{
+	const uint64_t year = 366 * 86400, now = clock_wall_ns() / 1000000000u;
+
+	(void)state;
+	give_rotated("alice's next secret", "alice's own secret", now + year, false);
+	assert_int_equal(give_accounts().secrets, 3);
+	assert_int_equal(verdict_for(1, "alice's own secret"), AUTH_OK);
+	assert_int_equal(proved, AUTH_SECRET_OLD);
+	assert_int_equal(verdict_for(2, "alice's next secret"), AUTH_OK);
+	assert_int_equal(proved, AUTH_SECRET_NEW);
+	give_rotated("alice's next secret", "alice's own secret", now - 1, false);
+	assert_int_equal(give_accounts().secrets, 2); /* wiped */
+	assert_int_equal(verdict_for(3, "alice's own secret"), AUTH_WRONG_SECRET);
+	assert_int_equal(verdict_for(4, "alice's next secret"), AUTH_OK);
+	assert_int_equal(proved, AUTH_SECRET_ONLY);
+}
+
 static void run_locked(void **state)
 {
 	char path[64], line[256];
@@ -505,6 +541,7 @@ int main(void)
 	add(&t, "P7: a changed secret does not disturb the exchanges in progress", run_reload);
 	add(&t, "a damaged store is told about, and the old one stays in use", run_damaged);
 	add(&t, "P7: store and accounts are taken up together or not at all", run_halves);
+	add(&t, "P7: both secrets of a rotation log in, and which one did is told", run_rotated);
 	add(&t, "P3: secrets are in locked memory", run_locked);
 	tests_add(&t, "P3: no authenticator where no memory can be locked", run_unlocked, NULL);
 	add(&t, "when the monitor is gone, the authenticator ends", run_end);

@@ -202,7 +202,8 @@ static void run_owner(void **state)
 static void run_load(void **state)
 {
 	static const uint8_t key[STORE_KEY_SIZE] = {9};
-	static const struct store_entry alice = {"alice", 1, STORE_SET};
+	static const struct store_entry alice = {
+		.name = "alice", .created_s = 1, .kind = STORE_SET};
 	static const struct secret secret = {.len = 12};
 	static struct secret slots[2];
 	const char *other;

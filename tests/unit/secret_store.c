@@ -140,7 +140,7 @@ static const struct clear {
 	size_t len;
 } clears[] = {
 	{"names: another magic is no store", 0, "s", 1},
-	{"names: version 2 is not known", 11, "\2", 1},
+	{"names: version 3 is not known", 11, "\3", 1},
 	{"names: more names than the file holds", 15, "\4", 1},
 	{"names: more names than a store may hold", 12, "\377\377\377\377", 4},
 	{"names: one twice", ROW(1, 0), "alice", 6},
@@ -152,7 +152,9 @@ static const struct clear {
 	{"names: made after the year 9999", ROW(0, 66), "\1", 1},
 	{"names: of no kind", ROW(0, 72), "\0", 1},
 	{"names: of an unknown kind", ROW(0, 72), "\3", 1},
-	{"names: something where zeros belong", ROW(0, 79), "\1", 1},
+	{"names: one of before a rotation without one of after it", ROW(0, 79), "\1", 1},
+	{"names: one of before another name's rotation", ROW(1, 79), "\1", 1},
+	{"names: one that is good beyond the year 9999", ROW(1, 74), "\1", 1},
 };
 
 static void run_clear(void **state)
@@ -252,6 +254,153 @@ static void run_remove(void **state)
 	store_clear(&s);
 }
 
+/* --- rotation -------------------------------------------------------------------------------- */
+
+static int rotate(struct store *s, const char *name, const char *text, uint64_t until_s)
+{
+	struct store_entry e = {.created_s = 1700000001, .kind = STORE_GENERATED};
+	struct secret secret = secret_of(text);
+	const char *other = "";
+
+	assert_true(string_copy(e.name, sizeof e.name, name));
+	return store_rotate(s, &e, &secret, until_s, &other);
+}
+
+/* What the name has of before a rotation. */
+static void held(const struct store *s, const char *name, const char *text, uint64_t until_s)
+{
+	ssize_t at = store_list_before(&s->list, (size_t)store_list_find(&s->list, name));
+	struct secret want = secret_of(text ? text : "");
+
+	assert_int_equal(at >= 0, text != NULL);
+	if (!text)
+		return;
+	assert_string_equal(s->list.entries[at].name, name);
+	assert_int_equal(s->list.entries[at].until_s, until_s);
+	assert_true(secret_equal(&s->secrets[at], &want));
+}
+
+static void run_rotate(void **state)
+{
+	struct store s = {.secrets = slots, .room = ROOM}, again = {.secrets = spare, .room = ROOM};
+	OWNED_FREE uint8_t *bytes = NULL;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(put(&s, "a", "secret number 1"), 0);
+	assert_int_equal(put(&s, "b", "secret number 2"), 0);
+	assert_int_equal(put(&s, "c", "secret number 3"), 0);
+	assert_int_equal(rotate(&s, "b", "secret number 4", 1800000000), 0);
+	holds(&s, "b", "secret number 4");
+	held(&s, "b", "secret number 2", 1800000000);
+	assert_int_equal(s.list.entries[1].created_s, 1700000001);
+	assert_int_equal(s.list.entries[2].created_s, 1700000000);
+	assert_int_equal(store_seal(&s, key, &bytes, &len), 0);
+	assert_int_equal(store_unseal(&again, key, bytes, len), 0);
+	assert_int_equal(again.list.count, 4);
+	holds(&again, "a", "secret number 1");
+	holds(&again, "b", "secret number 4");
+	held(&again, "b", "secret number 2", 1800000000);
+	holds(&again, "c", "secret number 3");
+	held(&again, "a", NULL, 0);
+	held(&again, "c", NULL, 0);
+	store_clear(&again);
+	store_clear(&s);
+}
+
+static void run_rotate_refused(void **state)
+{
+	struct store s = {.secrets = spare, .room = 4};
+
+	(void)state;
+	assert_int_equal(put(&s, "a", "secret number 1"), 0);
+	assert_int_equal(put(&s, "b", "secret number 2"), 0);
+	assert_int_equal(rotate(&s, "c", "secret number 3", 2), -ENOENT);
+	assert_int_equal(rotate(&s, "b", "secret number 2", 2), -EEXIST); /* its own */
+	assert_int_equal(rotate(&s, "b", "secret number 1", 2), -EEXIST);
+	assert_int_equal(rotate(&s, "b", "eleven byte", 2), -EINVAL);
+	assert_int_equal(rotate(&s, "b", "secret number 3", 0), -EINVAL);
+	assert_int_equal(rotate(&s, "b", "secret number 3", 253402300800u), -EINVAL);
+	assert_int_equal(rotate(&s, "b", "secret number 3", 2), 0);
+	assert_int_equal(rotate(&s, "b", "secret number 4", 3), -EALREADY);
+	assert_int_equal(put(&s, "a", "secret number 2"), -EEXIST); /* b had it before */
+	assert_int_equal(put(&s, "c", "secret number 2"), -EEXIST);
+	assert_int_equal(rotate(&s, "a", "secret number 5", 3), 0);
+	assert_int_equal(s.list.count, 4);
+	assert_int_equal(store_overlap_end(&s, "a"), 0);
+	assert_int_equal(store_overlap_end(&s, "a"), -ENOENT);
+	assert_int_equal(put(&s, "c", "secret number 6"), 0);
+	assert_int_equal(rotate(&s, "a", "secret number 7", 3), -ENOSPC);
+	holds(&s, "a", "secret number 5");
+	held(&s, "b", "secret number 2", 2);
+	store_clear(&s);
+}
+
+static void run_expire(void **state)
+{
+	struct store s = {.secrets = spare, .room = ROOM};
+
+	(void)state;
+	assert_int_equal(put(&s, "a", "secret number 1"), 0);
+	assert_int_equal(put(&s, "b", "secret number 2"), 0);
+	assert_int_equal(rotate(&s, "a", "secret number 3", 100), 0);
+	assert_int_equal(rotate(&s, "b", "secret number 4", 200), 0);
+	assert_int_equal(store_expire(&s, 99), 0);
+	assert_int_equal(store_expire(&s, 100), 1);
+	held(&s, "a", NULL, 0);
+	held(&s, "b", "secret number 2", 200);
+	holds(&s, "a", "secret number 3");
+	assert_true(sodium_is_zero((const uint8_t *)&spare[3], sizeof spare[3]));
+	assert_int_equal(store_expire(&s, 1000), 1);
+	assert_int_equal(s.list.count, 2);
+	assert_true(sodium_is_zero((const uint8_t *)&spare[2], sizeof spare[2]));
+	assert_int_equal(rotate(&s, "a", "secret number 1", 300), 0); /* it is nobody's any more */
+	store_clear(&s);
+}
+
+static void run_rotated_away(void **state)
+{
+	struct store s = {.secrets = spare, .room = ROOM};
+
+	(void)state;
+	assert_int_equal(put(&s, "a", "secret number 1"), 0);
+	assert_int_equal(put(&s, "b", "secret number 2"), 0);
+	assert_int_equal(rotate(&s, "a", "secret number 3", 100), 0);
+	assert_int_equal(put(&s, "a", "secret number 4"), 0); /* replaces both */
+	assert_int_equal(s.list.count, 2);
+	held(&s, "a", NULL, 0);
+	assert_int_equal(rotate(&s, "a", "secret number 3", 100), 0);
+	assert_int_equal(store_remove(&s, "a"), 0);
+	assert_int_equal(s.list.count, 1);
+	holds(&s, "b", "secret number 2");
+	assert_true(sodium_is_zero((const uint8_t *)&spare[1], 2 * sizeof spare[1]));
+	store_clear(&s);
+}
+
+/* As sealed by a version of the program that knew no rotation: the version is all that differs. */
+static void run_version_one(void **state)
+{
+	struct store s = {.secrets = slots, .room = ROOM};
+	struct store_list names;
+	uint8_t *bytes;
+	size_t len;
+
+	(void)state;
+	bytes = sealed(&len);
+	bytes[11] = 1;
+	assert_int_equal(store_list_parse(bytes, len, &names), 0);
+	assert_int_equal(names.count, 3);
+	store_list_free(&names);
+	free(bytes);
+	assert_int_equal(put(&s, "a", "secret number 1"), 0);
+	assert_int_equal(rotate(&s, "a", "secret number 2", 100), 0);
+	assert_int_equal(store_seal(&s, key, &bytes, &len), 0);
+	bytes[11] = 1;
+	assert_int_equal(store_list_parse(bytes, len, &names), -EBADMSG);
+	free(bytes);
+	store_clear(&s);
+}
+
 static const struct lengths {
 	const char *why;
 	size_t len;
@@ -321,6 +470,15 @@ int main(void)
 		  NULL);
 	tests_add(&t, "one secret for two names is refused, in both directions", run_reuse, NULL);
 	tests_add(&t, "what is removed is wiped, and its neighbours stay", run_remove, NULL);
+	tests_add(&t, "a rotation keeps the secret of before, through seal and unseal", run_rotate,
+		  NULL);
+	tests_add(&t, "a rotation is refused whole: no name, no new secret, no room, one under way",
+		  run_rotate_refused, NULL);
+	tests_add(&t, "what a rotation left is wiped in the second when its time is over",
+		  run_expire, NULL);
+	tests_add(&t, "replacing and removing take the secret of before the rotation along",
+		  run_rotated_away, NULL);
+	tests_add(&t, "a store of version 1 is read, and has no rotation", run_version_one, NULL);
 	TESTS_ADD_TABLE(&t, clears, run_clear);
 	TESTS_ADD_TABLE(&t, lengths, run_lengths);
 	TESTS_ADD_TABLE(&t, names, run_names);
