@@ -23,6 +23,9 @@ char *firewall_script(const struct policy *p);
 
 /* Descriptors that the monitor gives to the process: 3 the channel. */
 int firewall_main(void);
+/* The same, for a policy with IPsec portals: it knows FIREWALL_COVERED, too. It holds a socket for
+ * that, which makes the kernel load its half of IPsec; so it is not opened for nothing. */
+int firewall_ipsec_main(void);
 
 enum firewall_message {
 	FIREWALL_INVALID,
@@ -35,6 +38,24 @@ enum firewall_message {
 	FIREWALL_READY,	 /* struct firewall_status; once. Not ok: every request gets the same why */
 	FIREWALL_LOADED, /* struct firewall_status */
 	FIREWALL_BANNED, /* struct firewall_status; in the order of the requests */
+	/* monitor to firewall, and back */
+	FIREWALL_COVERED,  /* struct firewall_connection; FIREWALL_COVERAGE, also without nft */
+	FIREWALL_COVERAGE, /* struct firewall_coverage */
+};
+
+/* Does this TCP connection go through IPsec, both ways? */
+struct firewall_connection {
+	struct endpoint local, peer;
+	uint32_t connection; /* the monitor's number of it */
+	uint32_t reserved;
+};
+
+enum firewall_cover { COVER_UNKNOWN, COVER_WHOLE, COVER_NONE };
+
+struct firewall_coverage {
+	uint32_t connection;
+	uint32_t cover; /* enum firewall_cover */
+	char why[256];	/* when not whole */
 };
 
 struct firewall_ban {

@@ -28,6 +28,7 @@ const struct message_spec firewall_inbox[] = {
 	{.type = FIREWALL_LOAD, .name = "load", .fds = 1},
 	{.type = FIREWALL_BAN, .name = "ban", .size = sizeof(struct firewall_ban)},
 	{.type = FIREWALL_UNBAN, .name = "unban", .size = sizeof(struct firewall_ban)},
+	{.type = FIREWALL_COVERED, .name = "covered", .size = sizeof(struct firewall_connection)},
 	{.type = FIREWALL_UNLOAD, .name = "unload", .once = true},
 };
 const size_t firewall_inbox_len = ARRAY_LEN(firewall_inbox);
@@ -39,5 +40,6 @@ const struct message_spec firewall_outbox[] = {
 	 .once = true},
 	{.type = FIREWALL_LOADED, .name = "loaded", .size = sizeof(struct firewall_status)},
 	{.type = FIREWALL_BANNED, .name = "banned", .size = sizeof(struct firewall_status)},
+	{.type = FIREWALL_COVERAGE, .name = "coverage", .size = sizeof(struct firewall_coverage)},
 };
 const size_t firewall_outbox_len = ARRAY_LEN(firewall_outbox);

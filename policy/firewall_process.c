@@ -18,6 +18,7 @@
 #include "gateway/base/process.h"
 #include "gateway/base/sandbox.h"
 #include "policy/firewall_netlink.h"
+#include "policy/xfrm.h"
 
 #define SCRIPT_MAX	 (4U << 20)
 #define NFT_DEADLINE_MS	 10000
@@ -38,9 +39,15 @@ struct firewall {
 	struct channel channel;
 	struct watch watch;
 	struct firewall_netlink netlink;
-	const char *nft; /* NULL: there is none */
-	int unload_fd;	 /* unload_script */
-	struct firewall_status ready, owed;
+	struct xfrm_netlink xfrm; /* open when a portal needs IPsec, and the kernel has it */
+	const char *nft;	  /* NULL: there is none */
+	int unload_fd;		  /* unload_script */
+	struct firewall_status ready;
+	union {
+		struct firewall_status status;
+		struct firewall_coverage coverage;
+	} owed;
+	size_t owed_size;
 	uint32_t owed_type; /* FIREWALL_INVALID: none */
 	bool over;	    /* ends when nothing is owed */
 	int result;	    /* of firewall_main() */
@@ -148,7 +155,7 @@ static int nft_run(const char *nft, int script_fd, char *ret_why, size_t size)
  * side of the channel full and nothing queues without bound. */
 static void answer_send(struct firewall *f)
 {
-	int r = CHANNEL_SEND(&f->channel, f->owed_type, &f->owed);
+	int r = channel_send(&f->channel, f->owed_type, &f->owed, f->owed_size, NULL, 0);
 
 	if (r == 0)
 		f->owed_type = FIREWALL_INVALID;
@@ -167,7 +174,8 @@ static void answer(struct firewall *f, uint32_t type, const struct firewall_stat
 {
 	assert(!f->owed_type);
 	f->owed_type = type;
-	f->owed = *status;
+	f->owed.status = *status;
+	f->owed_size = sizeof *status;
 	answer_send(f);
 }
 
@@ -269,6 +277,29 @@ static void request_unban(struct firewall *f, struct message *m)
 	ban_change(f, m, false);
 }
 
+static void request_covered(struct firewall *f, struct message *m)
+{
+	struct firewall_coverage *word = &f->owed.coverage;
+	struct firewall_connection c;
+	const char *lacks = NULL;
+	int r;
+
+	assert(!f->owed_type);
+	memcpy(&c, m->body, sizeof c);
+	*word = (struct firewall_coverage){.connection = c.connection};
+	r = xfrm_netlink_ask(&f->xfrm, &c.local, &c.peer, &lacks);
+	if (r < 0)
+		(void)snprintf(word->why, sizeof word->why,
+			       "the kernel does not say what IPsec it has: %s", strerror(-r));
+	else
+		word->cover = lacks ? COVER_NONE : COVER_WHOLE;
+	if (lacks)
+		(void)string_copy(word->why, sizeof word->why, lacks);
+	f->owed_type = FIREWALL_COVERAGE;
+	f->owed_size = sizeof *word;
+	answer_send(f);
+}
+
 static const struct request {
 	uint32_t type, answer;
 	void (*run)(struct firewall *f, struct message *m);
@@ -276,6 +307,7 @@ static const struct request {
 	{FIREWALL_LOAD, FIREWALL_LOADED, request_load},
 	{FIREWALL_BAN, FIREWALL_BANNED, request_ban},
 	{FIREWALL_UNBAN, FIREWALL_BANNED, request_unban},
+	{FIREWALL_COVERED, FIREWALL_COVERAGE, request_covered},
 	{FIREWALL_UNLOAD, FIREWALL_LOADED, request_unload},
 };
 
@@ -285,7 +317,7 @@ static void request_run(struct firewall *f, struct message *m)
 		if (requests[i].type != m->type)
 			continue;
 		f->over = m->type == FIREWALL_UNLOAD;
-		if (f->ready.ok)
+		if (f->ready.ok || m->type == FIREWALL_COVERED) /* nft is not needed for it */
 			requests[i].run(f, m);
 		else
 			answer(f, requests[i].answer, &f->ready);
@@ -335,10 +367,15 @@ static void signals_ignore(void)
 		(void)signal(signals[i], SIG_IGN);
 }
 
-static int firewall_open(struct firewall *f)
+static int firewall_open(struct firewall *f, bool with_ipsec)
 {
 	int r;
 
+	/* Without it, nothing is said to be covered. */
+	if (with_ipsec && (r = xfrm_netlink_open(&f->xfrm)) < 0)
+		log_warning("the kernel has no IPsec that could be asked (%s): nobody can log in "
+			    "on portals that need it",
+			    strerror(-r));
 	f->nft = nft_find();
 	f->unload_fd = memfd_sealed("unload", unload_script, sizeof unload_script - 1);
 	if (f->unload_fd < 0)
@@ -385,7 +422,7 @@ static void firewall_examine(struct firewall *f)
 		(void)string_copy(f->ready.why, sizeof f->ready.why, why);
 }
 
-int firewall_main(void)
+static int firewall_run(bool with_ipsec)
 {
 	static struct firewall f = {.unload_fd = -1, .channel.fd = -1};
 	int r;
@@ -395,7 +432,7 @@ int firewall_main(void)
 		log_error("started without its channel: it is started by the monitor alone");
 		return 1;
 	}
-	r = firewall_open(&f);
+	r = firewall_open(&f, with_ipsec);
 	firewall_examine(&f); /* the sandbox lets nobody ask for capabilities */
 	if (r == 0)
 		r = firewall_lock(&f);
@@ -410,7 +447,18 @@ int firewall_main(void)
 	}
 	channel_close(&f.channel);
 	firewall_netlink_close(&f.netlink);
+	xfrm_netlink_close(&f.xfrm);
 	loop_close(f.loop);
 	fd_close(&f.unload_fd);
 	return f.result;
+}
+
+int firewall_main(void)
+{
+	return firewall_run(false);
+}
+
+int firewall_ipsec_main(void)
+{
+	return firewall_run(true);
 }

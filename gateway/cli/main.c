@@ -21,8 +21,12 @@ static const struct role {
 	const char *name;
 	int (*run)(void);
 } roles[] = {
-	{"authenticator", authenticator_main}, {"auditor", auditor_main}, {"arbiter", arbiter_main},
-	{"firewall", firewall_main},	       {"raiser", raiser_main},
+	{"authenticator", authenticator_main},
+	{"auditor", auditor_main},
+	{"arbiter", arbiter_main},
+	{"firewall", firewall_main},
+	{"firewall-ipsec", firewall_ipsec_main},
+	{"raiser", raiser_main},
 };
 
 static int internal(int argc, char **argv)
