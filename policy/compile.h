@@ -85,6 +85,10 @@ void compile_portals(struct compiler *c);
 /* Of one portal: its group, and what discovery says of it. */
 void compile_group(struct compiler *c, struct policy_portal *p, const struct node *portal);
 void compile_advertise(struct compiler *c, struct policy_portal *p, const struct node *portal);
+/* Of one portal: what protects its connections; and whether it may listen on `at` then. */
+void compile_transport(struct compiler *c, struct policy_portal *p, const struct node *portal);
+bool compile_tunnel_end(struct compiler *c, const struct policy_portal *p, const struct node *at,
+			const struct ip *ip, const char *interface);
 /* What all of them advertise: no address twice. */
 void compile_advertised(struct compiler *c, const struct node *portals);
 void compile_disks(struct compiler *c);

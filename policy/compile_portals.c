@@ -83,7 +83,7 @@ static void portal_compile(struct compiler *c, const struct node *n, struct name
 	p->line = node_place(n).line;
 	compile_group(c, p, n);
 	compile_advertise(c, p, n);
-	p->transport = PORTAL_PLAIN;
+	compile_transport(c, p, n);
 	p->loopback = true;
 	row->bad = !listen;
 	if (row->bad)
@@ -96,16 +96,21 @@ static void portal_compile(struct compiler *c, const struct node *n, struct name
 	for (const struct node *e = listen->first; e; e = e->next) {
 		struct endpoint *to = &p->listen[p->listen_count];
 
-		if (!endpoint_compile(c, e, to, p->interfaces[p->listen_count])) {
+		char *on = p->interfaces[p->listen_count];
+
+		if (!endpoint_compile(c, e, to, on)) {
 			row->bad = true;
 			continue;
 		}
+		if (!compile_tunnel_end(c, p, e, &to->ip, on))
+			row->bad = true;
 		p->listen_count++;
 		if (!ip_is_loopback(&to->ip) && !outside)
 			outside = e;
 	}
 	p->loopback = !outside;
-	risk_check(c, n, p, outside);
+	if (p->transport == PORTAL_PLAIN)
+		risk_check(c, n, p, outside);
 }
 
 /* By port, then address: the one that stands for all addresses comes first. */

@@ -144,7 +144,7 @@ static bool portal_is_another(struct judged *j)
 		return say(j, EFFECT_AGAIN, "portal-changed", is->line,
 			   "where it came in is the portal %s now, and was %s", is->name,
 			   j->s->portal);
-	if (was && was->transport != is->transport)
+	if (was && (was->transport != is->transport || strcmp(was->through, is->through) != 0))
 		return say(j, EFFECT_AGAIN, "transport-changed", is->line,
 			   "the portal %s has another transport", is->name);
 	if (was && (strcmp(was->group, is->group) != 0 || was->group_tag != is->group_tag))

@@ -108,9 +108,9 @@ static void portal_listen(struct text *t, const struct side *s)
 
 static void portal_transport(struct text *t, const struct side *s)
 {
-	static const char *const names[] = {"", "plain", "tls", "ipsec", "interface"};
+	char text[TRANSPORT_TEXT];
 
-	text_add(t, "%s", names[s->portal->transport]);
+	text_add(t, "%s", policy_transport_text(s->portal, text));
 }
 
 static void portal_advertise(struct text *t, const struct side *s)

@@ -182,13 +182,27 @@ static void limits_write(FILE *f, const struct family *family)
 /* What is said to a portal: sessions go on, new connections come from allowed addresses; one that
  * another table's helper expects ("related") is as new as any. Over the loopback interface nothing
  * is limited: whoever is there would shut out everybody. */
+static bool is_tunnelled(const struct policy_portal *portal)
+{
+	return portal->transport == PORTAL_IPSEC || portal->transport == PORTAL_INTERFACE;
+}
+
+/* Before all else, sessions too: a tunnel that is gone takes them with it. */
+static void tunnel_write(FILE *f, const struct policy_portal *portal)
+{
+	if (portal->transport == PORTAL_IPSEC)
+		fputs("\t\tmeta ipsec missing drop\n", f);
+	else if (portal->transport == PORTAL_INTERFACE)
+		fprintf(f, "\t\tiifname != \"%s\" drop\n", portal->through);
+}
+
 static void portal_chain_write(FILE *f, const struct policy_portal *portal, const struct opening *o)
 {
-	fprintf(f,
-		"\tchain portal_%s {\n"
-		"\t\tct state established accept\n"
-		"\t\tct state invalid drop\n",
-		portal->name);
+	fprintf(f, "\tchain portal_%s {\n", portal->name);
+	tunnel_write(f, portal);
+	fputs("\t\tct state established accept\n"
+	      "\t\tct state invalid drop\n",
+	      f);
 	if (portal->loopback)
 		fputs("\t\tiifname != \"lo\" drop\n", f);
 	if (portal->loopback && o->local)
@@ -198,8 +212,9 @@ static void portal_chain_write(FILE *f, const struct policy_portal *portal, cons
 
 		if (!opening_has(o, family->version))
 			continue;
-		fprintf(f, "\t\tiifname \"lo\" %s saddr @from_%s_%u accept\n", family->header,
-			portal->name, family->version);
+		if (!is_tunnelled(portal))
+			fprintf(f, "\t\tiifname \"lo\" %s saddr @from_%s_%u accept\n",
+				family->header, portal->name, family->version);
 		if (!portal->loopback)
 			fprintf(f, "\t\t%s saddr @from_%s_%u goto limit_%u\n", family->header,
 				portal->name, family->version, family->version);
@@ -238,7 +253,45 @@ static void input_chain_write(FILE *f, const struct policy *p)
 	for (size_t i = 0; i < p->portal_count; i++)
 		for (size_t k = 0; k < p->portals[i].listen_count; k++)
 			endpoint_write(f, &p->portals[i], k);
-	fputs("\t}\n}\n", f);
+	fputs("\t}\n", f);
+}
+
+/* What a portal behind a tunnel says. Its addresses are none of "every address". */
+static void answer_write(FILE *f, const struct policy_portal *portal, const struct endpoint *e)
+{
+	char from[ADDRESS_TEXT];
+	struct ip ip = e->ip;
+
+	ip.scope = 0;
+	fprintf(f, "\t\t%s saddr %s tcp sport %u ", ip.version == 6 ? "ip6" : "ip",
+		ip_format(&ip, from), e->port);
+	if (portal->transport == PORTAL_IPSEC)
+		fputs("rt ipsec missing", f);
+	else
+		fprintf(f, "oifname != \"%s\"", portal->through);
+	fprintf(f, " drop comment \"policy line %u\"\n", portal->line);
+}
+
+static void output_chain_write(FILE *f, const struct policy *p)
+{
+	bool begun = false;
+
+	for (size_t i = 0; i < p->portal_count; i++) {
+		if (!is_tunnelled(&p->portals[i]))
+			continue;
+		if (!begun)
+			fputs("\n"
+			      "\t# Nothing leaves beside its tunnel, not when that is gone "
+			      "either.\n"
+			      "\tchain output {\n"
+			      "\t\ttype filter hook output priority filter - 5; policy accept;\n",
+			      f);
+		begun = true;
+		for (size_t k = 0; k < p->portals[i].listen_count; k++)
+			answer_write(f, &p->portals[i], &p->portals[i].listen[k]);
+	}
+	if (begun)
+		fputs("\t}\n", f);
 }
 
 static int portals_write(FILE *f, const struct policy *p)
@@ -271,6 +324,8 @@ char *firewall_script(const struct policy *p)
 		limits_write(f, &families[i]);
 	r = portals_write(f, p);
 	input_chain_write(f, p);
+	output_chain_write(f, p);
+	fputs("}\n", f);
 	if (fclose(f) != 0 || r < 0) {
 		free(text);
 		return NULL;

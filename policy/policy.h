@@ -21,6 +21,7 @@ enum portal_transport { PORTAL_INVALID, PORTAL_PLAIN, PORTAL_TLS, PORTAL_IPSEC, 
 struct policy_portal {
 	char name[POLICY_NAME_SIZE];
 	enum portal_transport transport;
+	char through[INTERFACE_NAME_SIZE]; /* PORTAL_INTERFACE: where connections come in */
 	struct endpoint *listen;
 	char (*interfaces)[INTERFACE_NAME_SIZE]; /* of each: a link-local address's; else "" */
 	size_t listen_count;
@@ -32,6 +33,10 @@ struct policy_portal {
 	bool loopback; /* every endpoint is */
 	uint32_t line;
 };
+
+/* "plain", "ipsec", "interface wg0". */
+#define TRANSPORT_TEXT 32
+const char *policy_transport_text(const struct policy_portal *p, char ret[TRANSPORT_TEXT]);
 
 enum policy_disk_kind { POLICY_DISK_INVALID, POLICY_FILE, POLICY_DEVICE, POLICY_MEMORY };
 

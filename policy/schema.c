@@ -14,6 +14,7 @@ static const char *const section_names[SECTIONS] = {
 	[SECTION_POLICY] = "the policy",
 	[SECTION_PORTALS] = "portals",
 	[SECTION_PORTAL] = "a portal",
+	[SECTION_TRANSPORT] = "transport",
 	[SECTION_DISKS] = "disks",
 	[SECTION_DISK] = "a disk",
 	[SECTION_IDENTITY] = "identity",
@@ -275,6 +276,7 @@ static void not_built(struct diagnostics *d, struct node *n, struct place at, co
 
 static void choice_check(struct diagnostics *d, const struct schema_key *k, struct node *n)
 {
+	const struct schema_key *within = k->of ? schema_find(k->of, n->text) : NULL;
 	char list[LIST_TEXT], what[160];
 
 	n->value = schema_choice(k->choices, n->text);
@@ -287,7 +289,11 @@ static void choice_check(struct diagnostics *d, const struct schema_key *k, stru
 		return;
 	}
 	value_error(d, k, n, choices_list(k->choices, list));
-	example_hint(d, k, n);
+	if (within)
+		diagnose_hint(d, "write %s: {%s: %s}", label(k, n).text, within->key,
+			      within->example);
+	else
+		example_hint(d, k, n);
 }
 
 /* An entry of a list of texts: what it means, the compiler knows. */
@@ -354,11 +360,18 @@ static void list_check(struct diagnostics *d, const struct schema_key *k, struct
 	}
 }
 
-/* `transport: {interface: wg0}`: a choice with more to say. */
+/* A choice with more to say, as `transport: {interface: wg0}`, that is not built yet. */
 static bool choice_is_later(const struct schema_key *k, const struct node *n)
 {
 	return k->type == TYPE_CHOICE && n->kind == NODE_MAP && n->first &&
 	       schema_choice(k->later, n->first->key->text) > 0;
+}
+
+static bool kind_fits(const struct schema_key *k, const struct node *n)
+{
+	if (k->type == TYPE_CHOICE && k->of && n->kind == NODE_MAP)
+		return true;
+	return n->kind == types[k->type].kind && (n->kind != NODE_TEXT || n->quoted || n->text[0]);
 }
 
 static void value_check(struct diagnostics *d, const struct schema_key *k, struct node *n)
@@ -371,8 +384,7 @@ static void value_check(struct diagnostics *d, const struct schema_key *k, struc
 		not_built(d, n, k->type == TYPE_LATER ? n->key->at : n->at, what);
 	} else if (n->bad) {
 		return;
-	} else if (n->kind != types[k->type].kind ||
-		   (n->kind == NODE_TEXT && !n->quoted && !n->text[0])) {
+	} else if (!kind_fits(k, n)) {
 		kind_error(d, k, n);
 	} else if (n->kind == NODE_MAP) {
 		map_check(d, k->of, n);

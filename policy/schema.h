@@ -9,6 +9,7 @@ enum section {
 	SECTION_POLICY,
 	SECTION_PORTALS,
 	SECTION_PORTAL,
+	SECTION_TRANSPORT,
 	SECTION_DISKS,
 	SECTION_DISK,
 	SECTION_IDENTITY,
@@ -49,7 +50,7 @@ struct schema_key {
 	const char *key; /* "*": any (names and numbers, which the compiler checks) */
 	enum schema_type type;
 	bool required;
-	enum section of;
+	enum section of; /* TYPE_CHOICE: instead of a word, a mapping of this */
 	uint64_t least, most;
 	const char *choices, *later; /* words with blanks between; `later` are not built yet */
 	const char *value;	     /* the default; NULL: none */

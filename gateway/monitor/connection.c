@@ -41,7 +41,8 @@ static void watch_end(struct connection *c, struct watch *w)
 
 static bool is_login(const struct connection *c)
 {
-	return c->state == CONN_LOGIN || c->state == CONN_PERMITTED || c->state == CONN_ENTERING;
+	return c->state == CONN_ASKING || c->state == CONN_LOGIN || c->state == CONN_PERMITTED ||
+	       c->state == CONN_ENTERING;
 }
 
 static void count(struct connection *c, uint32_t one)
@@ -179,7 +180,7 @@ void connection_kill(struct connection *c, const char *why)
 		(void)string_copy(c->ended, sizeof c->ended, why);
 	if (c->pid != 0)
 		(void)kill(c->pid, SIGKILL);
-	else if (c->state == CONN_WAITING)
+	else if (c->state == CONN_WAITING || c->state == CONN_ASKING)
 		connection_free(c);
 }
 
@@ -261,7 +262,8 @@ static void on_report(struct connection *c, const struct message *msg)
 	c->commands = report.commands;
 	c->read_bytes = report.read_bytes;
 	c->written_bytes = report.written_bytes;
-	(void)string_copy(c->detail, sizeof c->detail, report.detail);
+	if (coverage_permits(c))
+		(void)string_copy(c->detail, sizeof c->detail, report.detail);
 	if (c->ended[0] == '\0')
 		(void)string_copy(c->ended, sizeof c->ended, ends[report.end]);
 }
@@ -410,7 +412,8 @@ static int beginning_make(struct connection *c, struct beginning *b)
 	if (b->arbiter < 0)
 		return b->arbiter;
 	/* Without an authenticator the session sees a closed channel, and answers 0301h. */
-	if (auth->ready && helper_send(auth, AUTH_CONNECTION, &known, sizeof known, b->auth[1]) < 0)
+	if (auth->ready && coverage_permits(c) &&
+	    helper_send(auth, AUTH_CONNECTION, &known, sizeof known, b->auth[1]) < 0)
 		log_warning("the authenticator does not take connection %u", c->id);
 	return 0;
 }

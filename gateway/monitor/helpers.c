@@ -128,11 +128,19 @@ static void auditor_room(struct helper *h)
 	rings_flushed(h->m);
 }
 
+bool firewall_is_wanted(const struct policy *p)
+{
+	return p->manage_firewall || coverage_is_needed(p);
+}
+
 static int firewall_begin(struct helper *h)
 {
-	OWNED_FREE char *script = firewall_script(h->m->policy);
+	OWNED_FREE char *script = NULL;
 	OWNED_FD fd = -1;
 
+	if (!h->m->policy->manage_firewall)
+		return 0;
+	script = firewall_script(h->m->policy);
 	if (script == NULL)
 		return -ENOMEM;
 	fd = memfd_sealed("firewall", script, strlen(script));
@@ -161,14 +169,30 @@ static void firewall_loaded(struct helper *h, const struct firewall_status *stat
 	monitor_progress(m);
 }
 
+/* It loads nothing, and is asked about IPsec. */
+static void firewall_asked_alone(struct helper *h, const struct firewall_status *status)
+{
+	h->ready = true;
+	(void)string_copy(h->why, sizeof h->why, status->ok == 1 ? "" : status->why);
+	monitor_progress(h->m);
+}
+
 static void firewall_message(struct helper *h, const struct message *msg)
 {
+	struct firewall_coverage coverage;
 	struct firewall_status status;
 
+	if (msg->type == FIREWALL_COVERAGE) {
+		memcpy(&coverage, msg->body, sizeof coverage);
+		coverage.why[sizeof coverage.why - 1] = '\0';
+		return coverage_told(h->m, &coverage);
+	}
 	memcpy(&status, msg->body, sizeof status);
 	status.why[sizeof status.why - 1] = '\0';
 	h->layers = status.sandbox_layers;
-	if (msg->type == FIREWALL_LOADED)
+	if (msg->type == FIREWALL_READY && !h->m->policy->manage_firewall)
+		firewall_asked_alone(h, &status);
+	else if (msg->type == FIREWALL_LOADED)
 		firewall_loaded(h, &status);
 	else if (msg->type == FIREWALL_BANNED && status.ok != 1)
 		log_warning("a ban is not in the firewall, and holds at accept: %s", status.why);
@@ -177,6 +201,7 @@ static void firewall_message(struct helper *h, const struct message *msg)
 static void firewall_room(struct helper *h)
 {
 	bans_go_on(h->m);
+	coverage_go_on(h->m);
 }
 
 /* --- life --- */
@@ -255,6 +280,8 @@ static void helper_gone(struct helper *h)
 		arbiter_away(m);
 	if (h->kind == HELPER_AUTHENTICATOR)
 		authenticator_away(m);
+	if (h->kind == HELPER_FIREWALL)
+		coverage_away(m);
 	if (h->stopping ||
 	    (m->stopping && (h->kind == HELPER_AUTHENTICATOR || h->kind == HELPER_ARBITER))) {
 		monitor_progress(m);
@@ -291,6 +318,8 @@ static void helper_child(const struct helper *h, int channel_fd, struct child *r
 		ret_child->fds[ret_child->fd_count++] = m->audit_fd;
 		ret_child->fds[ret_child->fd_count++] = m->lock_fd;
 	}
+	if (h->kind == HELPER_FIREWALL && coverage_is_needed(m->policy))
+		ret_child->role = "firewall-ipsec";
 	if (h->kind == HELPER_ARBITER)
 		ret_child->fds[ret_child->fd_count++] = m->journal_fd;
 	if (h->kind == HELPER_FIREWALL && capability_have(CAP_NET_ADMIN))
@@ -339,7 +368,7 @@ int helpers_start(struct monitor *m)
 		h->kind = k;
 		h->process.fd = h->messages.fd = h->channel.fd = -1;
 		h->restart.run = on_restart;
-		if (k == HELPER_FIREWALL && !m->policy->manage_firewall) {
+		if (k == HELPER_FIREWALL && !firewall_is_wanted(m->policy)) {
 			(void)string_copy(h->why, sizeof h->why, "switched off by the policy");
 			continue;
 		}
@@ -359,6 +388,7 @@ static void hang_up(struct helper *h)
 void helpers_stop(struct monitor *m)
 {
 	struct helper *firewall = &m->helpers[HELPER_FIREWALL];
+	bool unload = m->policy->manage_firewall;
 
 	for (enum helper_kind k = 0; k < HELPERS; k++) {
 		m->helpers[k].stopping = true;
@@ -367,7 +397,9 @@ void helpers_stop(struct monitor *m)
 	(void)helper_send(&m->helpers[HELPER_AUDITOR], AUDITOR_STOP, NULL, 0, -1);
 	hang_up(&m->helpers[HELPER_AUTHENTICATOR]);
 	hang_up(&m->helpers[HELPER_ARBITER]);
-	if (helper_send(firewall, FIREWALL_UNLOAD, NULL, 0, -1) < 0 && firewall->pid != 0)
+	if (!unload)
+		hang_up(firewall);
+	else if (helper_send(firewall, FIREWALL_UNLOAD, NULL, 0, -1) < 0 && firewall->pid != 0)
 		(void)kill(firewall->pid, SIGKILL);
 }
 

@@ -107,7 +107,6 @@ static bool has_left(const struct connection *c)
 static void hand_over(struct connection *c)
 {
 	const char *why;
-	int r;
 
 	if (has_left(c))
 		return connection_free(c);
@@ -115,12 +114,7 @@ static void hand_over(struct connection *c)
 		trail_refusal(c->m, c, why, "");
 		return connection_free(c);
 	}
-	loop_timer_clear(c->m->loop, &c->timer);
-	r = connection_begin(c);
-	if (r < 0) {
-		log_error("no session process for connection %u: %s", c->id, strerror(-r));
-		connection_free(c);
-	}
+	coverage_ask(c);
 }
 
 static void on_socket(struct watch *w, uint32_t ready)
@@ -209,6 +203,17 @@ static void vanished_peer_ends(const struct policy *p, int fd)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, sizeof patience_ms);
 }
 
+/* Did it come in where its portal is? The name may have become another interface's. */
+static bool came_by_interface(const struct listener *l, int fd)
+{
+	char name[INTERFACE_NAME_SIZE] = "";
+	socklen_t len = sizeof name;
+
+	return l->through[0] == '\0' ||
+	       (getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, &len) == 0 &&
+		strncmp(name, l->through, sizeof name) == 0);
+}
+
 static void take_one(struct listener *l, int fd, const struct sockaddr_storage *from)
 {
 	struct sockaddr_storage to = {0};
@@ -225,6 +230,8 @@ static void take_one(struct listener *l, int fd, const struct sockaddr_storage *
 	vanished_peer_ends(l->m->policy, fd);
 	if (bans_refuse(l->m, &peer.ip))
 		refuse_at_accept(l, fd, &peer, "banned");
+	else if (!came_by_interface(l, fd))
+		refuse_at_accept(l, fd, &peer, "wrong-interface");
 	else if (!policy_opens_portal(l->m->policy, l->portal, &peer.ip))
 		refuse_at_accept(l, fd, &peer, "wrong-address");
 	else if (source_is_full(l->m, &peer.ip))
@@ -291,20 +298,35 @@ static void set_patience(const struct listener *l, const struct policy *p)
 	(void)setsockopt(l->watch.fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds);
 }
 
+/* By its interface alone: what comes by another never reaches this socket, nor any that is accepted
+ * from it, and what they say leaves there. */
+static int interface_bind(const struct listener *l, int fd)
+{
+	if (l->through[0] == '\0')
+		return 0;
+	return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, l->through,
+			  (socklen_t)strlen(l->through)) < 0
+		       ? -errno
+		       : 0;
+}
+
 static int listen_at(struct listener *l)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = endpoint_to_sockaddr(&l->endpoint, &sa);
 	OWNED_FD fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int one = 1;
+	int one = 1, r;
 
 	if (fd < 0)
 		return -errno;
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
 	if (sa.ss_family == AF_INET6)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+	if ((r = interface_bind(l, fd)) < 0)
+		return r;
 	if (bind(fd, (struct sockaddr *)&sa, len) < 0 || listen(fd, BACKLOG) < 0)
 		return -errno;
+	l->index = l->through[0] ? if_nametoindex(l->through) : 0;
 	l->watch = (struct watch){.fd = fd_take(&fd), .run = on_listener};
 	return 0;
 }
@@ -329,7 +351,15 @@ static struct listener *listener_find(const struct monitor *m, const struct endp
 	return l;
 }
 
-static int listener_make(struct monitor *m, struct listener_plan *plan, const struct endpoint *at)
+/* Is it bound to the interface that the portal names now, and that has the name now? */
+static bool listener_is_at(const struct listener *l, const struct policy_portal *portal)
+{
+	return l != NULL && strcmp(l->through, portal->through) == 0 &&
+	       (l->through[0] == '\0' || l->index == if_nametoindex(l->through));
+}
+
+static int listener_make(struct monitor *m, struct listener_plan *plan, const struct endpoint *at,
+			 const char *through)
 {
 	int r;
 
@@ -337,6 +367,7 @@ static int listener_make(struct monitor *m, struct listener_plan *plan, const st
 	if (plan->fresh == NULL)
 		return -ENOMEM;
 	*plan->fresh = (struct listener){.m = m, .endpoint = *at, .watch.fd = -1};
+	(void)string_copy(plan->fresh->through, sizeof plan->fresh->through, through);
 	if ((r = listen_at(plan->fresh)) < 0 || (r = loop_watch(m->loop, &plan->fresh->watch)) < 0)
 		fd_close(&plan->fresh->watch.fd);
 	return r;
@@ -347,15 +378,23 @@ static int endpoint_prepare(struct monitor *m, struct setup *s, size_t portal, s
 	const struct policy_portal *p = &s->policy->portals[portal];
 	struct listener_plan *plan = &s->listeners[s->listener_count++];
 	struct endpoint at;
+	struct listener *there = NULL;
 	char text[ADDRESS_TEXT];
 	int r = endpoint_place(p, k, &at);
 
 	plan->portal = portal;
 	if (r == 0)
-		plan->kept = listener_find(m, &at);
-	if (r == 0 && plan->kept == NULL)
-		r = listener_make(m, plan, &at);
-	if (r < 0)
+		there = listener_find(m, &at);
+	if (r == 0 && listener_is_at(there, p))
+		plan->kept = there;
+	else if (r == 0)
+		r = listener_make(m, plan, &at, p->through);
+	if (r == -EADDRINUSE && there != NULL)
+		setup_say(s,
+			  "portal %s can't change its interface while the gateway runs: %s is "
+			  "listened on; stop it, and start it again",
+			  p->name, endpoint_show(&at, text));
+	else if (r < 0)
 		setup_say(s, "portal %s can't listen on %s: %s", p->name, endpoint_show(&at, text),
 			  strerror(-r));
 	return r;

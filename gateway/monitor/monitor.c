@@ -260,7 +260,8 @@ void monitor_progress(struct monitor *m)
 		return;
 	}
 	if (m->serving || !h[HELPER_AUDITOR].ready || !h[HELPER_AUTHENTICATOR].ready ||
-	    !h[HELPER_ARBITER].ready || (m->policy->manage_firewall && !h[HELPER_FIREWALL].ready) ||
+	    !h[HELPER_ARBITER].ready ||
+	    (firewall_is_wanted(m->policy) && !h[HELPER_FIREWALL].ready) ||
 	    m->trail.written + 1 < m->trail.next_id)
 		return;
 	serve(m);

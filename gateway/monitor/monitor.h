@@ -16,6 +16,7 @@
 #include "gateway/base/loop.h"
 #include "gateway/base/process.h"
 #include "gateway/session/messages.h"
+#include "policy/firewall.h"
 #include "policy/policy.h"
 
 #define PER_SOURCE_MAX	  64	/* connections of one address block (never loopback) */
@@ -43,8 +44,9 @@ struct helper {
 
 enum connection_state {
 	CONN_FREE,
-	CONN_WAITING,	/* accepted; its first byte has not come, or no login slot is free */
-	CONN_LOGIN,	/* a session process has it */
+	CONN_WAITING, /* accepted; its first byte has not come, or no login slot is free */
+	CONN_ASKING, /* … it is there: the firewall process is asked whether it is within IPsec */
+	CONN_LOGIN,  /* a session process has it */
 	CONN_PERMITTED, /* CHAP and policy said yes */
 	CONN_ENTERING,	/* waits: for an older session's lifeline, for the audit */
 	CONN_GRANTED,
@@ -79,6 +81,8 @@ struct connection {
 	uint16_t portal_tag;
 	uint64_t since_ms;
 	bool readable; /* its first byte is there */
+	bool asked;    /* CONN_ASKING: the firewall process has the question */
+	bool covered;  /* … and said yes */
 	bool named;    /* from loopback, or an address that the policy names */
 
 	struct watch socket; /* CONN_WAITING only; then the session's alone */
@@ -121,7 +125,9 @@ struct listener {
 	struct monitor *m;
 	struct watch watch;
 	struct endpoint endpoint;
-	size_t portal; /* index in the policy */
+	size_t portal;			   /* index in the policy */
+	char through[INTERFACE_NAME_SIZE]; /* the interface that it is bound to, or "" */
+	unsigned index;			   /* … and its number then: another has another */
 	struct listener *next;
 };
 
@@ -276,6 +282,8 @@ void helpers_stop(struct monitor *m);
 void helpers_kill(struct monitor *m);
 bool helpers_gone(const struct monitor *m);
 const char *helper_name(enum helper_kind kind);
+/* To load rules, or to be asked about IPsec. */
+bool firewall_is_wanted(const struct policy *p);
 
 /* secrets.c: the authenticator, and what it takes up */
 int authenticator_begin(struct helper *h) MUST_CHECK;
@@ -325,6 +333,15 @@ void seats_go_on(struct monitor *m);
 int seat_make(struct connection *c) MUST_CHECK; /* its own page */
 int seat_take(struct connection *c) MUST_CHECK; /* at the login; its entry goes on when it has it */
 void seat_leave(struct connection *c);		/* no I/O of it can reach a disk any more */
+
+/* coverage.c: IPsec portals take connections alone that the kernel has within IPsec */
+bool coverage_is_needed(const struct policy *p);
+/* May its session speak to the authenticator? Without, every login is answered 0301h. */
+bool coverage_permits(const struct connection *c);
+void coverage_ask(struct connection *c); /* a session process follows, whatever the answer */
+void coverage_told(struct monitor *m, const struct firewall_coverage *word);
+void coverage_go_on(struct monitor *m); /* there is room in the channel */
+void coverage_away(struct monitor *m);	/* the firewall process died */
 
 /* listen.c */
 int listeners_prepare(struct monitor *m, struct setup *s) MUST_CHECK;

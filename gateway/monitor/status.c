@@ -36,7 +36,7 @@ static json_t *advertised_json(const struct policy_portal *p)
 static json_t *portals_json(const struct monitor *m)
 {
 	json_t *list = json_array();
-	char text[ADDRESS_TEXT];
+	char text[ADDRESS_TEXT], transport[TRANSPORT_TEXT];
 
 	for (const struct listener *l = m->listeners; l != NULL; l = l->next) {
 		const struct policy_portal *p = &m->policy->portals[l->portal];
@@ -45,12 +45,13 @@ static json_t *portals_json(const struct monitor *m)
 		for (uint32_t c = 0; c < m->connection_max; c++)
 			sessions += m->connections[c].state == CONN_GRANTED &&
 				    came_in_at(&m->connections[c], l);
-		json_array_append_new(
-			list, json_pack("{s:s,s:s,s:s,s:i,s:s,s:i,s:o}", "portal", p->name,
-					"listens", endpoint_show(&l->endpoint, text), "transport",
-					"plain", "sessions", (int)sessions, "group", p->group,
-					"tag", (int)m->portal_tags[l->portal], "advertises",
-					advertised_json(p)));
+		json_array_append_new(list,
+				      json_pack("{s:s,s:s,s:s,s:i,s:s,s:i,s:o}", "portal", p->name,
+						"listens", endpoint_show(&l->endpoint, text),
+						"transport", policy_transport_text(p, transport),
+						"sessions", (int)sessions, "group", p->group, "tag",
+						(int)m->portal_tags[l->portal], "advertises",
+						advertised_json(p)));
 	}
 	return list;
 }
@@ -94,7 +95,7 @@ static json_t *helpers_json(const struct monitor *m, json_t *problems)
 
 	for (enum helper_kind k = 0; k < HELPERS; k++) {
 		const struct helper *h = &m->helpers[k];
-		bool off = k == HELPER_FIREWALL && !m->policy->manage_firewall;
+		bool off = k == HELPER_FIREWALL && !firewall_is_wanted(m->policy);
 		const char *state = off ? "off" : h->ready ? "up" : "down";
 		char missing[256];
 
@@ -171,8 +172,8 @@ static json_t *session_json(const struct connection *c)
 {
 	static const char *const states[] = {
 		[CONN_FREE] = "free",	    [CONN_WAITING] = "waiting", [CONN_LOGIN] = "login",
-		[CONN_PERMITTED] = "login", [CONN_ENTERING] = "login",	[CONN_GRANTED] = "granted",
-		[CONN_ENDING] = "ending",
+		[CONN_ASKING] = "login",    [CONN_PERMITTED] = "login", [CONN_ENTERING] = "login",
+		[CONN_GRANTED] = "granted", [CONN_ENDING] = "ending",
 	};
 	char peer[ADDRESS_TEXT], local[ADDRESS_TEXT], user[256];
 
