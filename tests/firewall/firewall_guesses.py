@@ -1,0 +1,43 @@
+"""1000 guesses at a secret from one address: five are heard, the kernel drops the others; nobody else notices."""
+import threading
+
+from firewall.lib import guesses, hosts, report
+from firewall.lib.report import check
+
+
+def run(net):
+    gw = guesses.gateway()
+    try:
+        gw.start(wrapper=("ip", "netns", "exec", net.gateway.name))
+        result = []
+        guesser = threading.Thread(target=lambda: result.append(guesses.guess(net, gw)))
+        guesser.start()
+        logins = 0
+        while guesser.is_alive() or logins < 5:
+            guesses.login_time(net, gw)
+            logins += 1
+        guesser.join()
+        answered, connected = result[0]
+        check(answered == 5 and connected == 0, "P6: of 1000 guesses five are answered, and then no connection comes up", result)
+        dropped = guesses.drops(net)
+        check(dropped >= guesses.GUESSES - 5, "P6: the kernel dropped the others", dropped)
+        refused = len(gw.audit("--op", "refusal"))
+        check(refused == 5 and not gw.audit("--op", "connection"), "the gateway heard of five", refused)
+        check(logins >= 5, "P6: another address got in all the while", logins)
+        check(gw.is_well(), "and all is well", gw.log())
+    finally:
+        gw.close()
+
+
+def main():
+    why = hosts.unavailable()
+    if why:
+        report.skip("1000 guesses from one address", why)
+        return
+    with hosts.Network("client", "other") as net:
+        run(net)
+    report.finish()
+
+
+if __name__ == "__main__":
+    main()
