@@ -2,6 +2,7 @@
 import json
 
 from firewall.lib import hosts
+from harness import wait_for
 from initiator import Gone, Initiator, Refused
 
 POLICY = """\
@@ -55,6 +56,17 @@ def fails(host, gw, times):
 def works(i):
     """The disk answers; the first command may get a unit attention."""
     return any(i.ready()[0] == 0 for _ in range(3))
+
+
+def reasons(gw, op, holds):
+    """The audit's reasons of such events, when holds() is true of them (they are written a moment later), or at last."""
+    got = []
+
+    def look():
+        got[:] = [e["reason"] for e in gw.audit("--op", op)]
+        return holds(got)
+    wait_for(look, 10)
+    return got
 
 
 def bans(gw, *words):
