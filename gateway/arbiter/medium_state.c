@@ -125,9 +125,12 @@ bool preventers_sweep(const struct court *c, struct arbiter_record *draft)
 	bool any = false;
 
 	for (size_t k = 0; k < ARBITER_PREVENTERS; k++) {
-		const struct member *m = court_find(c, (uint32_t)(draft->preventers[k] >> 32));
+		const struct member *m;
 
-		if (draft->preventers[k] == 0 || (m != NULL && !m->left))
+		if (draft->preventers[k] == 0)
+			continue;
+		m = court_find(c, (uint32_t)(draft->preventers[k] >> 32));
+		if (m != NULL && !m->left)
 			continue;
 		draft->preventers[k] = 0;
 		any = true;

@@ -130,6 +130,39 @@ static void never_reads(void **state)
 	close_all(0);
 }
 
+/* Its channel is full when it is answered; while it does not read, it is not heard. */
+static void answered_later(void **state)
+{
+	struct arbiter_order order = {.id = 7, .kind = ORDER_FAILED, .at = EIO};
+	uint64_t failed = 0;
+	struct message m;
+
+	open_all(state);
+	for (uint32_t k = 0; k < 1000 || failed == 0; k++) {
+		if (k == 1000)
+			assert_int_equal(CHANNEL_SEND(&sessions[3].channel, ARBITER_ORDER, &order),
+					 0);
+		reset(1, k);
+		expect(&sessions[1].channel, ARBITER_CHANGED, NULL, 0);
+		do
+			take_next(&sessions[1].channel, &m);
+		while (m.type != ARBITER_DONE);
+		assert_true(arbiter_adopt(&sessions[1].view, 0));
+		failed = sessions[1].view.luns[0].state.failed;
+	}
+	reset(3, 8);
+	do
+		take_next(&sessions[3].channel, &m);
+	while (m.type == ARBITER_CHANGED);
+	assert_int_equal(m.type, ARBITER_ANSWER);
+	assert_int_equal(((const struct arbiter_answer *)(const void *)m.body)->id, 7);
+	do
+		take_next(&sessions[3].channel, &m);
+	while (m.type == ARBITER_CHANGED);
+	assert_int_equal(m.type, ARBITER_DONE);
+	close_all(0);
+}
+
 static void many(void **state)
 {
 	struct arbiter_attach info = {.connection = 2, .disks = {1}};
@@ -176,6 +209,8 @@ int main(void)
 		  dies_in_flight, NULL);
 	TESTS_ADD_TABLE(&t, attacks, attack);
 	tests_add(&t, "P6: a session that never reads keeps nobody waiting", never_reads, NULL);
+	tests_add(&t, "an answer for which there is no room comes when there is", answered_later,
+		  NULL);
 	tests_add(&t, "what can't be attached is refused, and nothing else", many, NULL);
 	tests_add(&t, "asked whether it is there, it says so", is_there, NULL);
 	return tests_run(&t, "arbiter");

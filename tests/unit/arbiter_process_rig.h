@@ -73,14 +73,20 @@ static inline int status_of(void)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+static inline void take_next(struct channel *c, struct message *ret)
+{
+	struct pollfd p = {c->fd, POLLIN, 0};
+
+	assert_int_equal(poll(&p, 1, WAIT_MS), 1);
+	assert_int_equal(channel_receive(c, ret), 1);
+}
+
 /* The next message, which must be of this type. */
 static inline void expect(struct channel *c, uint32_t type, void *ret_body, size_t size)
 {
-	struct pollfd p = {c->fd, POLLIN, 0};
 	struct message m;
 
-	assert_int_equal(poll(&p, 1, WAIT_MS), 1);
-	assert_int_equal(channel_receive(c, &m), 1);
+	take_next(c, &m);
 	assert_int_equal(m.type, type);
 	if (size > 0)
 		memcpy(ret_body, m.body, size);
