@@ -12,7 +12,7 @@ _sallyport() {
 		mapfile -t COMPREPLY < <(compgen -d -- "$current")
 		return
 		;;
-	--initiator | --target | --from | --lun | --command | --portal | --wait | --for | --since | --until | --address | --op | --overlap)
+	--initiator | --target | --from | --lun | --command | --blocks | --user | --algorithm | --portal | --wait | --for | --since | --until | --address | --op | --overlap)
 		return
 		;;
 	esac
@@ -21,7 +21,7 @@ _sallyport() {
 	run) words='' ;;
 	check) words='--json' ;;
 	plan) words='--firewall --json' ;;
-	explain) words='--from --initiator --target --portal --lun --command --json' ;;
+	explain) words='--from --initiator --target --portal --lun --command --blocks --user --algorithm --json' ;;
 	status) words='--wait --json' ;;
 	sessions) words='kick --json' ;;
 	bans) words='list add lift --all --for --json' ;;

@@ -23,6 +23,41 @@ const char *layer_name(enum layer layer)
 	return layer > LAYER_NONE && layer < LAYERS ? names[layer] : "none";
 }
 
+uint32_t policy_floor(uint32_t named, uint32_t by_anybody)
+{
+	uint32_t weakest = named & (0U - named);
+
+	return named | (by_anybody & ~(weakest - 1));
+}
+
+uint32_t policy_algorithms(const struct policy *p)
+{
+	uint32_t bits = p->algorithms;
+
+	for (size_t t = 0; t < p->target_count; t++)
+		for (size_t k = 0; k < p->targets[t].initiator_count; k++)
+			bits |= p->targets[t].initiators[k].algorithms;
+	return bits;
+}
+
+void policy_rules(const struct policy_initiator *i, struct scsi_rules *ret_rules)
+{
+	_Static_assert(POLICY_RANGES_MAX == PROTECTED_RANGES_MAX, "all of them");
+	*ret_rules = (struct scsi_rules){
+		.denied = i->denied,
+		.allowed = i->allowed,
+		.denied_line = i->denied_line,
+		.allowed_line = i->allowed_line,
+		.range_count = (unsigned)i->range_count,
+	};
+	for (size_t k = 0; k < i->range_count; k++) {
+		const struct policy_range *r = &i->ranges[k];
+
+		ret_rules->ranges[k] =
+			(struct protected_range){r->first, r->last, r->lun, r->reads, r->line};
+	}
+}
+
 /* --- what one entry says ------------------------------------------------------------------ */
 
 static bool portal_serves(const struct policy_target *t, size_t portal)
@@ -217,18 +252,23 @@ static void ask_address(const struct question *q, struct verdict *v)
 static void ask_chap(const struct question *q, struct verdict *v)
 {
 	const struct policy_initiator *i = q->s.entry;
+	uint32_t used = q->claim->algorithm;
 
 	if (!i)
 		return;
-	if (!q->claim->user)
+	if (q->claim->user && !user_fits(i, q->claim->user))
+		say(v, i->chap_line, "wrong-user", "its user is %.60s, and it proved another",
+		    i->user);
+	else if (used && used < 32 &&
+		 !(policy_floor(i->algorithms, policy_algorithms(q->policy)) & 1U << used))
+		say(v, i->chap_line, "weak-algorithm",
+		    "the policy does not take this CHAP algorithm from %.60s", i->user);
+	else if (q->claim->user)
+		say(v, i->chap_line, NULL, "it proved that it is the user %.60s", i->user);
+	else
 		say(v, i->chap_line, NULL, "it has to prove that it is the user %.60s%s%.60s",
 		    i->user, i->mutual[0] ? ", and we prove that we are " : "; we prove nothing",
 		    i->mutual);
-	else if (user_fits(i, q->claim->user))
-		say(v, i->chap_line, NULL, "it proved that it is the user %.60s", i->user);
-	else
-		say(v, i->chap_line, "wrong-user", "its user is %.60s, and it proved another",
-		    i->user);
 }
 
 static void ask_target(const struct question *q, struct verdict *v)
@@ -270,38 +310,70 @@ static void ask_lun(const struct question *q, struct verdict *v)
 		say(v, q->s.entry->line, "unknown-lun", "it has no LUN %d", q->claim->lun);
 }
 
-/* Are blocks of the LUN protected from such a command? */
-static bool has_ranges(const struct question *q)
+/* Whose word it is that the LUN is read-only. */
+static uint32_t read_only_line(const struct question *q, const struct policy_access *a)
 {
-	const struct policy_initiator *i = q->s.entry;
+	for (size_t k = 0; k < q->s.asked->lun_count; k++) {
+		const struct policy_disk *d = &q->policy->disks[q->s.asked->luns[k].disk];
 
-	for (size_t k = 0; k < i->range_count; k++)
-		if ((i->ranges[k].lun < 0 || i->ranges[k].lun == q->claim->lun) &&
-		    (q->claim->write || i->ranges[k].reads))
-			return true;
-	return false;
+		if (q->s.asked->luns[k].lun == a->lun && d->read_only)
+			return d->line;
+	}
+	return a->line;
 }
 
+static bool is_write(const struct claim *c)
+{
+	return c->command ? command_writes(c->command->touches) : c->write;
+}
+
+/* Of the blocks that are asked for, or of any: are some protected? */
+static bool has_protected(const struct question *q, const struct scsi_rules *rules, bool any,
+			  uint32_t *ret_line)
+{
+	const struct claim *c = q->claim;
+	struct rules_wanted what = {c->lun, c->lba, c->blocks, is_write(c)};
+
+	if (c->command && !(c->command->touches & (TOUCHES_READ | TOUCHES_WRITE | TOUCHES_DISCARD)))
+		return false;
+	if (any || (c->command && command_takes_all(c->command))) {
+		what.lba = 0;
+		what.blocks = UINT64_MAX;
+	}
+	return rules_protect(rules, &what, ret_line);
+}
+
+/* In the order in which the gate asks. */
 static void ask_command(const struct question *q, struct verdict *v)
 {
 	const struct policy_access *a = access_find(q);
 	const struct command_name *command = q->claim->command;
+	bool for_writers = command ? command_is_for_writers(command->opcode,
+							    command->service_action,
+							    command->touches)
+				   : q->claim->write;
+	struct scsi_rules rules;
+	uint32_t line = 0;
 
 	if (!a)
 		return;
-	if (command && command_set_has(&q->s.entry->denied, command))
-		say(v, q->s.entry->denied_line, "denied", "%s is denied", command->name);
-	else if (command && command_is_off(command) &&
-		 !command_set_has(&q->s.entry->allowed, command))
-		say(v, q->s.entry->allowed_line, "not-allowed", "%s is off unless it is allowed",
-		    command->name);
-	else if (q->claim->write && !a->writable)
-		say(v, a->line, "read-only", "the command writes, and LUN %d is read-only",
-		    q->claim->lun);
-	else
-		say(v, a->line, NULL, "it may use commands that %s%s",
-		    q->claim->write ? "write" : "do not write",
-		    has_ranges(q) ? ", but not on blocks that are protected" : "");
+	policy_rules(q->s.entry, &rules);
+	if (command && !rules_permit(&rules, command, &line)) {
+		bool denied = command_set_has(&rules.denied, command);
+
+		say(v, line, denied ? "denied" : "not-allowed",
+		    denied ? "%s is denied" : "%s is off unless it is allowed", command->name);
+	} else if (has_protected(q, &rules, false, &line)) {
+		say(v, line, "protected", "these blocks are protected from it");
+	} else if (for_writers && !a->writable && !(command && command_names_units(command))) {
+		say(v, read_only_line(q, a), "read-only",
+		    "the command is for who may write, and LUN %d is read-only", q->claim->lun);
+	} else {
+		say(v, a->line, NULL, "it may use %s%s", command ? command->name : "the LUN",
+		    q->claim->blocks == 0 && has_protected(q, &rules, true, &line)
+			    ? ", but not on blocks that are protected"
+			    : "");
+	}
 }
 
 static void (*const questions[LAYERS])(const struct question *, struct verdict *) = {

@@ -154,12 +154,11 @@ static bool portal_is_another(struct judged *j)
 	return false;
 }
 
-/* The weakest that is named is the floor: the numbers stand in order of strength. */
+/* What is stronger than the floor was taken, whoever it is named for today. */
 static bool is_too_weak(const struct policy_initiator *i, uint32_t algorithm)
 {
-	uint32_t weakest = i->algorithms & (0U - i->algorithms);
-
-	return algorithm > 0 && algorithm < 32 && 1U << algorithm < weakest;
+	return algorithm > 0 && algorithm < 32 &&
+	       !(policy_floor(i->algorithms, UINT32_MAX) & 1U << algorithm);
 }
 
 static bool login_is_another(struct judged *j)

@@ -7,7 +7,7 @@
 #include "gateway/base/address.h"
 #include "gateway/base/base.h"
 #include "gateway/base/iscsi_name.h"
-#include "gateway/scsi/command_set.h"
+#include "gateway/scsi/command_rules.h"
 
 #define POLICY_HASH_SIZE  32
 #define POLICY_HASH_TEXT  (2 * POLICY_HASH_SIZE + 1)
@@ -202,6 +202,8 @@ struct claim {
 	int lun;	       /* -1: not asked */
 	bool write;	       /* with a LUN: does the command write? */
 	const struct command_name *command; /* … and which is it? NULL: not asked */
+	uint64_t lba, blocks;		    /* that it names; blocks 0: not asked */
+	uint32_t algorithm;		    /* CHAP's number of it; 0: not asked */
 };
 
 struct verdict {
@@ -220,6 +222,14 @@ struct decision {
 	const struct policy_target *target;
 	const struct policy_initiator *initiator;
 };
+
+/* The CHAP algorithms that a user may use of whom these are named: what is named is a floor, and
+ * what is stronger, and named for anybody, is taken too. CHAP's numbers stand in order of strength.
+ */
+uint32_t policy_floor(uint32_t named, uint32_t by_anybody);
+uint32_t policy_algorithms(const struct policy *p); /* named for anybody */
+/* What the gate of this initiator's sessions decides by. */
+void policy_rules(const struct policy_initiator *i, struct scsi_rules *ret_rules);
 
 void policy_decide(const struct policy *p, const struct claim *claim,
 		   struct decision *ret_decision);

@@ -8,19 +8,10 @@
 #include "gateway/base/log.h"
 #include "gateway/monitor/monitor.h"
 
-/* What a policy names for a user is a floor: what is stronger, and named for anybody, is taken too.
- * CHAP's numbers stand in order of strength. */
-static uint32_t with_stronger(uint32_t named, uint32_t by_anybody)
-{
-	uint32_t weakest = named & (0u - named);
-
-	return named | (by_anybody & ~(weakest - 1));
-}
-
 /* Every CHAP user of the policy with its floor and its mutual name. */
 static int send_accounts(struct helper *h, const struct policy *p)
 {
-	struct auth_count count = {.algorithms = p->algorithms};
+	struct auth_count count = {.algorithms = policy_algorithms(p)};
 	OWNED_FREE struct auth_account *list = NULL;
 	OWNED_FD fd = -1;
 	size_t most = 0;
@@ -38,11 +29,10 @@ static int send_accounts(struct helper *h, const struct policy *p)
 			(void)string_copy(a->user, sizeof a->user, i->user);
 			(void)string_copy(a->mutual, sizeof a->mutual, i->mutual);
 			a->algorithms = i->algorithms;
-			count.algorithms |= i->algorithms;
 		}
 	}
 	for (uint32_t k = 0; k < count.count; k++)
-		list[k].algorithms = with_stronger(list[k].algorithms, count.algorithms);
+		list[k].algorithms = policy_floor(list[k].algorithms, count.algorithms);
 	fd = memfd_sealed("accounts", list, count.count * sizeof *list);
 	if (fd < 0)
 		return fd;

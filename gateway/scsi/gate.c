@@ -176,9 +176,9 @@ void gate_refuse(struct scsi_task *task)
  */
 static bool is_for_writers(const struct scsi_task *task)
 {
-	if (task->command->touches & (TOUCHES_WRITE | TOUCHES_DISCARD))
-		return true;
-	return reservation_shuts_out(task->command);
+	const struct scsi_command *c = task->command;
+
+	return command_is_for_writers(c->opcode, c->service_action, c->touches);
 }
 
 /* What the policy says of this command. True: denied, and the task has its sense. */

@@ -65,18 +65,7 @@ bool reservation_conflicts_on(const struct scsi_nexus *n, const struct scsi_lun 
 	return is_bound(r, l->standing) && (write || excludes_reads(r));
 }
 
-/* Those that can shut others out. Who may read alone registers at most, as exclusive access wants
- * it of readers. */
 bool reservation_shuts_out(const struct scsi_command *c)
 {
-	switch (c->opcode) {
-	case 0x16: /* RESERVE(6), (10) */
-	case 0x56:
-		return true;
-	case 0x5f:
-		return c->service_action != PR_REGISTER && c->service_action != PR_RELEASE &&
-		       c->service_action != PR_REGISTER_AND_IGNORE;
-	default:
-		return false;
-	}
+	return command_shuts_out(c->opcode, c->service_action);
 }

@@ -13,23 +13,14 @@
 bool rules_offers_code(const struct scsi_nexus *n, uint8_t opcode, int service_action)
 {
 	const struct command_name *row = command_name_at(opcode, service_action);
+	uint32_t line;
 
-	if (row == NULL)
-		return true;
-	return !command_set_has(&n->rules.denied, row) &&
-	       (!command_is_off(row) || command_set_has(&n->rules.allowed, row));
+	return row == NULL || rules_permit(&n->rules, row, &line);
 }
 
 bool rules_offers(const struct scsi_nexus *n, const struct scsi_command *c)
 {
 	return rules_offers_code(n, c->opcode, c->service_action);
-}
-
-/* The line that denies it; for what is off, the line where it could be allowed. */
-static uint32_t denial_line(const struct scsi_nexus *n, const struct command_name *row)
-{
-	return command_set_has(&n->rules.denied, row) ? n->rules.denied_line
-						      : n->rules.allowed_line;
 }
 
 /* Is anything left of the opcode? Then what is wrong is its service action. */
@@ -48,10 +39,10 @@ static bool offers_any(const struct scsi_nexus *n, uint8_t opcode)
 static bool refuse_command(struct scsi_task *task, uint32_t *ret_line)
 {
 	const struct scsi_command *c = task->command;
+	const struct command_name *row = command_name_at(c->opcode, c->service_action);
 
-	if (rules_offers(task->nexus, c))
+	if (row == NULL || rules_permit(&task->nexus->rules, row, ret_line))
 		return false;
-	*ret_line = denial_line(task->nexus, command_name_at(c->opcode, c->service_action));
 	if (offers_any(task->nexus, c->opcode))
 		sense_cdb_field(task, 1, 4);
 	else
@@ -72,29 +63,16 @@ static bool refuse_unmap_bit(struct scsi_task *task, uint32_t *ret_line)
 	return true;
 }
 
-static bool overlaps(const struct protected_range *r, const struct rules_blocks *what)
-{
-	if (what->blocks == 0 || what->lba > r->last)
-		return false;
-	return what->lba >= r->first || what->blocks > r->first - what->lba;
-}
-
 bool rules_refuse_blocks(struct scsi_task *task, const struct rules_blocks *what,
 			 uint32_t *ret_line)
 {
-	const struct scsi_rules *rules = &task->nexus->rules;
+	const struct rules_wanted wanted = {what->unit->number, what->lba, what->blocks,
+					    what->write};
 
-	for (unsigned i = 0; i < rules->range_count; i++) {
-		const struct protected_range *r = &rules->ranges[i];
-
-		if ((!what->write && !r->reads) || (r->lun >= 0 && r->lun != what->unit->number) ||
-		    !overlaps(r, what))
-			continue;
-		*ret_line = r->rule_line;
-		sense_set(task, KEY_DATA_PROTECT, SENSE_WRITE_PROTECTED);
-		return true;
-	}
-	return false;
+	if (!rules_protect(&task->nexus->rules, &wanted, ret_line))
+		return false;
+	sense_set(task, KEY_DATA_PROTECT, SENSE_WRITE_PROTECTED);
+	return true;
 }
 
 uint64_t rules_readable_end(const struct scsi_nexus *n, const struct scsi_lun *unit, uint64_t lba)
@@ -124,7 +102,7 @@ static bool refuse_cdb_blocks(struct scsi_task *task, uint32_t *ret_line)
 		.unit = task->unit,
 		.lba = task->lba,
 		.blocks = task->blocks,
-		.write = (c->touches & (TOUCHES_WRITE | TOUCHES_DISCARD)) != 0,
+		.write = command_writes(c->touches),
 	};
 
 	if (is_whole_medium(c)) {

@@ -10,7 +10,7 @@
 #include "gateway/audit/ring.h"
 #include "gateway/base/base.h"
 #include "gateway/base/iscsi_name.h"
-#include "gateway/scsi/command_set.h"
+#include "gateway/scsi/command_rules.h"
 #include "gateway/scsi/task_set.h"
 
 #define SCSI_SENSE_SIZE	  32
@@ -79,23 +79,6 @@ struct scsi_lun {
 	struct task_set tasks;
 };
 
-/* Blocks that the policy protects from this initiator, both ends included. */
-struct protected_range {
-	uint64_t first, last;
-	int lun;    /* -1: of every LUN */
-	bool reads; /* they are refused as well */
-	uint32_t rule_line;
-};
-
-/* What the policy says of this initiator's commands: rules.h decides by it. */
-#define PROTECTED_RANGES_MAX 16
-struct scsi_rules {
-	struct command_set denied, allowed; /* allowed: of those that are off */
-	uint32_t denied_line, allowed_line; /* of the policy */
-	struct protected_range ranges[PROTECTED_RANGES_MAX];
-	unsigned range_count;
-};
-
 /* One I_T nexus: what the grant said. */
 struct scsi_nexus {
 	struct scsi_lun luns[BACKENDS_MAX];
@@ -109,7 +92,7 @@ struct scsi_nexus {
 	unsigned group_count;
 	uint8_t protocol_level; /* iSCSIProtocolLevel, which INQUIRY tells */
 	bool audit_writes_only;
-	struct scsi_rules rules;
+	struct scsi_rules rules; /* rules.h decides by it */
 	struct audit_ring *ring;
 	struct arbiter_view *arbiter; /* holds every LUN that is present */
 	/* shared.c's: tasks whose orders wait or are out, that wait for others' ranges, that hold

@@ -10,7 +10,7 @@ PROGRAM = pathlib.Path(os.environ.get("SALLYPORT_BUILD", ROOT / "build")) / "sal
 FIRST, TWO = (str(ROOT / "deploy/examples" / name) for name in ("first.yaml", "two-hosts.yaml"))
 BROKEN = str(ROOT / "tests/policy/broken/size-without-a-unit.yaml")
 REPORT = ("--initiator", "iqn.1994-05.com.redhat:report", "--target", "iqn.2026-11.net.example.gw:database")
-ASK = ("explain", TWO, "--from", "10.8.0.21", *REPORT)
+ASK = ("explain", TWO, "--state", "/no/such", "--from", "10.8.0.21", *REPORT)
 
 # why, arguments, exit status, on stdout, on stderr (None: nothing at all)
 CASES = [
@@ -32,6 +32,15 @@ CASES = [
     ("explain names the line that decides", [*ASK, "--lun", "0"], 1, "two-hosts.yaml:21)", None),
     ("P1: explain refuses another's address", ["explain", TWO, "--from", "10.8.0.11", *REPORT], 1, "refused: address", None),
     ("P1: explain refuses a stranger at the firewall", ["explain", TWO, "--from", "192.0.2.1", *REPORT], 1, "refused: firewall", None),
+    ("explain shows the line itself", [*ASK, "--lun", "0"], 1, "\n                iqn.1994-05.com.redhat:report:", None),
+    ("P1: explain knows the floor of CHAP algorithms", [*ASK, "--algorithm", "md5"], 1, "refused: chap", None),
+    ("explain takes an algorithm that is allowed", [*ASK, "--algorithm", "sha3-256"], 0, "allowed", None),
+    ("explain knows four algorithms", [*ASK, "--algorithm", "sha512"], 2, None, "sha3-256"),
+    ("P1: explain refuses another user", [*ASK, "--user", "mallory"], 1, "refused: chap", None),
+    ("P3: explain refuses a reservation to who may only read", [*ASK, "--lun", "1", "--command", "persistent-reserve-out-reserve"], 1, "refused: command", None),
+    ("explain takes blocks", [*ASK, "--lun", "1", "--command", "read-16", "--blocks", "8-15"], 0, "allowed", None),
+    ("explain takes blocks in order", [*ASK, "--lun", "1", "--command", "read-16", "--blocks", "8-7"], 2, None, "0-2047"),
+    ("blocks need a command", [*ASK, "--lun", "1", "--blocks", "8"], 2, None, "--command"),
     ("explain of a broken policy is no answer", ["explain", BROKEN, *ASK[2:]], 3, None, "can't be asked"),
     ("explain needs an address", ["explain", TWO, *REPORT], 2, None, "--from"),
     ("explain knows the commands' names", [*ASK, "--lun", "1", "--command", "wriet"], 2, None, "no command"),

@@ -93,6 +93,10 @@ with Initiator(gw.port).login() as alice, Initiator(gw.port) as second:
             "plan: 0 to add, 1 to change, 1 to remove; firewall lines +0 -0",
             "sessions: 2; 0 end, 2 are asked to log in again, 0 are widened, 0 get other rules, 0 do not notice"]
     check(AREA, "plan names each difference with its line, each session, and sums up", all(line in done.stdout.splitlines() for line in want), done.stdout)
+    gw.policy.write_text(text.replace("{0: read-write,", "{0: read-only,"))
+    done = gw.command("explain", gw.policy, "--from", "127.0.0.1", "--initiator", CLIENT, "--target", TARGET, "--lun", "0", "--command", "write-10")
+    check(AREA, "explain notes that the gateway has another policy in force", done.returncode == 1 and "refused: command" in done.stdout and "note the running gateway has another policy" in done.stdout, done.stdout + done.stderr)
+    gw.policy.write_text(text)
     check(AREA, "P7: nobody noticed the plans", alice.ready()[0] in (0, 2) and len(gw.sessions()) == 2, gw.log())
     alice.logout()
     second.logout()
