@@ -211,11 +211,13 @@ static void ask_portal(const struct question *q, struct verdict *v)
 {
 	const struct policy_portal *portal = &q->policy->portals[q->claim->portal];
 	const struct policy_target *t = q->s.asked;
+	char transport[TRANSPORT_TEXT];
 
 	if (!t)
 		return;
 	if (portal_serves(t, q->claim->portal))
-		say(v, t->line, NULL, "the target is on the portal %s%s%s", portal->name,
+		say(v, t->line, NULL, "the target is on the portal %s (%s)%s%s", portal->name,
+		    policy_transport_text(portal, transport),
 		    strcmp(portal->group, portal->name) != 0 ? ", portal group " : "",
 		    strcmp(portal->group, portal->name) != 0 ? portal->group : "");
 	else
