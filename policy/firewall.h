@@ -14,6 +14,8 @@
  *	add element inet sallyport-bans ports { 3260, 3261 }
  * The process loads no script without it. */
 extern const char firewall_bans_script[];
+#define FIREWALL_WORDS_MAX	 448
+#define FIREWALL_BY_MAX		 64
 #define FIREWALL_BANS_MAX	 65536 /* in each family */
 #define FIREWALL_PORTS_MAX	 1024
 #define FIREWALL_BAN_SECONDS_MAX (366 * 86400)
@@ -30,7 +32,10 @@ int firewall_ipsec_main(void);
 enum firewall_message {
 	FIREWALL_INVALID,
 	/* monitor to firewall */
-	FIREWALL_LOAD,	 /* fd: sealed memfd of the script; answered by FIREWALL_LOADED */
+	/* struct firewall_load; fd: sealed memfd of the script; answered by FIREWALL_LOADED. What
+	 * is then in the kernel is the reference for drift; a load that fails leaves the old one.
+	 */
+	FIREWALL_LOAD,
 	FIREWALL_BAN,	 /* struct firewall_ban: delete and add in one batch; FIREWALL_BANNED */
 	FIREWALL_UNBAN,	 /* struct firewall_ban; no ban is no error; FIREWALL_BANNED */
 	FIREWALL_UNLOAD, /* removes both tables; answered by FIREWALL_LOADED, then exits 0 */
@@ -41,6 +46,14 @@ enum firewall_message {
 	/* monitor to firewall, and back */
 	FIREWALL_COVERED,  /* struct firewall_connection; FIREWALL_COVERAGE, also without nft */
 	FIREWALL_COVERAGE, /* struct firewall_coverage */
+	/* firewall to monitor */
+	FIREWALL_DRIFT, /* struct firewall_drift; unasked, between the answers */
+};
+
+#define FIREWALL_LOOK_MS 60000
+struct firewall_load {
+	uint32_t restore; /* 1: what somebody changed is put back; 0: it is reported */
+	uint32_t look_ms; /* behind the kernel's news: FIREWALL_LOOK_MS; in tests, less */
 };
 
 /* Does this TCP connection go through IPsec, both ways? */
@@ -68,6 +81,25 @@ struct firewall_status {
 	uint32_t ok;
 	uint32_t sandbox_layers;
 	char why[512]; /* nft's or the kernel's words, when not ok */
+};
+
+enum firewall_drift_state {
+	DRIFT_INVALID,
+	DRIFT_FOUND,	/* the rules are not as they were loaded */
+	DRIFT_RESTORED, /* they are again, by us. The bans' table may be new: all bans anew */
+	DRIFT_OVER,	/* they are again, by somebody else; all bans anew, too */
+	DRIFT_FAILED,	/* they could not be put back */
+	DRIFT_BLIND,	/* they can't be read, so nobody knows; DRIFT_OVER ends it */
+};
+
+struct firewall_drift {
+	uint32_t state;			  /* enum firewall_drift_state */
+	uint32_t changes;		  /* how many things differ */
+	uint32_t wait_s;		  /* it is put back, or tried again, so much later */
+	uint32_t restored;		  /* how often it was put back in a row */
+	char changed[FIREWALL_WORDS_MAX]; /* "table sallyport is gone", escaped and cut */
+	char by[FIREWALL_BY_MAX];	  /* "nft (pid 17)", where the kernel told; escaped */
+	char why[192];			  /* failed or blind: why */
 };
 
 extern const struct message_spec firewall_inbox[], firewall_outbox[];

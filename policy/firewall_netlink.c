@@ -99,13 +99,18 @@ out:
 	return r;
 }
 
+bool firewall_message_ok(const struct nlmsghdr *h, int left)
+{
+	return mnl_nlmsg_ok(h, left) && h->nlmsg_len <= (uint32_t)left;
+}
+
 /* The first error among the answers to messages from `sequence` on; none at all is one, too. */
 static int answers_take(const uint8_t *bytes, size_t len, uint32_t sequence, int *answers)
 {
 	const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)bytes;
 	int left = (int)len;
 
-	for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+	for (; firewall_message_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
 		const struct nlmsgerr *e = mnl_nlmsg_get_payload(h);
 
 		if (h->nlmsg_type != NLMSG_ERROR || h->nlmsg_seq < sequence ||

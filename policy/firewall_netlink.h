@@ -12,6 +12,12 @@ struct firewall_netlink {
 int firewall_netlink_open(struct firewall_netlink *ret_netlink) MUST_CHECK;
 void firewall_netlink_close(struct firewall_netlink *n);
 
+struct nlmsghdr;
+
+/* Is there a whole message in the octets that are left? mnl_nlmsg_ok() takes a length beyond
+ * INT_MAX for a small one. */
+bool firewall_message_ok(const struct nlmsghdr *h, int left);
+
 /* Is it a block that may be banned? NULL, or why not: one IPv4 address or one IPv6 /64, and nothing
  * that holds a loopback or the unspecified address. */
 const char *firewall_ban_refused(const struct network *source);
