@@ -145,6 +145,12 @@ static void compile_firewall(struct compiler *c)
 	bool network = false;
 
 	c->policy->manage_firewall = schema_value(SECTION_FIREWALL, firewall, "manage");
+	c->policy->restore_firewall = schema_value(SECTION_FIREWALL, firewall, "on_drift") == 1;
+	if (!p->manage_firewall && node_get(firewall, "on_drift")) {
+		diagnose_warning(c->d, node_place(node_get(firewall, "on_drift")),
+				 "on_drift does nothing: the firewall is not managed");
+		diagnose_hint(c->d, "leave it out, or write manage: true");
+	}
 	for (size_t i = 0; i < p->portal_count; i++)
 		network = network || (p->portals[i].listen_count && !p->portals[i].loopback);
 	if (p->manage_firewall || !network)

@@ -47,6 +47,11 @@ static void audit_commands(struct text *t, const struct side *s)
 	text_add(t, "%s", s->policy->audit_writes_only ? "writes" : "all");
 }
 
+static void firewall_on_drift(struct text *t, const struct side *s)
+{
+	text_add(t, "%s", s->policy->restore_firewall ? "restore" : "report");
+}
+
 static void write_names(struct text *t, char *const *names, size_t count)
 {
 	struct text_list list = {0};
@@ -308,6 +313,7 @@ const struct fact facts[] = {
 	{OF_SETTING, "auth.bans.cap", 0, FORM_SECONDS, IN_POLICY(ban_cap_s)},
 	{OF_SETTING, "auth.bans.exempt", 0, .write = bans_exempt},
 	{OF_SETTING, "firewall.manage", 0, FORM_YES, IN_POLICY(manage_firewall)},
+	{OF_SETTING, "firewall.on_drift", 0, .write = firewall_on_drift},
 	{OF_SETTING, "audit.commands", 0, .write = audit_commands},
 	{OF_SETTING, "gateway.disk_roots", 0, .write = gateway_roots},
 	{OF_SETTING, "gateway.operators", 0, .write = gateway_operators},

@@ -25,7 +25,7 @@ const char firewall_bans_script[] =
 	"ip6 saddr & ffff:ffff:ffff:ffff:: @v6 counter drop\n";
 
 const struct message_spec firewall_inbox[] = {
-	{.type = FIREWALL_LOAD, .name = "load", .fds = 1},
+	{.type = FIREWALL_LOAD, .name = "load", .size = sizeof(struct firewall_load), .fds = 1},
 	{.type = FIREWALL_BAN, .name = "ban", .size = sizeof(struct firewall_ban)},
 	{.type = FIREWALL_UNBAN, .name = "unban", .size = sizeof(struct firewall_ban)},
 	{.type = FIREWALL_COVERED, .name = "covered", .size = sizeof(struct firewall_connection)},
@@ -41,5 +41,6 @@ const struct message_spec firewall_outbox[] = {
 	{.type = FIREWALL_LOADED, .name = "loaded", .size = sizeof(struct firewall_status)},
 	{.type = FIREWALL_BANNED, .name = "banned", .size = sizeof(struct firewall_status)},
 	{.type = FIREWALL_COVERAGE, .name = "coverage", .size = sizeof(struct firewall_coverage)},
+	{.type = FIREWALL_DRIFT, .name = "drift", .size = sizeof(struct firewall_drift)},
 };
 const size_t firewall_outbox_len = ARRAY_LEN(firewall_outbox);

@@ -1,16 +1,14 @@
 /* The firewall process: loads the script that the monitor hands over through `nft -f -`,
- * sets and lifts bans by netlink, removes both tables at a clean stop. It holds
- * CAP_NET_ADMIN and nothing else. It trusts the monitor, its only peer, for what the
+ * watches over it, sets and lifts bans by netlink, removes both tables at a clean stop.
+ * It holds CAP_NET_ADMIN and nothing else. It trusts the monitor, its only peer, for what the
  * script says, and checks every ban. When the monitor is gone it ends, and the tables
  * stay as they are: closed. */
 #include "policy/firewall.h"
 
 #include <linux/capability.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/wait.h>
 #include "gateway/base/clock.h"
 #include "gateway/base/fd.h"
 #include "gateway/base/log.h"
@@ -18,166 +16,168 @@
 #include "gateway/base/process.h"
 #include "gateway/base/sandbox.h"
 #include "policy/firewall_netlink.h"
+#include "policy/firewall_nft.h"
+#include "policy/firewall_watch.h"
 #include "policy/xfrm.h"
 
 #define SCRIPT_MAX	 (4U << 20)
-#define NFT_DEADLINE_MS	 10000
-#define NFT_WORDS_MAX	 1024
 #define NFT_MEMORY_LIMIT (512U << 20) /* nft inherits it */
 #define FILES_LIMIT	 32
-
-/* Never through PATH. */
-static const char *const nft_paths[] = {"/usr/sbin/nft", "/sbin/nft"};
+#define OWED_MAX	 4 /* a look tells three things at most, a request is answered by one */
 
 static const char unload_script[] = "add table inet sallyport\n"
 				    "delete table inet sallyport\n"
 				    "add table inet sallyport-bans\n"
 				    "delete table inet sallyport-bans\n";
 
-struct firewall {
-	struct loop *loop;
-	struct channel channel;
-	struct watch watch;
-	struct firewall_netlink netlink;
-	struct xfrm_netlink xfrm; /* open when a portal needs IPsec, and the kernel has it */
-	const char *nft;	  /* NULL: there is none */
-	int unload_fd;		  /* unload_script */
-	struct firewall_status ready;
+struct owed {
+	uint32_t type;
 	union {
 		struct firewall_status status;
 		struct firewall_coverage coverage;
-	} owed;
-	size_t owed_size;
-	uint32_t owed_type; /* FIREWALL_INVALID: none */
-	bool over;	    /* ends when nothing is owed */
-	int result;	    /* of firewall_main() */
+		struct firewall_drift drift;
+	};
+	size_t size;
 };
 
-/* --- nft ---------------------------------------------------------------------------------- */
+struct firewall {
+	struct loop *loop;
+	struct channel channel;
+	struct watch watch, news;
+	struct timer look;
+	struct firewall_netlink netlink;
+	struct firewall_watch rules;
+	struct xfrm_netlink xfrm; /* open when a portal needs IPsec, and the kernel has it */
+	const char *nft;	  /* NULL: there is none */
+	int unload_fd;		  /* unload_script */
+	int refused;		  /* netlink: why not, -errno */
+	struct firewall_status ready;
+	struct owed owed[OWED_MAX];
+	size_t owed_count;
+	bool over;	 /* ends when nothing is owed */
+	int result;	 /* of firewall_main() */
+	bool ban_failed; /* the last one: what follows is not logged one by one */
+};
 
-static NORETURN void nft_exec(const char *nft, int script_fd, int words_fd)
+/* --- what is said ------------------------------------------------------------------------- */
+
+static int owed_send_one(struct firewall *f)
 {
-	char *const arguments[] = {(char *)(uintptr_t) "nft", (char *)(uintptr_t) "-f",
-				   (char *)(uintptr_t) "-", NULL};
-	char *const environment[] = {NULL};
-
-	if (dup2(script_fd, STDIN_FILENO) >= 0 && dup2(words_fd, STDERR_FILENO) >= 0)
-		(void)execve(nft, arguments, environment);
-	_exit(127);
-}
-
-/* Reads what nft says until it ends; keeps the first NFT_WORDS_MAX octets. False: it took too long.
- */
-static bool nft_listen(int words_fd, char words[NFT_WORDS_MAX], size_t *ret_len)
-{
-	uint64_t until = clock_ms() + NFT_DEADLINE_MS, now;
-	char more[512];
-	size_t len = 0;
-
-	while ((now = clock_ms()) < until) {
-		struct pollfd p = {.fd = words_fd, .events = POLLIN};
-		ssize_t n;
-
-		if (poll(&p, 1, (int)(until - now)) <= 0)
-			continue; /* a signal, or the end of the time */
-		n = read(words_fd, more, sizeof more);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			*ret_len = len;
-			return true;
-		}
-		memcpy(words + len, more, MIN((size_t)n, NFT_WORDS_MAX - len));
-		len += MIN((size_t)n, NFT_WORDS_MAX - len);
-	}
-	*ret_len = len;
-	return false;
-}
-
-/* The first line of what nft said has the place and the reason. */
-static void nft_explain(int status, const char *words, size_t len, char *ret_why, size_t size)
-{
-	const char *end = len > 0 ? memchr(words, '\n', len) : NULL;
-
-	if (end)
-		len = (size_t)(end - words);
-	if (len > 0)
-		(void)text_escape(words, len, ret_why, size);
-	else if (WIFSIGNALED(status))
-		(void)snprintf(ret_why, size, "nft was ended by signal %d", WTERMSIG(status));
-	else if (WEXITSTATUS(status) == 127)
-		(void)snprintf(ret_why, size, "nft could not be started");
-	else
-		(void)snprintf(ret_why, size, "nft ended with status %d", WEXITSTATUS(status));
-}
-
-/* Loads the script, which nft does whole or not at all. */
-static int nft_run(const char *nft, int script_fd, char *ret_why, size_t size)
-{
-	char words[NFT_WORDS_MAX];
-	OWNED_FD words_in = -1;
-	int pipe_fds[2], status = 0;
-	size_t len = 0;
-	bool ended;
-	pid_t pid;
-
-	if (lseek(script_fd, 0, SEEK_SET) < 0 || pipe2(pipe_fds, O_CLOEXEC) < 0) {
-		(void)snprintf(ret_why, size, "nft could not be started: %s", strerror(errno));
-		return -EIO;
-	}
-	words_in = pipe_fds[0];
-	pid = fork();
-	if (pid == 0)
-		nft_exec(nft, script_fd, pipe_fds[1]);
-	fd_close(&pipe_fds[1]);
-	if (pid < 0) {
-		(void)snprintf(ret_why, size, "nft could not be started: %s", strerror(errno));
-		return -EIO;
-	}
-	ended = nft_listen(words_in, words, &len);
-	if (!ended)
-		(void)kill(pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (ended && WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return 0;
-	if (!ended)
-		(void)snprintf(ret_why, size, "nft did not end within %d s",
-			       NFT_DEADLINE_MS / 1000);
-	else
-		nft_explain(status, words, len, ret_why, size);
-	return -EIO;
-}
-
-/* --- requests ----------------------------------------------------------------------------- */
-
-/* One answer may be owed: while the monitor does not read, neither do we, so that it finds its own
- * side of the channel full and nothing queues without bound. */
-static void answer_send(struct firewall *f)
-{
-	int r = channel_send(&f->channel, f->owed_type, &f->owed, f->owed_size, NULL, 0);
+	const struct owed *o = &f->owed[0];
+	int r = channel_send(&f->channel, o->type, &o->status, o->size, NULL, 0);
 
 	if (r == 0)
-		f->owed_type = FIREWALL_INVALID;
+		memmove(f->owed, f->owed + 1, --f->owed_count * sizeof f->owed[0]);
+	return r;
+}
+
+/* A few words may be owed: while the monitor does not read, neither do we, nor do we look, so that
+ * it finds its own side of the channel full and nothing queues without bound. */
+static void owed_send(struct firewall *f)
+{
+	int r = 0;
+
+	while (r == 0 && f->owed_count > 0)
+		r = owed_send_one(f);
 	if (r == 0 || r == -EAGAIN)
-		r = loop_change(f->loop, &f->watch, r == 0 ? EPOLLIN : EPOLLOUT);
+		r = loop_change(f->loop, &f->watch, f->owed_count == 0 ? EPOLLIN : EPOLLOUT);
 	if (r < 0) {
 		log_error("the monitor takes no answer: %s; this process ends, the tables stay",
 			  strerror(-r));
 		f->result = 1;
 	}
-	if (r < 0 || (f->over && !f->owed_type))
+	if (r < 0 || (f->over && f->owed_count == 0))
 		loop_stop(f->loop);
+}
+
+static struct owed *owe(struct firewall *f, uint32_t type, size_t size)
+{
+	struct owed *o;
+
+	assert(f->owed_count < OWED_MAX);
+	o = &f->owed[f->owed_count++];
+	o->type = type;
+	o->size = size;
+	return o;
 }
 
 static void answer(struct firewall *f, uint32_t type, const struct firewall_status *status)
 {
-	assert(!f->owed_type);
-	f->owed_type = type;
-	f->owed.status = *status;
-	f->owed_size = sizeof *status;
-	answer_send(f);
+	owe(f, type, sizeof *status)->status = *status;
+	owed_send(f);
 }
+
+/* --- looking at the rules ----------------------------------------------------------------- */
+
+static void drift_log(const struct firewall_drift *d)
+{
+	const char *by = d->by[0] ? d->by : "somebody";
+
+	switch (d->state) {
+	case DRIFT_FOUND:
+		log_warning("firewall drift: %s changed the rules: %s%s", by, d->changed,
+			    d->wait_s ? "; it was put back before, so it is left a moment" : "");
+		break;
+	case DRIFT_RESTORED:
+		log_notice("firewall drift: the rules are put back%s",
+			   d->restored > 1 ? "; whoever changes them: the policy is the place"
+					   : "");
+		break;
+	case DRIFT_OVER:
+		log_notice("firewall drift is over: the rules are as they were loaded%s%s",
+			   d->why[0] ? "; " : "", d->why);
+		break;
+	case DRIFT_FAILED:
+		log_error("firewall drift: the rules could not be put back: %s; again in %u s",
+			  d->why, d->wait_s);
+		break;
+	default:
+		log_error("the rules can't be read back: %s; whoever changes them is not seen",
+			  d->why);
+		break;
+	}
+}
+
+static void drift_tell(struct firewall_watch *w, const struct firewall_drift *drift)
+{
+	struct firewall *f = CONTAINER_OF(w, struct firewall, rules);
+
+	drift_log(drift);
+	owe(f, FIREWALL_DRIFT, sizeof *drift)->drift = *drift;
+}
+
+/* Looks when it is time and all was said; or sets the timer. */
+static void look_go_on(struct firewall *f)
+{
+	uint64_t now = clock_ms(), next = firewall_watch_next(&f->rules);
+
+	if (next > 0 && next <= now && f->owed_count == 0) {
+		firewall_watch_look(&f->rules, now);
+		if (f->owed_count > 0)
+			owed_send(f);
+		next = MAX(firewall_watch_next(&f->rules), now + 1);
+	}
+	if (next > 0 && f->owed_count == 0)
+		loop_timer_set(f->loop, &f->look, next);
+	else
+		loop_timer_clear(f->loop, &f->look);
+}
+
+static void look_due(struct timer *t)
+{
+	look_go_on(CONTAINER_OF(t, struct firewall, look));
+}
+
+static void news_ready(struct watch *w, uint32_t ready)
+{
+	struct firewall *f = CONTAINER_OF(w, struct firewall, news);
+
+	(void)ready;
+	firewall_watch_news(&f->rules);
+	look_go_on(f);
+}
+
+/* --- requests ----------------------------------------------------------------------------- */
 
 static int script_check(int fd, char *ret_why, size_t size)
 {
@@ -202,9 +202,12 @@ static int script_check(int fd, char *ret_why, size_t size)
 static void request_load(struct firewall *f, struct message *m)
 {
 	struct firewall_status status = {.sandbox_layers = f->ready.sandbox_layers};
+	struct firewall_load how;
 
+	memcpy(&how, m->body, sizeof how);
 	status.ok = script_check(m->fds[0], status.why, sizeof status.why) == 0 &&
-		    nft_run(f->nft, m->fds[0], status.why, sizeof status.why) == 0;
+		    firewall_watch_load(&f->rules, &m->fds[0], &how, status.why,
+					sizeof status.why) == 0;
 	if (!status.ok)
 		log_error("the firewall script was not loaded, what was loaded before stays: %s",
 			  status.why);
@@ -216,6 +219,7 @@ static void request_unload(struct firewall *f, struct message *m)
 	struct firewall_status status = {.sandbox_layers = f->ready.sandbox_layers};
 
 	(void)m;
+	firewall_watch_end(&f->rules);
 	status.ok = nft_run(f->nft, f->unload_fd, status.why, sizeof status.why) == 0;
 	if (!status.ok) {
 		log_error("the tables `inet sallyport` and `inet sallyport-bans` could not be "
@@ -261,9 +265,11 @@ static void ban_change(struct firewall *f, const struct message *m, bool set)
 		if (r < 0)
 			ban_explain(r, set, status.why, sizeof status.why);
 	}
-	if (!status.ok)
-		log_error("%s was not %s: %s", network_format(&ban.source, source),
-			  set ? "banned" : "unbanned", status.why);
+	if (!status.ok && !f->ban_failed)
+		log_error("%s was not %s: %s; the next that fail are not told one by one",
+			  network_format(&ban.source, source), set ? "banned" : "unbanned",
+			  status.why);
+	f->ban_failed = !status.ok;
 	answer(f, FIREWALL_BANNED, &status);
 }
 
@@ -279,12 +285,11 @@ static void request_unban(struct firewall *f, struct message *m)
 
 static void request_covered(struct firewall *f, struct message *m)
 {
-	struct firewall_coverage *word = &f->owed.coverage;
+	struct firewall_coverage *word = &owe(f, FIREWALL_COVERAGE, sizeof *word)->coverage;
 	struct firewall_connection c;
 	const char *lacks = NULL;
 	int r;
 
-	assert(!f->owed_type);
 	memcpy(&c, m->body, sizeof c);
 	*word = (struct firewall_coverage){.connection = c.connection};
 	r = xfrm_netlink_ask(&f->xfrm, &c.local, &c.peer, &lacks);
@@ -295,9 +300,7 @@ static void request_covered(struct firewall *f, struct message *m)
 		word->cover = lacks ? COVER_NONE : COVER_WHOLE;
 	if (lacks)
 		(void)string_copy(word->why, sizeof word->why, lacks);
-	f->owed_type = FIREWALL_COVERAGE;
-	f->owed_size = sizeof *word;
-	answer_send(f);
+	owed_send(f);
 }
 
 static const struct request {
@@ -332,14 +335,16 @@ static void channel_ready(struct watch *w, uint32_t ready)
 	int r;
 
 	(void)ready;
-	if (f->owed_type) {
-		answer_send(f);
+	if (f->owed_count > 0) {
+		owed_send(f);
+		look_go_on(f);
 		return;
 	}
 	r = channel_receive(&f->channel, &m);
 	if (r > 0) {
 		request_run(f, &m);
 		message_close_fds(&m);
+		look_go_on(f);
 	} else if (r < 0) {
 		/* The monitor is gone, or no longer to be trusted: the tables stay, closed. */
 		f->result = r == -EPIPE ? 0 : 1;
@@ -348,14 +353,6 @@ static void channel_ready(struct watch *w, uint32_t ready)
 }
 
 /* --- start -------------------------------------------------------------------------------- */
-
-static const char *nft_find(void)
-{
-	for (size_t i = 0; i < ARRAY_LEN(nft_paths); i++)
-		if (access(nft_paths[i], X_OK) == 0)
-			return nft_paths[i];
-	return NULL;
-}
 
 /* Ctrl-C reaches all processes of a terminal, and a service manager may signal all of a service:
  * the monitor says when the tables go, not they. */
@@ -376,15 +373,22 @@ static int firewall_open(struct firewall *f, bool with_ipsec)
 		log_warning("the kernel has no IPsec that could be asked (%s): nobody can log in "
 			    "on portals that need it",
 			    strerror(-r));
-	f->nft = nft_find();
+	f->nft = f->rules.nft = nft_find();
+	f->rules.tell = drift_tell;
+	f->look.run = look_due;
 	f->unload_fd = memfd_sealed("unload", unload_script, sizeof unload_script - 1);
 	if (f->unload_fd < 0)
 		return f->unload_fd;
-	if ((r = firewall_netlink_open(&f->netlink)) < 0)
+	f->refused = firewall_netlink_open(&f->netlink);
+	if ((r = firewall_watch_open(&f->rules)) < 0)
 		return r;
 	channel_open(&f->channel, PROCESS_FD_FIRST, firewall_inbox, firewall_inbox_len);
 	f->watch = (struct watch){.fd = PROCESS_FD_FIRST, .events = EPOLLIN, .run = channel_ready};
 	if ((r = loop_open(&f->loop)) < 0)
+		return r;
+	f->news = (struct watch){
+		.fd = firewall_events_fd(&f->rules.events), .events = EPOLLIN, .run = news_ready};
+	if (f->news.fd >= 0 && (r = loop_watch(f->loop, &f->news)) < 0)
 		return r;
 	return loop_watch(f->loop, &f->watch);
 }
@@ -417,14 +421,19 @@ static void firewall_examine(struct firewall *f)
 	else if (!capability_have(CAP_NET_ADMIN))
 		why = "no right to change the firewall (CAP_NET_ADMIN): start the gateway as root "
 		      "or by its systemd unit";
-	f->ready.ok = !why;
+	f->ready.ok = !why && f->refused == 0;
+	if (!why && f->refused < 0)
+		(void)snprintf(f->ready.why, sizeof f->ready.why,
+			       "the kernel refuses netlink, which the firewall is changed by: %s",
+			       strerror(-f->refused));
 	if (why)
 		(void)string_copy(f->ready.why, sizeof f->ready.why, why);
 }
 
 static int firewall_run(bool with_ipsec)
 {
-	static struct firewall f = {.unload_fd = -1, .channel.fd = -1};
+	static struct firewall f = {
+		.unload_fd = -1, .rules = {.script_fd = -1, .forget_fd = -1}, .channel.fd = -1};
 	int r;
 
 	signals_ignore();
@@ -446,6 +455,7 @@ static int firewall_run(bool with_ipsec)
 		f.result = 1;
 	}
 	channel_close(&f.channel);
+	firewall_watch_close(&f.rules);
 	firewall_netlink_close(&f.netlink);
 	xfrm_netlink_close(&f.xfrm);
 	loop_close(f.loop);

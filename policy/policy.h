@@ -139,6 +139,7 @@ struct policy {
 	struct network *ban_exempt;
 	size_t ban_exempt_count;
 	bool manage_firewall;
+	bool restore_firewall; /* when somebody changed its rules */
 	bool audit_writes_only;
 
 	char **disk_roots;

@@ -195,7 +195,8 @@ const struct schema_key schema_keys[] = {
 
 	{SECTION_FIREWALL, "manage", TYPE_BOOL, .value = "true", .example = "true",
 	 .help = "the gateway loads its own tables, and no other"},
-	LATER(FIREWALL, "on_drift", "what to do when somebody changed them"),
+	{SECTION_FIREWALL, "on_drift", TYPE_CHOICE, .choices = "restore report", .value = "restore",
+	 .example = "report", .help = "when somebody changed the gateway's rules"},
 
 	{SECTION_AUDIT, "commands", TYPE_CHOICE, .choices = "all writes", .value = "all",
 	 .example = "all", .help = "which commands are recorded"},

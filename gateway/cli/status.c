@@ -54,6 +54,18 @@ static void print_lists(const json_t *root)
 		text_of(row, "missing_layers"));
 }
 
+/* One that stands is among the problems; one that was mended is told for a while. */
+static void print_drift(const json_t *drift)
+{
+	const char *by = text_of(drift, "by");
+
+	if (strcmp(text_of(drift, "state"), "mended") == 0)
+		printf("drift    firewall rules were changed %s by %s, and are as loaded again "
+		       "(%lld since the policy was taken): %s\n",
+		       text_of(drift, "since"), by[0] ? by : "somebody", number_of(drift, "times"),
+		       text_of(drift, "changed"));
+}
+
 static void print_status(const json_t *root)
 {
 	const json_t *problem;
@@ -73,6 +85,7 @@ static void print_status(const json_t *root)
 	printf("audit    %s, segment %lld\n", text_of(root, "audit"),
 	       number_of(root, "audit_segment"));
 	print_lists(root);
+	print_drift(json_object_get(root, "drift"));
 	if (text_of(root, "session_missing_layers")[0] != '\0')
 		printf("sandbox  sessions run without %s\n",
 		       text_of(root, "session_missing_layers"));

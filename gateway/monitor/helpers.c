@@ -135,6 +135,8 @@ bool firewall_is_wanted(const struct policy *p)
 
 static int firewall_begin(struct helper *h)
 {
+	const struct firewall_load how = {.restore = h->m->policy->restore_firewall,
+					  .look_ms = FIREWALL_LOOK_MS};
 	OWNED_FREE char *script = NULL;
 	OWNED_FD fd = -1;
 
@@ -146,7 +148,7 @@ static int firewall_begin(struct helper *h)
 	fd = memfd_sealed("firewall", script, strlen(script));
 	if (fd < 0)
 		return fd;
-	return channel_send(&h->channel, FIREWALL_LOAD, NULL, 0, &fd, 1);
+	return channel_send(&h->channel, FIREWALL_LOAD, &how, sizeof how, &fd, 1);
 }
 
 /* With or without the firewall, the gateway waits for this before it listens. */
@@ -161,11 +163,13 @@ static void firewall_loaded(struct helper *h, const struct firewall_status *stat
 		return;
 	m->firewall_loaded = status->ok == 1;
 	trail_say(m, EVENT_FIREWALL, m->firewall_loaded ? "loaded" : "not-loaded", "%s", why);
-	if (m->firewall_loaded)
+	if (m->firewall_loaded) {
+		drift_loaded(m);
 		bans_to_firewall(m);
-	else
+	} else {
 		log_warning("NO FIREWALL: %s. Addresses are checked at accept and login only.",
 			    why);
+	}
 	monitor_progress(m);
 }
 
@@ -175,6 +179,14 @@ static void firewall_asked_alone(struct helper *h, const struct firewall_status 
 	h->ready = true;
 	(void)string_copy(h->why, sizeof h->why, status->ok == 1 ? "" : status->why);
 	monitor_progress(h->m);
+}
+
+/* Of many in a row that are not set, the first is told. */
+static void firewall_banned(struct monitor *m, const struct firewall_status *status)
+{
+	if (status->ok != 1 && !m->ban_failed)
+		log_warning("a ban is not in the firewall, and holds at accept: %s", status->why);
+	m->ban_failed = status->ok != 1;
 }
 
 static void firewall_message(struct helper *h, const struct message *msg)
@@ -187,6 +199,10 @@ static void firewall_message(struct helper *h, const struct message *msg)
 		coverage.why[sizeof coverage.why - 1] = '\0';
 		return coverage_told(h->m, &coverage);
 	}
+	if (msg->type == FIREWALL_DRIFT) {
+		drift_message(h->m, msg);
+		return;
+	}
 	memcpy(&status, msg->body, sizeof status);
 	status.why[sizeof status.why - 1] = '\0';
 	h->layers = status.sandbox_layers;
@@ -194,8 +210,8 @@ static void firewall_message(struct helper *h, const struct message *msg)
 		firewall_asked_alone(h, &status);
 	else if (msg->type == FIREWALL_LOADED)
 		firewall_loaded(h, &status);
-	else if (msg->type == FIREWALL_BANNED && status.ok != 1)
-		log_warning("a ban is not in the firewall, and holds at accept: %s", status.why);
+	else if (msg->type == FIREWALL_BANNED)
+		firewall_banned(h->m, &status);
 }
 
 static void firewall_room(struct helper *h)

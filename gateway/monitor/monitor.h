@@ -207,6 +207,17 @@ struct nexuses {
 	uint32_t next; /* where the next is put */
 };
 
+/* What became of the firewall's rules since they were loaded. */
+struct drift {
+	bool standing; /* they are not as they were loaded */
+	bool blind;    /* they can't be read */
+	uint32_t times;
+	int64_t found_s;    /* the last one: since 1970 */
+	uint64_t mended_ms; /* … and when it was over */
+	uint64_t again_ms;  /* when it is put back; 0: at once, or not */
+	char changed[448], by[64], why[192];
+};
+
 struct monitor {
 	const char *policy_path, *state_path;
 	struct policy *policy;
@@ -233,6 +244,7 @@ struct monitor {
 		uint64_t touched, at_ms;
 		char text[300];
 	} decoy;
+	struct drift drift;
 	struct nexuses nexuses;
 	struct monitor_disk *disks[ARBITER_DISKS_MAX]; /* by row; NULL: a free one */
 	size_t disk_end;			       /* there are none from this row on */
@@ -255,7 +267,7 @@ struct monitor {
 
 	struct watch control;
 	struct timer tick, stop_timer;
-	bool serving, stopping, firewall_loaded;
+	bool serving, stopping, firewall_loaded, ban_failed;
 	bool left_behind;  /* stopping: what is still there is not waited for */
 	bool helpers_told; /* stopping: to end */
 	size_t stop_step;
@@ -450,6 +462,13 @@ json_t *bans_json(const struct monitor *m, bool all);
 json_t *bans_alerts_json(const struct monitor *m);
 json_t *bans_add_json(struct monitor *m, const char *argument);	 /* "ADDRESS [SECONDS]" */
 json_t *bans_lift_json(struct monitor *m, const char *argument); /* "ADDRESS" */
+
+/* drift.c: what the firewall process tells of rules that somebody changed */
+void drift_message(struct monitor *m, const struct message *msg);
+void drift_loaded(struct monitor *m); /* a script was loaded: what was there before is over */
+void drift_forget(struct monitor *m); /* a policy was taken live: `status` begins anew */
+bool drift_problem(const struct monitor *m, char *ret, size_t size); /* false: there is none */
+json_t *drift_json(const struct monitor *m); /* the last one, while it is told; or null */
 
 /* control.c, status.c */
 int control_open(struct monitor *m) MUST_CHECK;

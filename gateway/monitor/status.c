@@ -8,7 +8,7 @@
 
 static void add_problem(json_t *problems, const char *what, const char *why)
 {
-	char text[700];
+	char text[1200];
 
 	(void)snprintf(text, sizeof text, "%s: %s", what, why);
 	json_array_append_new(problems, json_string(text));
@@ -132,26 +132,29 @@ json_t *status_json(struct monitor *m)
 {
 	json_t *problems = json_array(), *portals = portals_json(m);
 	json_t *disks = disks_json(m, problems), *helpers = helpers_json(m, problems);
-	char hash[POLICY_HASH_TEXT], missing[256];
+	char hash[POLICY_HASH_TEXT], missing[256], drift[1024];
 
 	policy_hash_text(m->policy, hash);
 	if (!m->serving)
 		add_problem(problems, "gateway", m->stopping ? "stopping" : "starting");
 	if (m->trail.state == AUDIT_CANNOT_WRITE)
 		add_problem(problems, "audit", "the log can't be written: commands get BUSY");
+	if (drift_problem(m, drift, sizeof drift))
+		add_problem(problems, "firewall", drift);
 	return json_pack(
-		"{s:b,s:o,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:s,s:I,s:s,s:o,s:o,s:o,s:o}", "well",
-		json_array_size(problems) == 0, "problems", problems, "version", SALLYPORT_VERSION,
-		"policy", m->policy_path, "policy_sha256", hash, "state", m->state_path, "pid",
-		(json_int_t)getpid(), "up_s", (json_int_t)((clock_ms() - m->started_ms) / 1000),
-		"sessions", (int)m->granted, "logins_in_progress", (int)m->logins, "bans",
-		(int)banned(m), "audit", trail_well(m) ? "writing" : "not writing", "audit_segment",
+		"{s:b,s:o,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:s,s:I,s:s,s:o,s:o,s:o,s:o,s:o}",
+		"well", json_array_size(problems) == 0, "problems", problems, "version",
+		SALLYPORT_VERSION, "policy", m->policy_path, "policy_sha256", hash, "state",
+		m->state_path, "pid", (json_int_t)getpid(), "up_s",
+		(json_int_t)((clock_ms() - m->started_ms) / 1000), "sessions", (int)m->granted,
+		"logins_in_progress", (int)m->logins, "bans", (int)banned(m), "audit",
+		trail_well(m) ? "writing" : "not writing", "audit_segment",
 		(json_int_t)m->trail.segment, "session_missing_layers",
 		m->session_reported
 			? sandbox_missing((int)m->session_layers, missing, sizeof missing)
 			: "",
 		"portals", portals, "disks", disks, "helpers", helpers, "alerts",
-		bans_alerts_json(m));
+		bans_alerts_json(m), "drift", drift_json(m));
 }
 
 /* What it holds, which is what another policy is measured by. */

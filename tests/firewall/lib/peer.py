@@ -1,4 +1,5 @@
 """The monitor's end of the firewall process's channel, as policy/firewall.h describes it."""
+import collections
 import fcntl
 import os
 import pathlib
@@ -9,6 +10,9 @@ import sys
 import tempfile
 
 LOAD, BAN, UNBAN, UNLOAD, READY, LOADED, BANNED = range(1, 8)
+DRIFT = 10
+FOUND, RESTORED, OVER, FAILED, BLIND = range(1, 6)
+Drift = collections.namedtuple("Drift", "state changes wait restored changed by why")
 F_ADD_SEALS, SEALS = 1033, 0x1 | 0x2 | 0x4 | 0x8  # seal, shrink, grow, write
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 PROGRAM = pathlib.Path(os.environ.get("SALLYPORT_BUILD", ROOT / "build")) / "sallyport"
@@ -31,7 +35,7 @@ class Firewall:
 
     def __init__(self, host, *wrapper, program=PROGRAM):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.channel, self.log = ours, tempfile.TemporaryFile()
+        self.channel, self.log, self.drifts = ours, tempfile.TemporaryFile(), []
         ours.settimeout(60)
         command = [sys.executable, "-S", "-c", STARTER, str(theirs.fileno()), *wrapper, str(program), "internal",
                    "firewall"]
@@ -55,22 +59,45 @@ class Firewall:
         self.log.seek(0)
         return self.log.read().decode(errors="replace")
 
+    def receive(self):
+        packet = self.channel.recv(8192)
+        if not packet:
+            raise AssertionError(f"the firewall process is gone: {self.said()}")
+        return packet
+
+    def drift(self, wait=60):
+        """The next that it tells of changed rules; None: nothing in time."""
+        if not self.drifts:
+            self.channel.settimeout(wait)
+            try:
+                self.drifts.append(self.receive())
+            except TimeoutError:
+                return None
+            finally:
+                self.channel.settimeout(60)
+        kind, *numbers, changed, by, why = struct.unpack("=IIIII448s64s192s", self.drifts.pop(0))
+        assert kind == DRIFT, f"message {kind} instead of {DRIFT}"
+        return Drift(*numbers, *(text.split(b"\0")[0].decode() for text in (changed, by, why)))
+
     def answer(self, want):
         """(ok, why, sandbox layers) of the next message, which is to be of this type."""
-        packet = self.channel.recv(8192)
+        packet = self.receive()
+        while packet[:4] == struct.pack("=I", DRIFT):
+            self.drifts.append(packet)
+            packet = self.receive()
         if len(packet) != 524:
             raise AssertionError(f"the firewall process answered {packet[:32]!r}: {self.said()}")
         kind, fine, layers, why = struct.unpack("=III512s", packet)
         assert kind == want, f"message {kind} instead of {want}"
         return bool(fine), why.split(b"\0")[0].decode(), layers
 
-    def load(self, script, sealed=True):
+    def load(self, script, sealed=True, restore=True, look_ms=0):
         fd = os.memfd_create("script", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
             os.write(fd, script.encode())
             if sealed:
                 fcntl.fcntl(fd, F_ADD_SEALS, SEALS)
-            socket.send_fds(self.channel, [struct.pack("=I", LOAD)], [fd])
+            socket.send_fds(self.channel, [struct.pack("=III", LOAD, restore, look_ms)], [fd])
         finally:
             os.close(fd)
         return self.answer(LOADED)[:2]
