@@ -122,22 +122,21 @@ static int state_begin(struct monitor *m)
 	return r < 0 ? r : folder_begin(m, "arbiter", &m->journal_fd);
 }
 
-static bool secret_known(void *arg, const char *name)
-{
-	const struct monitor *m = arg;
-
-	return store_has(m->state_fd, name);
-}
-
 static int policy_begin(struct monitor *m)
 {
+	OWNED_BY(store_list_free) struct store_list secrets = {0}; /* read once, for all names */
 	struct policy_options options = {.messages = stderr,
 					 .colour = cli_colour(stderr),
-					 .secret_known = secret_known,
-					 .arg = m};
+					 .secret_known = store_list_knows,
+					 .arg = &secrets};
 	struct setup setup = {0};
-	int r;
+	char why[512];
+	int r = store_list_load(m->state_fd, &secrets, why, sizeof why);
 
+	if (r < 0) {
+		log_error("%s", why);
+		return r;
+	}
 	r = policy_load(m->policy_path, &options, &setup.policy);
 	m->policy_refused = r == -EINVAL;
 	if (r == 0 && (r = setup_prepare(m, &setup)) < 0)
