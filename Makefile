@@ -4,6 +4,7 @@
 #   make run        a gateway on loopback, in the foreground, with its state in run/
 #   make test       every test that is quick; ONLY=AREA for one area
 #   make test-kernel   Linux guests in QEMU as initiators
+#   make evidence   figures of access control: who is refused how, how fast a ban is, a login's time
 #   make lint       formatting, static analysis, style figures
 #   make fuzz       every fuzz target for FUZZ_SECONDS each
 #   make soak       what takes long
@@ -51,7 +52,7 @@ SOAKED_TOO := cdb
 FUZZ_RUNS  := 10000000
 FUZZ_RATE  := 20000
 
-.PHONY: all run test fuzz-soak test-kernel lint fuzz soak install clean tests
+.PHONY: all run test evidence fuzz-soak test-kernel lint fuzz soak install clean tests
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(B)/sallyport $(B)/sallyport-session
@@ -100,6 +101,10 @@ soak: $(B)/.deps-test $(B)/.deps-kernel all tests
 	@SALLYPORT_BUILD=$(B) python3 -B tests/kernel/lib/image.py
 	@python3 tests/run.py --build $(B) --soak $(if $(ONLY),--only $(ONLY))
 	@$(if $(ONLY),,$(MAKE) fuzz-soak)
+
+# Prints; what is measured depends on the machine, so nothing of it is judged. ONLY=refusals for one.
+evidence: $(B)/.deps-test all $(B)/tests/evidence/store_fill
+	@SALLYPORT_BUILD=$(B) PYTHONPATH=tests python3 -B -m evidence $(ONLY)
 
 lint: $(B)/.deps-test
 	@sh tests/lint.sh

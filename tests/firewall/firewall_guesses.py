@@ -1,6 +1,4 @@
 """1000 guesses at a secret from one address: five are heard, the kernel drops the others; nobody else notices."""
-import threading
-
 from firewall.lib import guesses, hosts, report
 from firewall.lib.guests import reasons
 from firewall.lib.report import check
@@ -10,16 +8,12 @@ def run(net):
     gw = guesses.gateway()
     try:
         gw.start(wrapper=("ip", "netns", "exec", net.gateway.name))
-        result = []
-        guesser = threading.Thread(target=lambda: result.append(guesses.guess(net, gw)))
-        guesser.start()
-        logins = 0
-        while guesser.is_alive() or logins < 5:
-            guesses.login_time(net, gw)
+        guesser, logins = guesses.Guesser(net, gw), 0
+        while guesser.works() or logins < 5:
+            guesses.login_time(net, gw, logins)
             logins += 1
-        guesser.join()
-        answered, connected = result[0]
-        check(answered == 5 and connected == 0, "P6: of 1000 guesses five are answered, and then no connection comes up", result)
+        answered, connected = guesser.result()
+        check(answered == 5 and connected == 0, "P6: of 1000 guesses five are answered, and then no connection comes up", answered, connected)
         dropped = guesses.drops(net)
         check(dropped >= guesses.GUESSES - 5, "P6: the kernel dropped the others", dropped)
         refused = len(reasons(gw, "refusal", lambda r: len(r) == 5))

@@ -17,17 +17,17 @@ targets:
     luns: {{0: vault}}
     initiators:
       {client}:
-        from: [10.77.0.0/16, "fd77::/16", 10.99.1.0/24]
+        from: [10.77.0.0/16, "fd77::/16", 10.99.0.0/16]
         chap: {{user: alice, mutual: gw-for-alice}}
 {more}
 """
 WRONG = "not-the-right-one-1"
 
 
-def enter(host, gw, to=hosts.GATEWAY4, name=None, **how):
+def enter(host, gw, to=hosts.GATEWAY4, source=None, **how):
     """A session of the host, made in its namespace."""
     with host.inside():
-        i = Initiator(gw.port, host=to, **({"name": name} if name else {}))
+        i = Initiator(gw.port, host=to, source=source)
     try:
         return i.login(**how)
     except BaseException:
