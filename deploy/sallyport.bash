@@ -26,7 +26,7 @@ _sallyport() {
 	sessions) words='kick --json' ;;
 	bans) words='list add lift --all --for --json' ;;
 	disk) words='clear --forget-reservations --json' ;;
-	secret) words='generate set rotate list remove --overlap --finish --json' ;;
+	secret) words='generate set rotate accept-weaker list remove --overlap --finish --json' ;;
 	audit) words='show tail --since --until --initiator --address --target --lun --denied --op --utc -n --json' ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words --state --help" -- "$current")

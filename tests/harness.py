@@ -105,6 +105,11 @@ class Gateway:
         done = run(SALLYPORT, "secret", "set", name, "--state", self.state, stdin=value)
         assert done.returncode == 0, done.stderr
 
+    def accept_weaker(self, user="alice"):
+        """Before a tool that knows MD5 alone logs in as who has used more."""
+        done = self.command("secret", "accept-weaker", user)
+        assert done.returncode == 0, done.stderr
+
     def command(self, *words, timeout=300):
         return run(SALLYPORT, *words, "--state", self.state, timeout=timeout)
 

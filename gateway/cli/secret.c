@@ -6,6 +6,7 @@
 #include "gateway/base/process.h"
 #include "gateway/base/sandbox.h"
 #include "gateway/base/state.h"
+#include "gateway/cli/ask.h"
 #include "gateway/cli/prompt.h"
 #include "gateway/cli/secret_bench.h"
 #include "gateway/cli/secret_list.h"
@@ -210,6 +211,36 @@ static int run_remove(struct bench *b)
 
 /* --- the command ----------------------------------------------------------------------------- */
 
+/* Only a running gateway may: it is the one that remembers, and audits who said so. */
+static int run_accept_weaker(struct bench *b)
+{
+	const char *error, *before;
+	char request[128];
+	json_t *root;
+	int r;
+
+	(void)snprintf(request, sizeof request, "accept-weaker %s", b->name);
+	root = gateway_ask(b->cli->state, request, &r);
+	if (root == NULL)
+		return cli_cannot(b->cli,
+				  "no gateway answers in %s (%s): start it, and say it again; it "
+				  "remembers what %s has used",
+				  b->cli->state, strerror(-r), b->name);
+	error = json_string_value(json_object_get(root, "error"));
+	before = json_string_value(json_object_get(root, "before"));
+	if (error != NULL)
+		r = cli_cannot(b->cli, "%s: %s", b->name, error);
+	else
+		r = EXIT_DONE;
+	if (error == NULL)
+		fprintf(stderr,
+			"%s has used %s, and may use less at its next login, if the policy allows "
+			"it; what that uses is the least from then on.\n",
+			b->name, before ? before : "");
+	json_decref(root);
+	return r;
+}
+
 #define OVERLAP_MOST_MS (366 * 86400000ull)
 
 static const struct verb {
@@ -218,9 +249,12 @@ static const struct verb {
 	const char *overlap; /* unless it is given; NULL: it takes none */
 	int (*run)(struct bench *b);
 } verbs[] = {
-	{"generate", true, false, NULL, run_generate}, {"set", true, false, "0s", run_set},
-	{"rotate", true, false, "7d", run_rotate},     {"list", false, true, NULL, run_list},
+	{"generate", true, false, NULL, run_generate},
+	{"set", true, false, "0s", run_set},
+	{"rotate", true, false, "7d", run_rotate},
+	{"list", false, true, NULL, run_list},
 	{"remove", true, false, NULL, run_remove},
+	{"accept-weaker", true, false, NULL, run_accept_weaker},
 };
 
 static int usage_check(const struct cli *cli, const struct verb *verb)
@@ -281,7 +315,7 @@ static const struct cli_option secret_options[] = {
 
 const struct subcommand cli_secret = {
 	.name = "secret",
-	.arguments = "generate|set|rotate|list|remove [NAME]",
+	.arguments = "generate|set|rotate|accept-weaker|list|remove [NAME]",
 	.least = 1,
 	.most = 2,
 	.summary = "the CHAP secrets, sealed in the state folder",
@@ -292,6 +326,7 @@ const struct subcommand cli_secret = {
 		"  set NAME       takes 12 to 255 octets from stdin (without one newline at the\n"
 		"                 end), or asks at a terminal; replaces\n"
 		"  rotate NAME    generates another; the old one stays good for the overlap\n"
+		"  accept-weaker NAME   this user may log in by a weaker algorithm than before\n"
 		"  list           names, how they came, their age and rotation; never a secret\n"
 		"  remove NAME    forgets it; a user without its secret can't log in\n"
 		"\n"

@@ -77,6 +77,8 @@ static void print_status(const json_t *root)
 	json_array_foreach(json_object_get(root, "alerts"), k, problem)
 		printf("ALERT    %s: %s %s\n", text_of(problem, "alert"), text_of(problem, "text"),
 		       text_of(problem, "at"));
+	json_array_foreach(json_object_get(root, "warnings"), k, problem)
+		printf("WARNING  %s\n", json_string_value(problem));
 	printf("gateway  %s   up %s   policy %.12s   %s\n", text_of(root, "version"),
 	       duration(number_of(root, "up_s"), up), text_of(root, "policy_sha256"),
 	       text_of(root, "policy"));

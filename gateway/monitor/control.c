@@ -134,16 +134,32 @@ static json_t *do_bans(struct monitor *m, const char *argument)
 	return bans_json(m, argument != NULL && strcmp(argument, "all") == 0);
 }
 
+static json_t *do_accept_weaker(struct monitor *m, const char *argument)
+{
+	enum chap_algorithm before;
+	const char *why = algorithm_accept_weaker(m, argument, &before);
+
+	if (why != NULL)
+		return answer_error(why);
+	return json_pack("{s:s,s:s}", "user", argument, "before", chap_algorithm_name(before));
+}
+
 static const struct request {
 	const char *name;
 	bool changes;
 	json_t *(*run)(struct monitor *m, const char *argument);
 } requests[] = {
-	{"status", false, do_status},	{"sessions", false, do_sessions},
-	{"kick", true, do_kick},	{"disks", false, do_disks},
-	{"clear-disk", true, do_clear}, {"secrets", true, do_secrets},
-	{"policy", false, do_policy},	{"bans", false, do_bans},
-	{"ban", true, bans_add_json},	{"unban", true, bans_lift_json},
+	{"status", false, do_status},
+	{"sessions", false, do_sessions},
+	{"kick", true, do_kick},
+	{"disks", false, do_disks},
+	{"clear-disk", true, do_clear},
+	{"secrets", true, do_secrets},
+	{"policy", false, do_policy},
+	{"bans", false, do_bans},
+	{"ban", true, bans_add_json},
+	{"unban", true, bans_lift_json},
+	{"accept-weaker", true, do_accept_weaker},
 };
 
 static struct client *waiting(const char *request)

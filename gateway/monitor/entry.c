@@ -106,6 +106,7 @@ static void permit(struct connection *c)
 void entry_verdict(struct connection *c, const struct auth_verdict *verdict)
 {
 	struct decision decision;
+	char detail[256];
 	struct claim claim;
 
 	connection_drain(c); /* the claim was sent before the proof, on another channel */
@@ -126,6 +127,9 @@ void entry_verdict(struct connection *c, const struct auth_verdict *verdict)
 		return entry_refuse(c, STATUS_AUTH_FAILED, "no-names", "");
 	if (!names_normalise(c))
 		return;
+	/* It knows the secret, and may be made to say so in a way that can be guessed from. */
+	if (algorithm_is_weaker(c, detail, sizeof detail))
+		return entry_refuse(c, STATUS_AUTH_FAILED, "weaker-than-before", detail);
 	entry_claim(c, &claim);
 	policy_decide(c->m->policy, &claim, &decision);
 	if (!decision.allowed) {
@@ -271,6 +275,7 @@ static void put_event(struct connection *c, const struct connection *joined)
 	else if (c->secret != AUTH_SECRET_ONLY)
 		(void)string_copy(e.detail, sizeof e.detail, secret_used(c) + strlen("; "));
 	c->event_id = trail_put(c->m, &e);
+	seen_note(c->m, c->initiator_name);
 	say_login(c);
 }
 
@@ -296,6 +301,8 @@ static void go_on(struct connection *c)
 			return entry_refuse(c, STATUS_UNAVAILABLE, "audit-away", "");
 		if (!c->claim.discovery && !c->join && (grants_decide(c) < 0 || seat_take(c) < 0))
 			return entry_refuse(c, STATUS_UNAVAILABLE, "arbiter-away", "");
+		if (algorithm_remember(c) < 0)
+			return entry_refuse(c, STATUS_UNAVAILABLE, "algorithm-not-remembered", "");
 		connection_timer(c, REINSTATE_WAIT_MS, on_reinstate_too_long);
 		put_event(c, joined);
 		if (c->event_id == 0)

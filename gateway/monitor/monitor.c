@@ -192,6 +192,7 @@ static void on_tick(struct timer *t)
 	arbiter_beat(m);
 	trail_tick(m);
 	bans_tick(m);
+	seen_tick(m);
 	rings_flushed(m);
 	(void)snprintf(status, sizeof status, "WATCHDOG=1\nSTATUS=%u sessions, audit %s",
 		       m->granted, trail_well(m) ? "well" : "not well");
@@ -347,6 +348,7 @@ void monitor_stop(struct monitor *m, int exit_status)
 	notify_send(told);
 	listen_close(m);
 	bans_save(m);
+	seen_save(m);
 	m->stop_timer.run = on_stop_step;
 	loop_timer_set(m->loop, &m->stop_timer, clock_ms() + grace_ms + stop_steps[0].at_ms);
 	for (uint32_t k = 0; k < m->connection_max; k++) {
@@ -369,9 +371,11 @@ static int begin(struct monitor *m)
 
 	if ((r = users_find(m)) < 0 || (r = programs_open(&m->programs)) < 0 ||
 	    (r = state_begin(m)) < 0 || (r = policy_begin(m)) < 0 ||
-	    (r = connections_begin(m)) < 0 || (r = arbiter_open(m)) < 0)
+	    (r = connections_begin(m)) < 0 || (r = arbiter_open(m)) < 0 ||
+	    (r = algorithms_load(m)) < 0)
 		return r;
 	bans_load(m);
+	seen_load(m);
 	if (m->root && (r = capabilities_limit(MONITOR_CAPS)) < 0) {
 		log_error("capabilities can't be given up: %s", strerror(-r));
 		return r;
@@ -399,6 +403,9 @@ static void end(struct monitor *m)
 	fd_close(&m->audit_fd);
 	fd_close(&m->journal_fd);
 	fd_close(&m->arbiter_page_fd);
+	algorithms_close(m);
+	seen_close(m);
+	store_list_free(&m->secrets);
 	fd_close(&m->state_fd);
 	fd_close(&m->lock_fd);
 	free(m->connections);
@@ -418,6 +425,7 @@ int monitor_run(const struct monitor_options *options)
 			     .audit_fd = -1,
 			     .journal_fd = -1,
 			     .arbiter_page_fd = -1,
+			     .algorithms_fd = -1,
 			     .started_ms = clock_ms()};
 	m.control.fd = -1;
 	notify_open();

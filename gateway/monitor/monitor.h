@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include "auth/auth.h"
 #include "auth/penalties.h"
+#include "auth/strengths.h"
 #include "backends/disk.h"
 #include "gateway/arbiter/arbiter.h"
 #include "gateway/audit/auditor.h"
@@ -102,7 +103,7 @@ struct connection {
 	struct session_claim claim;
 	char user[256];
 	uint8_t algorithm;
-	uint8_t secret; /* enum auth_secret */
+	uint8_t secret;				  /* enum auth_secret */
 	const struct policy_target *target;	  /* of the policy; or NULL, also when it is */
 	const struct policy_initiator *initiator; /* … being ended, and there is none any more */
 	char target_name[ISCSI_NAME_SIZE], initiator_name[ISCSI_NAME_SIZE];
@@ -229,6 +230,13 @@ struct monitor {
 	gid_t gid, net_gid;
 	uint64_t started_ms;
 
+	struct store_list secrets; /* names and times, as of the last look */
+	struct strengths strengths;
+	int algorithms_fd; /* the file with them */
+	uint64_t algorithms_size;
+	json_t *seen; /* { initiator: when } */
+	bool seen_unsaved;
+	uint64_t seen_saved_ms;
 	void (*secrets_done)(struct monitor *m,
 			     const struct auth_ready *ready); /* of a take-up that is asked for */
 	struct helper helpers[HELPERS];
@@ -296,6 +304,25 @@ bool helpers_gone(const struct monitor *m);
 const char *helper_name(enum helper_kind kind);
 /* To load rules, or to be asked about IPsec. */
 bool firewall_is_wanted(const struct policy *p);
+
+/* algorithms.c: the strongest that each user has logged in with */
+int algorithms_load(struct monitor *m) MUST_CHECK;
+void algorithms_close(struct monitor *m);
+bool algorithm_is_weaker(const struct connection *c, char *ret_detail, size_t size);
+int algorithm_remember(struct connection *c) MUST_CHECK; /* durably */
+/* NULL: the next login of this user may use any that the policy allows; else why not. */
+const char *algorithm_accept_weaker(struct monitor *m, const char *user,
+				    enum chap_algorithm *ret_before) MUST_CHECK;
+
+/* seen.c: when initiators were here last */
+void seen_load(struct monitor *m);
+void seen_reload(struct monitor *m); /* m->policy is another one */
+void seen_save(struct monitor *m);
+void seen_note(struct monitor *m, const char *initiator);
+void seen_tick(struct monitor *m);
+void seen_close(struct monitor *m);
+/* Old secrets and initiators that stay away, as sentences. */
+json_t *warnings_json(const struct store_list *secrets, json_t *seen, uint64_t now_s);
 
 /* secrets.c: the authenticator, and what it takes up */
 int authenticator_begin(struct helper *h) MUST_CHECK;

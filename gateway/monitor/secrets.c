@@ -8,6 +8,22 @@
 #include "gateway/base/log.h"
 #include "gateway/monitor/monitor.h"
 
+/* Names and times, for status. */
+static int secrets_look(struct monitor *m)
+{
+	struct store_list list = {0};
+	char why[512];
+	int r = store_list_load(m->state_fd, &list, why, sizeof why);
+
+	if (r < 0) {
+		log_error("%s", why);
+		return r;
+	}
+	store_list_free(&m->secrets);
+	m->secrets = list;
+	return 0;
+}
+
 /* Every CHAP user of the policy with its floor and its mutual name. */
 static int send_accounts(struct helper *h, const struct policy *p)
 {
@@ -128,6 +144,9 @@ static void on_ready(struct helper *h, const struct message *msg)
 		log_warning("authenticator: %s", ready.why);
 	h->layers = ready.sandbox_layers;
 	h->ready = true;
+	if (ready.taken)
+		IGNORE_RESULT(
+			secrets_look(h->m)); /* their ages, for status: the old ones do, too */
 	answered(h->m, &ready);
 	monitor_progress(h->m);
 }

@@ -58,5 +58,7 @@ void setup_commit(struct monitor *m, struct setup *s)
 	free(m->disk_rows);
 	m->portal_tags = TAKE(s->portal_tags);
 	m->disk_rows = TAKE(s->disk_rows);
+	if (m->seen != NULL) /* else they are still to be loaded */
+		seen_reload(m);
 	setup_free(s);
 }

@@ -142,7 +142,7 @@ json_t *status_json(struct monitor *m)
 	if (drift_problem(m, drift, sizeof drift))
 		add_problem(problems, "firewall", drift);
 	return json_pack(
-		"{s:b,s:o,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:s,s:I,s:s,s:o,s:o,s:o,s:o,s:o}",
+		"{s:b,s:o,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:s,s:I,s:s,s:o,s:o,s:o,s:o,s:o,s:o}",
 		"well", json_array_size(problems) == 0, "problems", problems, "version",
 		SALLYPORT_VERSION, "policy", m->policy_path, "policy_sha256", hash, "state",
 		m->state_path, "pid", (json_int_t)getpid(), "up_s",
@@ -154,7 +154,8 @@ json_t *status_json(struct monitor *m)
 			? sandbox_missing((int)m->session_layers, missing, sizeof missing)
 			: "",
 		"portals", portals, "disks", disks, "helpers", helpers, "alerts",
-		bans_alerts_json(m), "drift", drift_json(m));
+		bans_alerts_json(m), "drift", drift_json(m), "warnings",
+		warnings_json(&m->secrets, m->seen, clock_wall_ns() / 1000000000u));
 }
 
 /* What it holds, which is what another policy is measured by. */

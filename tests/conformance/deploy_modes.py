@@ -16,6 +16,8 @@ WANTED = {  # below the gateway's own folder
     "state/secrets": ("file", 0o600),
     "state/identities.json": ("file", 0o600),
     "state/bans.json": ("file", 0o600),
+    "state/algorithms": ("file", 0o600),
+    "state/seen.json": ("file", 0o600),
     "state/audit": ("folder", 0o700),
     "state/arbiter": ("folder", 0o700),
     "state.key": ("file", 0o600),
@@ -53,11 +55,11 @@ gw.start()
 with Initiator(gw.port).login() as i:
     i.write(0, b"m" * 512)
     gw.secret("another", "secret-of-another-0")
-    look(gw, "while it serves", *set(WANTED) - {"state/bans.json"})
+    look(gw, "while it serves", *set(WANTED) - {"state/bans.json", "state/seen.json"})
     check(AREA, "the audit log has a segment by then", any(name.startswith("state/audit/") for name in seen(gw)), seen(gw))
     i.logout()
 gw.stop()
-look(gw, "after a clean stop", "state/bans.json")
+look(gw, "after a clean stop", "state/bans.json", "state/seen.json")
 check(AREA, "a clean stop takes the control socket away", "state/control" not in seen(gw), seen(gw))
 gw.start()
 gw.stop(signal.SIGKILL)

@@ -73,6 +73,7 @@ options = (f"driver=iscsi,transport=tcp,portal=127.0.0.1:{gw.port},target={TARGE
 if library is None or not shutil.which("qemu-io"):
     skip(AREA, "qemu-io writes and reads patterns", "no qemu-io or no compiler")
 else:
+    gw.accept_weaker()
     env = {**gw.mutual(), "LD_PRELOAD": str(library)}
     with Capture(gw.port) as wire:
         done = run("qemu-io", "--image-opts", options, "-c", "write -P 0x5a 0 1M", "-c", "read -P 0x5a 0 1M", "-c", "writev -P 7 2M 64k 4k 512",
