@@ -1,7 +1,7 @@
 # Completion for bash: subcommands, their options and words. Static; asks no gateway.
 _sallyport() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' word words
-	local commands='run check plan explain status sessions bans disk secret audit'
+	local commands='run check plan explain reload status sessions bans disk secret client audit'
 
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		case " $commands " in *" $word "*) command=$word && break ;; esac
@@ -12,7 +12,7 @@ _sallyport() {
 		mapfile -t COMPREPLY < <(compgen -d -- "$current")
 		return
 		;;
-	--initiator | --target | --from | --lun | --command | --blocks | --user | --algorithm | --portal | --wait | --for | --since | --until | --address | --op | --overlap)
+	--initiator | --target | --from | --lun | --command | --blocks | --user | --algorithm | --portal | --wait | --for | --expect | --confirm-within | --since | --until | --address | --op | --overlap)
 		return
 		;;
 	esac
@@ -22,11 +22,13 @@ _sallyport() {
 	check) words='--json' ;;
 	plan) words='--firewall --json' ;;
 	explain) words='--from --initiator --target --portal --lun --command --blocks --user --algorithm --json' ;;
+	reload) words='--expect --confirm-within --confirm --json' ;;
 	status) words='--wait --json' ;;
 	sessions) words='kick --json' ;;
 	bans) words='list add lift --all --for --json' ;;
 	disk) words='clear --forget-reservations --json' ;;
 	secret) words='generate set rotate accept-weaker list remove --overlap --finish --json' ;;
+	client) words='--for --with-secrets linux windows esxi libiscsi' ;;
 	audit) words='show tail --since --until --initiator --address --target --lun --denied --op --utc -n --json' ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words --state --help" -- "$current")

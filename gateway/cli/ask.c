@@ -8,10 +8,10 @@
 #define ANSWER_MAX (64u << 20)
 #define WAIT_S	   5
 
-static int control_connect(const char *state_path)
+static int control_connect(const char *state_path, unsigned seconds)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
-	struct timeval wait = {.tv_sec = WAIT_S};
+	struct timeval wait = {.tv_sec = seconds};
 	OWNED_FD folder = open(state_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	OWNED_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -55,7 +55,13 @@ static int read_all(int fd, char **ret_text, size_t *ret_len)
 
 json_t *gateway_ask(const char *state_path, const char *request, int *ret_error)
 {
-	OWNED_FD fd = control_connect(state_path);
+	return gateway_ask_long(state_path, request, WAIT_S, ret_error);
+}
+
+json_t *gateway_ask_long(const char *state_path, const char *request, unsigned seconds,
+			 int *ret_error)
+{
+	OWNED_FD fd = control_connect(state_path, seconds);
 	OWNED_FREE char *text = NULL;
 	size_t len = 0;
 	json_t *root;

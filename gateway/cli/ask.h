@@ -7,3 +7,6 @@
 /* Sends one request ("status"), waits at most 5 s. Returns the answer (the caller's), or NULL when
  * no gateway answers: *ret_error then says why, -errno. */
 json_t *gateway_ask(const char *state_path, const char *request, int *ret_error);
+/* The same for what takes its time. */
+json_t *gateway_ask_long(const char *state_path, const char *request, unsigned seconds,
+			 int *ret_error);

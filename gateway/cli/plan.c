@@ -36,10 +36,10 @@ static int sessions_make(const struct running *running, struct plan *p)
 	return 0;
 }
 
-int plan_make(const struct cli *cli, const struct running *running, const struct policy *after,
-	      struct plan *ret_plan)
+int plan_make(const struct cli *cli, const char *path, const struct running *running,
+	      const struct policy *after, struct plan *ret_plan)
 {
-	struct plan p = {.path = cli->arguments[0],
+	struct plan p = {.path = path,
 			 .before = running->policy,
 			 .after = after,
 			 .version = running->version};
@@ -123,7 +123,7 @@ static int plan_run(const struct cli *cli)
 	if (r == EXIT_DONE)
 		r = running_ask(cli, &running);
 	if (r == EXIT_DONE)
-		r = plan_make(cli, &running, after, &plan);
+		r = plan_make(cli, cli->arguments[0], &running, after, &plan);
 	if (r == EXIT_DONE)
 		r = plan_tell(cli, &plan);
 	plan_free(&plan);

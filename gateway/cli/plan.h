@@ -23,10 +23,11 @@ struct plan {
 };
 
 /* An exit status. Nothing is kept of `running`'s, but what it holds has to stay. */
-int plan_make(const struct cli *cli, const struct running *running, const struct policy *after,
-	      struct plan *ret_plan);
+int plan_make(const struct cli *cli, const char *path, const struct running *running,
+	      const struct policy *after, struct plan *ret_plan);
 void plan_free(struct plan *p);
 bool plan_is_empty(const struct plan *p);
 
 void plan_print(const struct plan *p, FILE *f);
-json_t *plan_json(const struct plan *p); /* NULL: no memory */
+void plan_print_changes(const struct plan *p, FILE *f); /* without what is compared with what */
+json_t *plan_json(const struct plan *p);		/* NULL: no memory */

@@ -195,9 +195,14 @@ static void head_print(FILE *f, const struct plan *p)
 
 void plan_print(const struct plan *p, FILE *f)
 {
+	head_print(f, p);
+	plan_print_changes(p, f);
+}
+
+void plan_print_changes(const struct plan *p, FILE *f)
+{
 	struct context at = {0};
 
-	head_print(f, p);
 	for (size_t k = 0; k < p->differences.count; k++)
 		difference_print(f, &at, &p->differences.list[k]);
 	firewall_print(f, p);
@@ -205,9 +210,9 @@ void plan_print(const struct plan *p, FILE *f)
 		if (p->sessions[k].will.effect != EFFECT_NONE)
 			session_print(f, &p->sessions[k]);
 	if (plan_is_empty(p) && memcmp(p->before->hash, p->after->hash, POLICY_HASH_SIZE) != 0)
-		fprintf(f, "nothing would change: the files differ in comments or order\n");
+		fprintf(f, "no difference: the files differ in comments or order\n");
 	else if (plan_is_empty(p))
-		fprintf(f, "nothing would change: it is the policy that is in force\n");
+		fprintf(f, "no difference: it is the policy that is in force\n");
 	else
 		summary_print(f, p);
 }

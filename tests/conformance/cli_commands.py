@@ -5,7 +5,7 @@ from harness import *
 from initiator import *
 
 AREA = "cli"
-COMMANDS = ["run", "check", "plan", "explain", "status", "sessions", "disk", "secret", "audit"]
+COMMANDS = ["run", "check", "plan", "explain", "reload", "status", "sessions", "disk", "secret", "client", "audit"]
 
 for name in COMMANDS:
     done = run(SALLYPORT, name, "--help")
