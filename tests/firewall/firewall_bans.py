@@ -1,5 +1,6 @@
 """Bans between real hosts: what bans, what does not, how bans grow, who is slowed; operators, decoys, restarts."""
 import json
+import os
 import signal
 
 from firewall.lib import hosts, report
@@ -169,17 +170,60 @@ def test_restart(net, gw, start):
     lift(gw, net.client)
 
 
+def points_after(net, gw, deed):
+    """The points of the client after a deed, which are forgotten then."""
+    def points():
+        return next((s["points"] for s in bans(gw, "--all")["suspects"] if s["source"] == net.client.ip4), 0)
+
+    with net.client.inside():
+        i = Initiator(gw.port, host=hosts.GATEWAY4)
+    deed(i)
+    wait_for(lambda: not gw.sessions())
+    i.close()
+    got = points()
+    lift(gw, net.client)
+    return got
+
+
+def crash(gw):
+    def deed(i):
+        i.challenged()
+        os.kill(gw.sessions()[0]["pid"], signal.SIGSEGV)
+    return deed
+
+
+def leave(i):
+    i.challenged()
+    i.close()
+
+
+def test_costs(net, gw):
+    for what, want, deed in (("a malformed PDU", 2, lambda i: (i.raw(b"\x43" + b"\xff" * 47), i.ended())),
+                             ("a login that takes too long", 1, lambda i: (i.challenged(), i.ended())),
+                             ("a session that crashes", 3, crash(gw)),
+                             ("only leaving", 0, leave)):
+        got = points_after(net, gw, deed)
+        check(got == want, f"P6: {what} costs {want} points", got, gw.log())
+    for _ in range(5):
+        outcome(net.client, gw, to=hosts.GATEWAY6, secret="not-the-right-one-1")
+    sources = [b["source"] for b in bans(gw)["bans"]]
+    check(sources == ["fd77:1::/64"], "P6: by IPv6 the /64 is banned", sources)
+
+
 def test_growth(net, start, gw):
     """With bans of a second: each ends by itself."""
-    repeats = []
-    for _ in range(3):
+    def lasted():
+        return [e["detail"] for e in gw.audit("--op", "ban") if e["detail"].startswith(net.client.ip4)]
+
+    want = [f"{net.client.ip4} for {seconds} s" for seconds in (1, 2, 4)]
+    for count in range(1, 4):
         fails(net.client, gw, 5)
-        repeats.append(row_of(gw, net.client).get("repeats"))
+        wait_for(lambda: len(lasted()) == count)
         wait_for(lambda: not row_of(gw, net.client))
-        if len(repeats) == 2:
+        if count == 2:
             gw.stop()
             start()
-    check(repeats == [0, 1, 2], "P6: each ban counts those before it, also over a restart", repeats, gw.log())
+    check(lasted() == want, "P6: each ban is twice the one before, also over a restart", lasted(), gw.log())
 
 
 def test_without(net):
@@ -209,9 +253,10 @@ def run(net):
         test_restart(net, gw, start)
     finally:
         gw.close()
-    gw = Gateway(policy=POLICY, more=BANS.format(first="1s"))
+    gw = Gateway(policy=POLICY, more=BANS.format(first="1s").replace("{decoys:", "{login_timeout: 1s, decoys:"))
     try:
         start()
+        test_costs(net, gw)
         test_growth(net, start, gw)
     finally:
         gw.close()
