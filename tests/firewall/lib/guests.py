@@ -5,6 +5,7 @@ from firewall.lib import hosts
 from harness import wait_for
 from initiator import Gone, Initiator, Refused
 
+ALL = '10.77.0.0/16, "fd77::/16", 10.99.0.0/16'
 POLICY = """\
 version: 1
 portals:
@@ -17,10 +18,10 @@ targets:
     luns: {{0: vault}}
     initiators:
       {client}:
-        from: [10.77.0.0/16, "fd77::/16", 10.99.0.0/16]
+        from: [ALL]
         chap: {{user: alice, mutual: gw-for-alice}}
 {more}
-"""
+""".replace("ALL", ALL)
 WRONG = "not-the-right-one-1"
 
 
