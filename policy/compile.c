@@ -72,8 +72,19 @@ static void sources_gather(struct compiler *c)
 	p->source_count = ranges_merge(p->sources, p->source_count);
 }
 
+static void copies_free(struct compiler *c)
+{
+	while (c->copies) {
+		struct node_copy *copy = c->copies;
+
+		c->copies = copy->next;
+		free(copy);
+	}
+}
+
 static void compile_parts(struct compiler *c)
 {
+	compile_likes(c);
 	compile_portals(c);
 	compile_settings(c);
 	compile_disks(c);
@@ -138,6 +149,7 @@ static int tree_compile(const char *path, struct node *root, struct diagnostics 
 	schema_check(root, d);
 	if (root->kind == NODE_MAP)
 		compile_parts(&c);
+	copies_free(&c);
 	free(c.portals.rows);
 	free(c.disks.rows);
 	free(c.users);

@@ -26,6 +26,12 @@ struct user_row {
 	uint32_t algorithms;
 };
 
+/* A key that an entry took over from another. */
+struct node_copy {
+	struct node node;
+	struct node_copy *next;
+};
+
 struct compiler {
 	struct policy *policy;
 	struct diagnostics *d;
@@ -36,7 +42,8 @@ struct compiler {
 	struct user_row *users;
 	size_t user_count;
 	size_t user_space;
-	bool luns_unclear; /* of the target at hand */
+	struct node_copy *copies; /* of the tree's, and freed with it */
+	bool luns_unclear;	  /* of the target at hand */
 	bool no_memory;
 };
 
@@ -77,6 +84,8 @@ void iscsi_name_compile(struct compiler *c, const struct node *n, const char *hi
 /* An address or a network; false, and told: it is none. */
 bool network_compile(struct compiler *c, const struct node *n, struct network *ret);
 
+/* The first of all: entries that take over others' keys get them. */
+void compile_likes(struct compiler *c);
 void compile_settings(struct compiler *c);
 void compile_bans(struct compiler *c);
 void compile_decoys(struct compiler *c); /* after the targets, which are not */

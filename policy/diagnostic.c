@@ -274,10 +274,39 @@ static int mistake_compare(const void *a, const void *b)
 	return r ? r : x->order < y->order ? -1 : x->order > y->order;
 }
 
+static bool is_repeat(const struct mistake *x, const struct mistake *y)
+{
+	return place_compare(x->at, y->at) == 0 && x->severity == y->severity &&
+	       strcmp(x->message, y->message) == 0;
+}
+
+/* What several entries take over from one place is told there once. */
+static void repeats_drop(struct diagnostics *d)
+{
+	size_t kept = 0;
+
+	for (size_t k = 0; k < d->count; k++) {
+		struct mistake *m = &d->mistakes[k];
+		size_t at = kept;
+
+		while (at > 0 && place_compare(d->mistakes[at - 1].at, m->at) == 0 &&
+		       !is_repeat(&d->mistakes[at - 1], m))
+			at--;
+		if (m->at.line > 0 && at > 0 && is_repeat(&d->mistakes[at - 1], m)) {
+			d->errors -= m->severity == SEVERITY_ERROR;
+			d->warnings -= m->severity == SEVERITY_WARNING;
+		} else {
+			d->mistakes[kept++] = *m;
+		}
+	}
+	d->count = kept;
+}
+
 static void mistakes_sort(struct diagnostics *d)
 {
 	if (!d->sorted && d->count > 0)
 		qsort(d->mistakes, d->count, sizeof *d->mistakes, mistake_compare);
+	repeats_drop(d);
 	d->sorted = true;
 	d->last = NULL;
 }

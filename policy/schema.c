@@ -410,13 +410,19 @@ static bool is_misspelled(enum section section, const struct node *map, const ch
 	return false;
 }
 
+/* Who takes over another entry's keys may get it from there: compile_likes.c tells. */
+static bool is_left_to_like(enum section section, const struct node *map)
+{
+	return section == SECTION_INITIATOR && node_get(map, "like");
+}
+
 static void required_check(struct diagnostics *d, enum section section, const struct node *map)
 {
 	for (size_t i = 0; i < schema_key_count; i++) {
 		const struct schema_key *k = &schema_keys[i];
 
 		if (k->section != section || !k->required || node_get(map, k->key) ||
-		    is_misspelled(section, map, k->key))
+		    is_left_to_like(section, map) || is_misspelled(section, map, k->key))
 			continue;
 		if (map->key)
 			diagnose_error(d, map->key->at, "\"%s\" has no \"%s\"",

@@ -158,7 +158,9 @@ const struct schema_key schema_keys[] = {
 	LATER(INITIATOR, "until", "the day it ends"),
 	LATER(INITIATOR, "hours", "when it may enter"),
 	LATER(INITIATOR, "sessions", "how many at once"),
-	LATER(INITIATOR, "like", "another entry whose keys it takes over"),
+	{SECTION_INITIATOR, "like", TYPE_TEXT, .least = 1, .most = 500,
+	 .example = "iqn.1994-05.com.redhat:client",
+	 .help = "another entry whose keys it takes over; what is written beside it wins"},
 
 	{SECTION_CHAP, "user", TYPE_TEXT, true, .least = 1, .most = 63, .example = "alice",
 	 .help = "the initiator's name in the secret store"},
