@@ -8,7 +8,7 @@
 #define ANSWER_MAX (64u << 20)
 #define WAIT_S	   5
 
-static int control_connect(const char *state_path, unsigned seconds)
+static int control_connect(const char *state_path, int seconds)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	struct timeval wait = {.tv_sec = seconds};
@@ -55,11 +55,10 @@ static int read_all(int fd, char **ret_text, size_t *ret_len)
 
 json_t *gateway_ask(const char *state_path, const char *request, int *ret_error)
 {
-	return gateway_ask_long(state_path, request, WAIT_S, ret_error);
+	return gateway_ask_for(state_path, request, WAIT_S, ret_error);
 }
 
-json_t *gateway_ask_long(const char *state_path, const char *request, unsigned seconds,
-			 int *ret_error)
+json_t *gateway_ask_for(const char *state_path, const char *request, int seconds, int *ret_error)
 {
 	OWNED_FD fd = control_connect(state_path, seconds);
 	OWNED_FREE char *text = NULL;

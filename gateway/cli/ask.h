@@ -8,5 +8,4 @@
  * no gateway answers: *ret_error then says why, -errno. */
 json_t *gateway_ask(const char *state_path, const char *request, int *ret_error);
 /* The same for what takes its time. */
-json_t *gateway_ask_long(const char *state_path, const char *request, unsigned seconds,
-			 int *ret_error);
+json_t *gateway_ask_for(const char *state_path, const char *request, int seconds, int *ret_error);

@@ -5,7 +5,8 @@
 #include "gateway/cli/plan.h"
 #include "policy/types.h"
 
-#define WAIT_S 120 /* the firewall, the authenticator, the audit: each has its own time within */
+#define WAIT_S	   75 /* the gateway waits for nft, the authenticator and the audit log */
+#define HASH_LEAST 12
 
 static const struct cli_option options[] = {
 	{"--expect", "HASH", "only the file with this hash, which plan showed"},
@@ -35,10 +36,10 @@ static int refused(const struct cli *cli, const json_t *answer)
 }
 
 /* NULL: told. An answer that is an error is an answer. */
-static json_t *ask(const struct cli *cli, const char *request, unsigned seconds)
+static json_t *ask(const struct cli *cli, const char *request, int seconds)
 {
 	int error = 0;
-	json_t *answer = gateway_ask_long(cli->state, request, seconds, &error);
+	json_t *answer = gateway_ask_for(cli->state, request, seconds, &error);
 
 	if (!answer)
 		(void)cli_cannot(cli, "no gateway answers in %s: %s; is `sallyport run` running?",
@@ -58,22 +59,28 @@ static int confirm(const struct cli *cli)
 	else if (cli->json)
 		(void)json_dumpf(answer, stdout, JSON_INDENT(1));
 	else
-		printf("confirmed: this policy stays\n");
+		printf("confirmed: the policy stays\n");
 	json_decref(answer);
 	return r;
 }
 
+static long long number_of(const json_t *o, const char *key)
+{
+	return json_integer_value(json_object_get(o, key));
+}
+
 static void done_print(const json_t *answer, const struct plan *p)
 {
-	json_int_t seconds = json_integer_value(json_object_get(answer, "confirm_within_s"));
-
 	fputs(text_of(answer, "diagnostics"), stderr);
-	printf("taken up %s\nbefore   %s\n", text_of(answer, "sha256"), text_of(answer, "before"));
+	printf("the policy %.12s is in force; sessions: %lld kept, %lld changed, %lld asked to log "
+	       "out\n",
+	       text_of(answer, "sha256"), number_of(answer, "kept"), number_of(answer, "changed"),
+	       number_of(answer, "asked_to_log_out"));
 	if (p)
 		plan_print_changes(p, stdout);
-	if (seconds > 0)
-		printf("it goes back in %lld s, unless: sallyport reload --confirm\n",
-		       (long long)seconds);
+	if (number_of(answer, "confirm_within_s") > 0)
+		printf("it goes back to %.12s in %lld s unless: sallyport reload --confirm\n",
+		       text_of(answer, "before"), number_of(answer, "confirm_within_s"));
 }
 
 static int done_tell(const struct cli *cli, json_t *answer, const struct plan *p)
@@ -112,8 +119,11 @@ static int request_make(const struct cli *cli, char request[static 256])
 	uint64_t ms = 0;
 
 	if (expect && (strspn(expect, "0123456789abcdef") != strlen(expect) ||
-		       strlen(expect) >= POLICY_HASH_TEXT || !expect[0]))
-		return cli_usage(cli, "--expect takes the hash that plan shows");
+		       strlen(expect) >= POLICY_HASH_TEXT || strlen(expect) < HASH_LEAST))
+		return cli_usage(cli,
+				 "--expect takes the hash that plan shows: %d to %d digits, 0 "
+				 "to 9 and a to f",
+				 HASH_LEAST, POLICY_HASH_TEXT - 1);
 	if (within && (duration_parse(within, &ms) < 0 || ms < 1000 || ms > 86400000))
 		return cli_usage(cli, "--confirm-within takes a time, 1s to 1d");
 	if (within)
