@@ -11,13 +11,13 @@
 static int control_connect(const char *state_path, int seconds)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
-	struct timeval wait = {.tv_sec = seconds};
+	struct timeval wait = {.tv_sec = WAIT_S}, patience = {.tv_sec = seconds};
 	OWNED_FD folder = open(state_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	OWNED_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (folder < 0 || fd < 0)
 		return -errno;
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait); /* connect, too */
 	(void)snprintf(sa.sun_path, sizeof sa.sun_path, "/proc/self/fd/%d/control", folder);
 	if (connect(fd, (struct sockaddr *)&sa, sizeof sa) < 0)
@@ -53,11 +53,6 @@ static int read_all(int fd, char **ret_text, size_t *ret_len)
 	return 0;
 }
 
-json_t *gateway_ask(const char *state_path, const char *request, int *ret_error)
-{
-	return gateway_ask_for(state_path, request, WAIT_S, ret_error);
-}
-
 json_t *gateway_ask_for(const char *state_path, const char *request, int seconds, int *ret_error)
 {
 	OWNED_FD fd = control_connect(state_path, seconds);
@@ -77,4 +72,9 @@ json_t *gateway_ask_for(const char *state_path, const char *request, int seconds
 	root = json_loadb(text, len, 0, NULL);
 	*ret_error = root ? 0 : -EPROTO;
 	return root;
+}
+
+json_t *gateway_ask(const char *state_path, const char *request, int *ret_error)
+{
+	return gateway_ask_for(state_path, request, WAIT_S, ret_error);
 }
