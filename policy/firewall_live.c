@@ -21,8 +21,8 @@ _Static_assert(NFTA_RULE_TABLE == 1 && NFTA_SET_TABLE == 1 && NFTA_OBJ_TABLE == 
 #define ATTRIBUTE_TABLE 1
 
 struct question {
-	uint16_t type; /* NFT_MSG_GET… */
 	const char *table, *set;
+	uint16_t type; /* NFT_MSG_GET… */
 	bool optional; /* an older kernel may not know of it */
 };
 
@@ -183,7 +183,7 @@ static int tables_ask(struct asking *a)
 /* One try. -EAGAIN: it was torn. */
 static int read_once(struct firewall_reading **ret_reading, uint32_t *ret_generation)
 {
-	struct asking a;
+	struct asking a = {0};
 	uint32_t before = 0, after = 0;
 	int r = asking_open(&a);
 
@@ -217,7 +217,7 @@ int firewall_live_read(struct firewall_reading **ret_reading, uint32_t *ret_gene
 
 int firewall_live_generation(uint32_t *ret_generation)
 {
-	struct asking a;
+	struct asking a = {0};
 	int r = asking_open(&a);
 
 	if (r < 0)

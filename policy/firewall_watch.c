@@ -127,8 +127,10 @@ int firewall_watch_load(struct firewall_watch *w, int *fd, const struct firewall
 			       "somebody else (%s) changed our tables each of %d "
 			       "times that they were loaded",
 			       w->events.by[0] ? w->events.by : "unknown", LOADS);
-	if (r < 0)
+	if (r < 0) {
+		w->next_ms = clock_ms(); /* the news of what else came was taken */
 		return r;
+	}
 	fd_close(&w->script_fd);
 	w->script_fd = fd_take(fd);
 	firewall_reading_free(w->reference);

@@ -9,9 +9,22 @@
 
 #define TOLD_MS (24u * 3600 * 1000) /* a drift that was mended stays on `status` */
 
+/* As it is, when it is what it should be: once more escaped, it could not be read. */
 static void text_take(char *ret, size_t size, const char *text)
 {
-	(void)text_escape(text, strnlen(text, size - 1), ret, size);
+	size_t len = strnlen(text, size - 1);
+	json_t *proper = json_stringn(text, len); /* NULL: not UTF-8 */
+	bool fine = proper != NULL;
+
+	for (size_t i = 0; i < len; i++)
+		fine = fine && (uint8_t)text[i] >= ' ' && text[i] != 0x7f;
+	json_decref(proper);
+	if (!fine) {
+		(void)text_escape(text, len, ret, size);
+		return;
+	}
+	memcpy(ret, text, len);
+	ret[len] = '\0';
 }
 
 static void drift_begins(struct monitor *m, const struct firewall_drift *d)

@@ -1,5 +1,7 @@
 """Rules of ours that somebody else changes: the firewall process sees it, tells it, and puts them back."""
+import os
 import signal
+import subprocess
 
 from firewall.lib import hosts, peer, policy, report
 from firewall.lib.report import check
@@ -135,6 +137,23 @@ def test_rival(net, firewall, script):
     check("the policy is the place" in firewall.said() and "left a moment" in firewall.said(), "and the log says so")
 
 
+def test_rival_at_load(net, firewall, script):
+    """Somebody flushes all the while we load: what he left never becomes what the rules are to be."""
+    with net.gateway.inside():
+        rival = subprocess.Popen(["sh", "-c", "while :; do nft flush ruleset; done"], start_new_session=True)
+    loads = [firewall.load(script, restore=False, look_ms=100) for _ in range(5)]
+    os.killpg(rival.pid, signal.SIGKILL)
+    rival.wait()
+    check(all(fine or "somebody else (nft (pid " in why for fine, why in loads), "P5: a load that is interfered with says so", loads)
+    nft(net.gateway, script + "\ninsert rule inet sallyport limit_4 drop")
+    told = [firewall.drift()]
+    while told[-1] and told[-1].changed != "rule 1 was added to chain limit_4 of sallyport: [ immediate reg 0 drop ]":
+        told.append(firewall.drift())
+    check(told[-1], "P5: and takes nothing else than the script for what the rules are to be", loads, told, firewall.said()[-2000:])
+    firewall.load(script)
+    firewall.drifts.clear()
+
+
 def test_lost_news(net, firewall, script):
     """More news than the socket holds: all is looked at."""
     firewall.load(script)
@@ -146,8 +165,9 @@ def test_lost_news(net, firewall, script):
         nft(net.gateway, "flush set ip other many\n")
     nft(net.gateway, "delete table inet sallyport")
     firewall.process.send_signal(signal.SIGCONT)
-    found, mended = firewall.drift(), firewall.drift()
-    check(found.state == peer.FOUND and found.by == "" and mended.state == peer.RESTORED,
+    found = firewall.drift(wait=20)
+    mended = found and firewall.drift()
+    check(found and found.state == peer.FOUND and found.by == "" and mended.state == peer.RESTORED,
           "P5: when news is lost, the rules are looked at", found, mended, firewall.said()[-2000:])
     nft(net.gateway, "delete table ip other")
 
@@ -199,7 +219,7 @@ def run(net):
     listeners = net.gateway.listen(3260)
     with peer.Firewall(net.gateway) as firewall:
         firewall.answer(peer.READY)
-        for test in (test_restored, test_no_drift, test_loads, test_report, test_rival, test_lost_news, test_silent_monitor):
+        for test in (test_restored, test_no_drift, test_loads, test_report, test_rival, test_rival_at_load, test_lost_news, test_silent_monitor):
             test(net, firewall, script)
         test_stop(net, firewall)
     test_netlink_refused(net)
