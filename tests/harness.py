@@ -27,6 +27,12 @@ def check(area, sentence, fine, note=""):
     return fine
 
 
+def evidence(text):
+    """A figure for `make evidence`, which runs some tests for what they print so."""
+    if os.environ.get("SALLYPORT_EVIDENCE"):
+        print(f"evidence: {text}", flush=True)
+
+
 def skip(area, sentence, why):
     print(f"skip {area}: {sentence} ({why})", flush=True)
 
