@@ -14,7 +14,7 @@
 #define MAGIC_LEN    8
 #define VERSION	     2
 #define VERSION_OLD  1 /* knew no rotation */
-#define KEY_ID_LEN   16
+#define KEY_ID_LEN   STORE_KEY_ID_SIZE
 #define NONCE_LEN    crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define TAG_LEN	     crypto_aead_xchacha20poly1305_ietf_ABYTES
 #define HEADER_LEN   (MAGIC_LEN + 4 + 4 + KEY_ID_LEN + NONCE_LEN)
@@ -25,6 +25,7 @@
 #define TOTAL_LEN(n) (CLEAR_LEN(n) + (n)*SLOT_LEN + TAG_LEN)
 
 _Static_assert(crypto_aead_xchacha20poly1305_ietf_KEYBYTES == STORE_KEY_SIZE, "one key");
+_Static_assert(HEADER_LEN == STORE_HEADER_SIZE, "as others read it");
 _Static_assert(TOTAL_LEN(STORE_ENTRIES_MAX) <= STORE_BYTES_MAX, "a full store can be read");
 
 const char *store_kind_name(enum store_kind kind)
@@ -48,7 +49,7 @@ struct header {
 	const uint8_t *key_id, *nonce;
 };
 
-static int header_read(struct rd *r, size_t len, struct header *ret_header)
+static int header_parse(struct rd *r, struct header *ret_header)
 {
 	const uint8_t *magic = rd_bytes(r, MAGIC_LEN);
 	struct header h = {.version = (uint32_t)rd_be(r, 4), .count = (uint32_t)rd_be(r, 4)};
@@ -58,7 +59,20 @@ static int header_read(struct rd *r, size_t len, struct header *ret_header)
 	if (r->failed || memcmp(magic, MAGIC, MAGIC_LEN) != 0 ||
 	    (h.version != VERSION && h.version != VERSION_OLD))
 		return -EBADMSG;
-	if (h.count > STORE_ENTRIES_MAX || len != TOTAL_LEN(h.count))
+	if (h.count > STORE_ENTRIES_MAX)
+		return -EBADMSG;
+	*ret_header = h;
+	return 0;
+}
+
+static int header_read(struct rd *r, size_t len, struct header *ret_header)
+{
+	struct header h;
+	int error = header_parse(r, &h);
+
+	if (error < 0)
+		return error;
+	if (len != TOTAL_LEN(h.count))
 		return -EBADMSG;
 	*ret_header = h;
 	return 0;
@@ -176,14 +190,25 @@ bool store_list_knows(void *list, const char *name)
 
 /* --- unsealing and sealing ------------------------------------------------------------------- */
 
-/* Tells another key from damage, without telling anything about the key. */
-static void key_id(const uint8_t key[STORE_KEY_SIZE], uint8_t ret_id[KEY_ID_LEN])
+/* Tells another key from damage, too. */
+void store_key_id(const uint8_t key[STORE_KEY_SIZE], uint8_t ret_id[STORE_KEY_ID_SIZE])
 {
 	static const char what[] = "sallyport: which key sealed this store";
 
 	int r = crypto_generichash(ret_id, KEY_ID_LEN, (const uint8_t *)what, sizeof what - 1, key,
 				   STORE_KEY_SIZE);
 	assert(r == 0);
+}
+
+int store_header_key_id(const uint8_t bytes[STORE_HEADER_SIZE], uint8_t ret_id[STORE_KEY_ID_SIZE])
+{
+	struct rd r = rd_over(bytes, STORE_HEADER_SIZE);
+	struct header h;
+	int error = header_parse(&r, &h);
+
+	if (error == 0)
+		memcpy(ret_id, h.key_id, STORE_KEY_ID_SIZE);
+	return error;
 }
 
 static bool secret_well_formed(const struct secret *s)
@@ -203,7 +228,7 @@ static int secrets_unseal(struct store *s, const uint8_t *key, const uint8_t *by
 	if ((error = header_read(&r, len, &h)) < 0)
 		return error;
 	clear = CLEAR_LEN(h.count);
-	key_id(key, id);
+	store_key_id(key, id);
 	if (sodium_memcmp(id, h.key_id, sizeof id) != 0)
 		return -EKEYREJECTED;
 	if (crypto_aead_xchacha20poly1305_ietf_decrypt((uint8_t *)s->secrets, NULL, NULL,
@@ -250,7 +275,7 @@ int store_seal(const struct store *s, const uint8_t key[STORE_KEY_SIZE], uint8_t
 	assert(count <= STORE_ENTRIES_MAX);
 	if (!bytes)
 		return -ENOMEM;
-	key_id(key, id);
+	store_key_id(key, id);
 	randombytes_buf(nonce, sizeof nonce);
 	w = wr_over(bytes, clear);
 	wr_bytes(&w, MAGIC, MAGIC_LEN);

@@ -11,6 +11,8 @@
 #define STORE_NAME_SIZE	  (STORE_NAME_MAX + 1)
 #define STORE_ENTRIES_MAX 10000
 #define STORE_KEY_SIZE	  32
+#define STORE_KEY_ID_SIZE 16
+#define STORE_HEADER_SIZE 56
 #define STORE_BYTES_MAX	  (1024 + (size_t)STORE_ENTRIES_MAX * (80 + sizeof(struct secret)))
 
 enum store_kind { STORE_KIND_INVALID, STORE_GENERATED, STORE_SET, STORE_KINDS };
@@ -71,6 +73,12 @@ int store_remove(struct store *s, const char *name) MUST_CHECK; /* both; -ENOENT
 int store_seal(const struct store *s, const uint8_t key[STORE_KEY_SIZE], uint8_t **ret_bytes,
 	       size_t *ret_len) MUST_CHECK;
 
+/* Tells keys apart, and nothing about a key. */
+void store_key_id(const uint8_t key[STORE_KEY_SIZE], uint8_t ret_id[STORE_KEY_ID_SIZE]);
+/* That of the key which sealed it. -EBADMSG: this is no store's header. */
+int store_header_key_id(const uint8_t bytes[STORE_HEADER_SIZE],
+			uint8_t ret_id[STORE_KEY_ID_SIZE]) MUST_CHECK;
+
 /* --- files, for the monitor, `check` and `sallyport secret` --- */
 
 /* All return 0 (or a descriptor) or -errno, with a sentence for people in ret_why. */
@@ -82,6 +90,18 @@ int store_key_ensure(const char *state_path, int state_fd, char *ret_why,
 		     size_t why_size) MUST_CHECK;
 /* Opens the key file, read-only, after checking its owner, mode and size. */
 int store_key_open(const char *state_path, char *ret_why, size_t why_size) MUST_CHECK;
+/* Changing the key, under the store's lock: the next one (as it will be in its file) is put beside
+ * the key; then the store is sealed under it and written; then settling puts it in its place, or,
+ * when the store is still sealed under the old one, takes it away. store_key_ensure() settles what
+ * somebody who was killed left. */
+int store_key_next(const char *state_path, const uint8_t *bytes, size_t len, char *ret_why,
+		   size_t why_size) MUST_CHECK;
+int store_key_settle(const char *state_path, int state_fd, char *ret_why,
+		     size_t why_size) MUST_CHECK;
+/* Of an open key file: is the key under a passphrase? And the key by that. */
+bool store_key_is_wrapped(int fd);
+int store_key_unwrap(int fd, const uint8_t *passphrase, size_t len, uint8_t ret_key[STORE_KEY_SIZE],
+		     char *ret_why, size_t why_size) MUST_CHECK;
 /* The sealed store, read-only; a memfd without a byte when there is none. */
 int store_open(int state_fd, char *ret_why, size_t why_size) MUST_CHECK;
 /* The names of the store, for `check` (store_list_knows) and `secret list`; no key is needed. */

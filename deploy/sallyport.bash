@@ -12,13 +12,13 @@ _sallyport() {
 		mapfile -t COMPREPLY < <(compgen -d -- "$current")
 		return
 		;;
-	--initiator | --target | --from | --lun | --command | --blocks | --user | --algorithm | --portal | --wait | --for | --expect | --confirm-within | --since | --until | --address | --op | --overlap)
+	--initiator | --target | --from | --lun | --command | --blocks | --user | --algorithm | --portal | --wait | --for | --expect | --confirm-within | --since | --until | --address | --op | --overlap | --key | --passphrase-fd | --new-passphrase-fd)
 		return
 		;;
 	esac
 	case $command in
 	'') words="$commands --version" ;;
-	run) words='' ;;
+	run) words='--passphrase-fd' ;;
 	check) words='--json' ;;
 	plan) words='--firewall --json' ;;
 	explain) words='--from --initiator --target --portal --lun --command --blocks --user --algorithm --json' ;;
@@ -27,7 +27,7 @@ _sallyport() {
 	sessions) words='kick --json' ;;
 	bans) words='list add lift --all --for --json' ;;
 	disk) words='clear --forget-reservations --json' ;;
-	secret) words='generate set rotate accept-weaker list remove --overlap --finish --json' ;;
+	secret) words='generate set rotate accept-weaker list remove --overlap --finish --key --passphrase-fd --new-passphrase-fd --json' ;;
 	client) words='--for --with-secrets linux windows esxi libiscsi' ;;
 	audit) words='show tail --since --until --initiator --address --target --lun --denied --op --utc -n --json' ;;
 	esac

@@ -96,8 +96,25 @@ static int rotate_finish(struct bench *b)
 	return bench_tell(b);
 }
 
+/* The key that seals the secrets, not a secret. */
+static int rotate_key(struct bench *b, const char *kind)
+{
+	const bool passphrase = strcmp(kind, "passphrase") == 0;
+
+	if (bench_store(b) < 0 || bench_rekey(b, passphrase) < 0)
+		return bench_cannot(b);
+	fprintf(stderr, "All secrets are sealed under a fresh key, which is %s.\n",
+		passphrase ? "under the passphrase: without it nobody can open them"
+			   : "in the key file: keep a copy of it, apart from the store's");
+	return bench_tell(b);
+}
+
 static int run_rotate(struct bench *b)
 {
+	const char *kind = cli_option(b->cli, "--key");
+
+	if (kind != NULL)
+		return rotate_key(b, kind);
 	if (cli_option(b->cli, "--finish") != NULL)
 		return rotate_finish(b);
 	if (bench_fresh(b) < 0 || bench_store(b) < 0)
@@ -128,7 +145,7 @@ static ssize_t fresh_ask(const struct bench *b, uint8_t *bytes)
 
 static int fresh_read(struct bench *b)
 {
-	uint8_t *bytes = b->input.memory + sizeof *b->fresh;
+	uint8_t *bytes = b->octets;
 	const bool terminal = isatty(STDIN_FILENO) == 1;
 	ssize_t n = terminal ? fresh_ask(b, bytes) : prompt_read(STDIN_FILENO, bytes, INPUT_MAX);
 
@@ -261,9 +278,16 @@ static int usage_check(const struct cli *cli, const struct verb *verb)
 {
 	const char *name = cli->arguments[1];
 
-	if (verb->takes_name != (name != NULL))
-		return cli_usage(cli, verb->takes_name ? "%s needs a NAME" : "%s takes no NAME",
-				 verb->name);
+	const char *key = cli_option(cli, "--key");
+	const bool takes_name = verb->takes_name && !key;
+
+	if (takes_name != (name != NULL))
+		return cli_usage(cli, takes_name ? "%s needs a NAME" : "%s takes no NAME%s",
+				 verb->name, key ? " with --key" : "");
+	if (key && (verb->run != run_rotate || (strcmp(key, "file") && strcmp(key, "passphrase"))))
+		return cli_usage(cli, "--key is for rotate, and takes file or passphrase");
+	if (key && (cli_option(cli, "--overlap") || cli_option(cli, "--finish")))
+		return cli_usage(cli, "a key has no overlap: --key goes without the others");
 	if (cli->json && !verb->json)
 		return cli_usage(cli, "--json is for list");
 	if (name && !store_name_valid(name))
@@ -310,6 +334,9 @@ static int run_secret(const struct cli *cli)
 static const struct cli_option secret_options[] = {
 	{"--overlap", "TIME", "rotate, set: for so long the old secret stays good (7d; set: 0s)"},
 	{"--finish", NULL, "rotate: the old secret is no good from now on"},
+	{"--key", "KIND", "rotate: the key that seals all secrets; file or passphrase"},
+	{"--passphrase-fd", "N", "where the key's passphrase is read; else a terminal is asked"},
+	{"--new-passphrase-fd", "N", "rotate --key passphrase: where the new one is read"},
 	{0},
 };
 
@@ -340,7 +367,8 @@ const struct subcommand cli_secret = {
 		"only when its overlap is over, or --finish was said.\n"
 		"\n"
 		"The first command makes the key file that seals the secrets; keep a copy of it,\n"
-		"apart from the store's.",
+		"apart from the store's. `rotate --key passphrase` puts a fresh key under a\n"
+		"passphrase, which `run` asks for; `rotate --key file` takes it away.",
 	.options = secret_options,
 	.json = true,
 	.run = run_secret,

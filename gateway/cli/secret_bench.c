@@ -4,10 +4,12 @@
 #include "gateway/cli/secret_bench.h"
 
 #include <stdio.h>
+#include "auth/key_wrap.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/fd.h"
 #include "gateway/base/state.h"
 #include "gateway/cli/ask.h"
+#include "gateway/cli/passphrase.h"
 
 #define AGAIN_US   50000
 #define AGAIN_MOST 100
@@ -44,17 +46,45 @@ int bench_state(struct bench *b)
 	return store_key_ensure(b->cli->state, b->state_fd, b->why, sizeof b->why);
 }
 
+static ssize_t passphrase_ask(struct bench *b, bool new)
+{
+	char text[512];
+	const struct passphrase_ask ask = {
+		.fd = cli_option(b->cli, new ? "--new-passphrase-fd" : "--passphrase-fd"),
+		.text = text,
+		.repeat = new ? "once more: " : NULL,
+	};
+
+	(void)snprintf(text, sizeof text, "%spassphrase of the secrets in %s: ", new ? "new " : "",
+		       b->cli->state);
+	return passphrase_get(&ask, b->octets, b->why, sizeof b->why);
+}
+
+static int key_ask(struct bench *b, int fd)
+{
+	ssize_t n = passphrase_ask(b, false);
+
+	if (n < 0)
+		return (int)n;
+	return store_key_unwrap(fd, b->octets, (size_t)n, b->key, b->why, sizeof b->why);
+}
+
 static int key_begin(struct bench *b)
 {
 	OWNED_FD fd = store_key_open(b->cli->state, b->why, sizeof b->why);
-	int r = fd < 0 ? fd : store_key_read(fd, b->key);
+	int r = fd;
 
+	if (fd >= 0 && store_key_is_wrapped(fd))
+		return key_ask(b, fd);
+	if (fd >= 0)
+		r = store_key_read(fd, b->key);
 	if (fd >= 0 && r < 0)
 		(void)snprintf(b->why, sizeof b->why, "the key file can't be read: %s",
 			       strerror(-r));
 	return r;
 }
 
+/* The key before the lock: whoever is asked for its passphrase may take long. */
 int bench_store(struct bench *b)
 {
 	OWNED_BY(store_list_free) struct store_list names = {0};
@@ -62,21 +92,19 @@ int bench_store(struct bench *b)
 	size_t size;
 	int r;
 
-	if ((r = bench_state(b)) < 0)
+	if ((r = bench_state(b)) < 0 || (!b->fresh && (r = bench_fresh(b)) < 0) ||
+	    (r = key_begin(b)) < 0)
 		return r;
 	b->lock_fd = store_lock(b->state_fd, b->why, sizeof b->why);
 	if (b->lock_fd < 0)
 		return b->lock_fd;
 	if ((r = store_list_load(b->state_fd, &names, b->why, sizeof b->why)) < 0)
 		return r;
-	size = (names.count + 2) * sizeof(struct secret);
+	size = (names.count + 1) * sizeof(struct secret);
 	if ((r = slab_open(&b->slab, size, size, b->why, sizeof b->why)) < 0)
 		return r;
-	b->key = b->slab.memory;
-	b->store.secrets = (struct secret *)(void *)b->slab.memory + 1;
+	b->store.secrets = (struct secret *)(void *)b->slab.memory;
 	b->store.room = names.count + 1;
-	if ((r = key_begin(b)) < 0)
-		return r;
 	fd = store_open(b->state_fd, b->why, sizeof b->why);
 	r = fd < 0 ? fd : store_load(&b->store, fd, b->key, b->why, sizeof b->why);
 	if (r == 0) /* whatever is written next goes without them */
@@ -88,9 +116,13 @@ int bench_fresh(struct bench *b)
 {
 	int r = slab_open(&b->input, BENCH_INPUT_SIZE, BENCH_INPUT_SIZE, b->why, sizeof b->why);
 
-	if (r == 0)
-		b->fresh = (struct secret *)(void *)b->input.memory;
-	return r;
+	if (r < 0)
+		return r;
+	b->fresh = (struct secret *)(void *)b->input.memory;
+	b->octets = b->input.memory + sizeof *b->fresh;
+	b->key = b->input.memory + b->input.size - STORE_KEY_SIZE;
+	b->next_key = b->key - STORE_KEY_SIZE;
+	return 0;
 }
 
 /* What store_put() and store_rotate() say, for people; each is about a name. */
@@ -151,6 +183,46 @@ int bench_write(struct bench *b)
 	r = store_write(b->state_fd, bytes, len, b->why, sizeof b->why);
 	fd_close(&b->lock_fd);
 	return r;
+}
+
+/* The next key as it will be in its file; returns how long that is. */
+static int key_dress(struct bench *b, bool under_passphrase, uint8_t ret[KEY_WRAPPED_SIZE])
+{
+	ssize_t n;
+	int r;
+
+	randombytes_buf(b->next_key, STORE_KEY_SIZE);
+	if (!under_passphrase) {
+		memcpy(ret, b->next_key, STORE_KEY_SIZE);
+		return STORE_KEY_SIZE;
+	}
+	if ((n = passphrase_ask(b, true)) < 0)
+		return (int)n;
+	r = key_wrap(b->next_key, &key_cost_usual, b->octets, (size_t)n, ret);
+	if (r < 0)
+		(void)snprintf(b->why, sizeof b->why, "there is not enough memory for it");
+	return r < 0 ? r : KEY_WRAPPED_SIZE;
+}
+
+int bench_rekey(struct bench *b, bool under_passphrase)
+{
+	const char *state = b->cli->state;
+	uint8_t bytes[KEY_WRAPPED_SIZE];
+	int len = key_dress(b, under_passphrase, bytes);
+	int lock, r, settled;
+
+	if (len < 0)
+		return len;
+	r = store_key_next(state, bytes, (size_t)len, b->why, sizeof b->why);
+	sodium_memzero(bytes, sizeof bytes);
+	if (r < 0)
+		return r;
+	memcpy(b->key, b->next_key, STORE_KEY_SIZE);
+	lock = fd_take(&b->lock_fd); /* until both files are in their places */
+	r = bench_write(b);
+	settled = store_key_settle(state, b->state_fd, b->why, sizeof b->why);
+	(void)close(lock);
+	return r < 0 ? r : settled;
 }
 
 /* --- the gateway ----------------------------------------------------------------------------- */

@@ -6,17 +6,18 @@
 #include "auth/store.h"
 #include "gateway/cli/cli.h"
 
-#define BENCH_INPUT_SIZE 4096
+#define BENCH_INPUT_SIZE 8192
 
 struct bench {
 	const struct cli *cli;
 	const char *verb, *name; /* name: NULL where the verb takes none */
 	char why[1024];
 	int state_fd, lock_fd;
-	struct slab input; /* struct secret, and behind it the octets as they came */
-	struct secret *fresh;
-	struct slab slab; /* key, then the store's secrets */
-	uint8_t *key;
+	struct slab input;    /* fresh secret, octets as they came, and at its end the keys */
+	struct secret *fresh; /* NULL: not yet there */
+	uint8_t *octets;
+	struct slab slab; /* the store's secrets */
+	uint8_t *key, *next_key;
 	struct store store;
 	uint64_t now_s, overlap_s;
 };
@@ -33,6 +34,10 @@ int bench_fresh(struct bench *b) MUST_CHECK; /* memory for the fresh secret */
 /* The fresh one; not yet written. With an overlap the name's own stays good for so long. */
 int bench_put(struct bench *b, enum store_kind kind, uint64_t overlap_s) MUST_CHECK;
 int bench_write(struct bench *b) MUST_CHECK; /* seals and replaces the file, and lets go of it */
+
+/* Seals the store under a fresh key, which is kept as it is or, `under_passphrase`, asks for one;
+ * and replaces both files. */
+int bench_rekey(struct bench *b, bool under_passphrase) MUST_CHECK;
 
 /* Has a running gateway take the store up, and says what came of it on stderr. An exit status. */
 int bench_tell(struct bench *b);

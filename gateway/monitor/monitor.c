@@ -96,7 +96,7 @@ static int folder_begin(struct monitor *m, const char *name, int *ret_fd)
 	return 0;
 }
 
-static int state_begin(struct monitor *m)
+static int state_begin(struct monitor *m, const struct monitor_options *options)
 {
 	char why[512];
 	int r;
@@ -118,6 +118,8 @@ static int state_begin(struct monitor *m)
 		log_error("%s", why);
 		return r;
 	}
+	if ((r = key_open(m, options)) < 0)
+		return r;
 	r = folder_begin(m, "audit", &m->audit_fd);
 	return r < 0 ? r : folder_begin(m, "arbiter", &m->journal_fd);
 }
@@ -364,13 +366,13 @@ void monitor_stop(struct monitor *m, int exit_status)
 
 /* --- the process --- */
 
-static int begin(struct monitor *m)
+static int begin(struct monitor *m, const struct monitor_options *options)
 {
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, 0};
 	int r;
 
 	if ((r = users_find(m)) < 0 || (r = programs_open(&m->programs)) < 0 ||
-	    (r = state_begin(m)) < 0 || (r = policy_begin(m)) < 0 ||
+	    (r = state_begin(m, options)) < 0 || (r = policy_begin(m)) < 0 ||
 	    (r = connections_begin(m)) < 0 || (r = arbiter_open(m)) < 0 ||
 	    (r = algorithms_load(m)) < 0)
 		return r;
@@ -403,6 +405,7 @@ static void end(struct monitor *m)
 	fd_close(&m->audit_fd);
 	fd_close(&m->journal_fd);
 	fd_close(&m->arbiter_page_fd);
+	key_close(m);
 	algorithms_close(m);
 	seen_close(m);
 	store_list_free(&m->secrets);
@@ -426,10 +429,11 @@ int monitor_run(const struct monitor_options *options)
 			     .journal_fd = -1,
 			     .arbiter_page_fd = -1,
 			     .algorithms_fd = -1,
+			     .key_fd = -1,
 			     .started_ms = clock_ms()};
 	m.control.fd = -1;
 	notify_open();
-	r = begin(&m);
+	r = begin(&m, options);
 	if (r == 0)
 		r = loop_run(m.loop);
 	if (r < 0)

@@ -230,6 +230,8 @@ struct monitor {
 	gid_t gid, net_gid;
 	uint64_t started_ms;
 
+	uint8_t *key_memory;	   /* of a key that was under a passphrase: locked, not readable */
+	int key_fd;		   /* the same, for the authenticator; -1: it is in its file */
 	struct store_list secrets; /* names and times, as of the last look */
 	struct strengths strengths;
 	int algorithms_fd; /* the file with them */
@@ -285,6 +287,9 @@ struct monitor {
 
 struct monitor_options {
 	const char *policy_path, *state_path;
+	/* Asks for the key's passphrase: gateway/cli/passphrase.h. */
+	ssize_t (*passphrase)(const void *arg, uint8_t *ret, char *ret_why, size_t why_size);
+	const void *arg;
 };
 
 /* Serves until SIGTERM or SIGINT; returns an exit status. */
@@ -323,6 +328,11 @@ void seen_tick(struct monitor *m);
 void seen_close(struct monitor *m);
 /* Old secrets and initiators that stay away, as sentences. */
 json_t *warnings_json(const struct store_list *secrets, json_t *seen, uint64_t now_s);
+
+/* key.c: a key that somebody opens by a passphrase when the gateway starts */
+int key_open(struct monitor *m, const struct monitor_options *options) MUST_CHECK;
+int key_get(struct monitor *m, char *ret_why, size_t why_size) MUST_CHECK; /* a descriptor */
+void key_close(struct monitor *m);
 
 /* secrets.c: the authenticator, and what it takes up */
 int authenticator_begin(struct helper *h) MUST_CHECK;

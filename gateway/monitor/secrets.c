@@ -64,7 +64,7 @@ static int send_store(struct helper *h, char *ret_why, size_t size)
 
 	if (store < 0)
 		return store;
-	key = store_key_open(h->m->state_path, ret_why, size);
+	key = key_get(h->m, ret_why, size);
 	if (key < 0)
 		return key;
 	fds[0] = store;
