@@ -26,7 +26,7 @@ def main():
             continue
         try:
             section.show()
-        except Exception:
+        except (Exception, SystemExit):
             traceback.print_exc()
             bad = 1
     return bad
