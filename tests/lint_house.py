@@ -14,6 +14,7 @@ TOP = {"gateway", "auth", "policy", "backends", "tests", "deploy", "Makefile", "
 # Who may include what: a folder, or one header of it.
 NAMES = "gateway/scsi/command_names.h"
 SETS = "gateway/scsi/command_set.h"
+RULES = "gateway/scsi/command_rules.h"
 MAY = {
     "gateway/base": [],
     "gateway/iscsi": ["gateway/base"],
@@ -27,7 +28,7 @@ MAY = {
                         "gateway/cli", "auth", "policy", "backends", NAMES],
     "gateway/cli": ["gateway", "auth", "policy", "backends"],
     "auth": ["gateway/base"],
-    "policy": ["gateway/base", NAMES, SETS],
+    "policy": ["gateway/base", NAMES, SETS, RULES],
     "backends": ["gateway/base"],
 }
 

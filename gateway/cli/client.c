@@ -20,10 +20,12 @@ void client_secret_write(const struct client_page *page, enum client_secret whic
 
 	text[len++] = '\'';
 	for (size_t k = 0; k < s->len; k++) {
-		if (s->octets[k] == '\'' && quote_as == '\\') {
-			memcpy(text + len, "'\\'", 3);
-			len += 3;
-		} else if (s->octets[k] == '\'') {
+		bool quote = s->octets[k] == '\'';
+
+		if (quote)
+			text[len++] = '\'';
+		if (quote && quote_as == '\\') {
+			text[len++] = '\\';
 			text[len++] = '\'';
 		}
 		text[len++] = (char)s->octets[k];
@@ -203,6 +205,7 @@ static int client_run(const struct cli *cli)
 	const char *what = cli_option(cli, "--for");
 	const struct client_form *form = what ? client_form_find(what) : NULL;
 	struct running running = {0};
+	const struct policy *by;
 	struct policy *p = NULL;
 	int r;
 
@@ -213,8 +216,9 @@ static int client_run(const struct cli *cli)
 	} else if ((r = running_ask(cli, &running)) == EXIT_DONE && !running.policy) {
 		r = cli_cannot(cli, "no gateway answers in %s: name the policy", cli->state);
 	}
-	if (r == EXIT_DONE)
-		r = client_policy(cli, form, p ? p : running.policy);
+	by = p ? p : running.policy;
+	if (r == EXIT_DONE && by)
+		r = client_policy(cli, form, by);
 	running_free(&running);
 	policy_free(p);
 	return r;

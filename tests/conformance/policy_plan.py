@@ -23,7 +23,7 @@ targets:
         chap: {{user: alice, mutual: gw-for-alice, algorithms: [sha256, md5]}}
         luns: {{0: read-write, 1: read-only}}
       {client}-bob:
-        from: [127.0.0.1]
+        from: [127.0.0.1, 203.0.113.9]
         chap: {{user: bob, mutual: gw-for-bob}}
         luns: {{1: read-write}}
 gateway: {{grace: 1s}}
@@ -76,7 +76,7 @@ with Initiator(gw.port).login() as alice, Initiator(gw.port) as second:
     rows = gw.sessions()
     check(AREA, "sessions tell what they hold", all(r["luns"] == [{"lun": 0, "writable": True}, {"lun": 1, "writable": False}] and r["algorithm"] == "sha3-256" and r["local"] == f"127.0.0.1:{gw.port}" for r in rows), rows)
     for sentence, edits, effect, reason, firewall in (
-            ("P7: another initiator's end is not noticed", [("-bob:\n        from: [127.0.0.1]", "-bob:\n        from: [127.0.0.2]")], "unchanged", "unchanged", 1),
+            ("P7: another initiator's end is not noticed", [("-bob:\n        from: [127.0.0.1,", "-bob:\n        from: [127.0.0.2,")], "unchanged", "unchanged", 1),
             ("a LUN more is told as widening", [("1: read-only}", "1: read-write}")], "widened", "lun-writable", 0),
             ("deny is told as rules that change in place", [("        luns: {0: read-write", "        deny: [unmap]\n        luns: {0: read-write")], "rules", "deny", 0),
             ("a LUN less is told as a login", [("{0: read-write, 1: read-only}", "{0: read-write}")], "log-in-again", "lun-removed", 0),
@@ -100,6 +100,15 @@ with Initiator(gw.port).login() as alice, Initiator(gw.port) as second:
     check(AREA, "P7: nobody noticed the plans", alice.ready()[0] in (0, 2) and len(gw.sessions()) == 2, gw.log())
     alice.logout()
     second.logout()
+
+# --- explain asks for bans
+ask = ["explain", gw.policy, "--from", "203.0.113.9", "--initiator", BOB, "--target", TARGET]
+check(AREA, "explain: who is not banned may enter", gw.command(*ask).returncode == 0, gw.command(*ask).stdout)
+assert gw.command("bans", "add", "203.0.113.9").returncode == 0
+done, answer = gw.command(*ask), json.loads(gw.command(*ask, "--json").stdout)
+check(AREA, "P1: explain: who is banned now is refused at the firewall, whatever the policy says", done.returncode == 1 and "refused: firewall" in done.stdout and "banned until" in done.stdout and answer["layers"][0]["reason"] == "banned", done.stdout)
+assert gw.command("bans", "lift", "203.0.113.9").returncode == 0
+check(AREA, "explain: once the ban is lifted, it may again", gw.command(*ask).returncode == 0, gw.command(*ask).stdout)
 
 if os.geteuid() == 0:
     done = run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", SALLYPORT, "plan", gw.policy, "--state", gw.state)

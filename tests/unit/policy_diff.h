@@ -72,8 +72,10 @@ static inline struct policy *policy_edited(const char *const edits[8])
 	for (size_t k = 0; k < 8 && edits[k]; k += 2) {
 		char *at = strstr(text, edits[k]), *next = NULL;
 
-		if (!at)
+		if (!at) {
 			fail_msg("the base does not have %s", edits[k]);
+			abort();
+		}
 		*at = '\0';
 		assert_true(asprintf(&next, "%s%s%s", text, edits[k + 1], at + strlen(edits[k])) >
 			    0);
