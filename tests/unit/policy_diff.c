@@ -2,6 +2,8 @@
 #include "tests/unit/test.h"
 
 #include "policy/diff.h"
+#include "policy/facts.h"
+#include "policy/schema.h"
 #include "tests/unit/policy_diff.h"
 
 static struct tests t;
@@ -253,11 +255,65 @@ static void all_is_new(void **state)
 	policy_free(p);
 }
 
+/* --- no key is forgotten --- */
+
+/* Keys that are a fact by another name, or none of a compiled policy. */
+static const struct {
+	enum section section;
+	const char *key;
+} elsewhere[] = {
+	{SECTION_POLICY, "version"},	  {SECTION_DISK, "file"},
+	{SECTION_DISK, "device"},	  {SECTION_DISK, "memory"},
+	{SECTION_TARGET, "luns"},	  {SECTION_INITIATOR, "luns"},
+	{SECTION_INITIATOR, "like"},	  {SECTION_PROTECT, "blocks"},
+	{SECTION_PROTECT, "from"},	  {SECTION_PROTECT, "lun"},
+	{SECTION_TRANSPORT, "interface"}, {SECTION_AUDIT, "durability"}, /* it has one value */
+};
+
+static bool is_elsewhere(const struct schema_key *k)
+{
+	for (size_t i = 0; i < ARRAY_LEN(elsewhere); i++)
+		if (elsewhere[i].section == k->section && strcmp(elsewhere[i].key, k->key) == 0)
+			return true;
+	return false;
+}
+
+/* "gateway.ping.every" is the key "every". */
+static bool is_compared(const struct schema_key *k)
+{
+	for (size_t i = 0; i < fact_count; i++) {
+		const char *dot = strrchr(facts[i].key, '.');
+
+		if (strcmp(dot ? dot + 1 : facts[i].key, k->key) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void all_keys_are_compared(void **state)
+{
+	bool all = true;
+
+	(void)state;
+	for (size_t i = 0; i < schema_key_count; i++) {
+		const struct schema_key *k = &schema_keys[i];
+
+		if (k->type == TYPE_LATER || k->type == TYPE_MAP || strcmp(k->key, "*") == 0 ||
+		    is_elsewhere(k) || is_compared(k))
+			continue;
+		print_message("policy/facts.c has no row for the key %s\n", k->key);
+		all = false;
+	}
+	assert_true(all);
+}
+
 int main(void)
 {
 	TESTS_ADD_TABLE(&t, rows, differs);
 	for (size_t k = 0; k < ARRAY_LEN(rows); k++)
 		tests_add(&t, "it is as many differences backwards", differs_backwards, &rows[k]);
 	tests_add(&t, "without an old policy all is new", all_is_new, NULL);
+	tests_add(&t, "P5: every key that a policy may have is compared", all_keys_are_compared,
+		  NULL);
 	return tests_run(&t, "policy");
 }
