@@ -1,18 +1,18 @@
 # Completion for bash: subcommands, their options and words. Static; asks no gateway.
 _sallyport() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' word words
-	local commands='run check plan explain reload status sessions bans disk secret client audit'
+	local commands='run check plan explain reload status sessions bans disk secret client ipsec wireguard audit'
 
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		case " $commands " in *" $word "*) command=$word && break ;; esac
 	done
 	case $previous in
-	--state)
+	--state | --dir)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -d -- "$current")
 		return
 		;;
-	--initiator | --target | --from | --lun | --command | --blocks | --user | --algorithm | --portal | --wait | --for | --expect | --confirm-within | --since | --until | --address | --op | --overlap | --key | --passphrase-fd | --new-passphrase-fd)
+	--initiator | --target | --from | --lun | --command | --blocks | --user | --algorithm | --portal | --wait | --for | --gateway | --endpoint | --expect | --confirm-within | --since | --until | --address | --op | --overlap | --key | --passphrase-fd | --new-passphrase-fd)
 		return
 		;;
 	esac
@@ -29,11 +29,13 @@ _sallyport() {
 	disk) words='clear --forget-reservations --json' ;;
 	secret) words='generate set rotate accept-weaker list remove --overlap --finish --key --passphrase-fd --new-passphrase-fd --json' ;;
 	client) words='--for --with-secrets linux windows esxi libiscsi' ;;
+	ipsec) words='--dir --gateway --certificates --with-secrets --passphrase-fd' ;;
+	wireguard) words='--dir --endpoint --with-secrets --passphrase-fd' ;;
 	audit) words='show tail --since --until --initiator --address --target --lun --denied --op --utc -n --json' ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words --state --help" -- "$current")
 	case $command in
-	run | check | plan | explain)
+	run | check | plan | explain | ipsec | wireguard)
 		compopt -o filenames
 		[[ $current == -* ]] || mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$current")
 		;;

@@ -1,6 +1,7 @@
 /* The initiators of a target: from where, as whom, with which access. Runs in the monitor and the
  * command line, on a tree that the schema has checked. */
 #include "policy/compile.h"
+#include "policy/tunnels.h"
 #include "policy/ranges.h"
 #include "policy/types.h"
 
@@ -102,6 +103,13 @@ static const char *secret_name(struct compiler *c, const struct node *chap, cons
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 	const char *name = node_text(chap, key);
 
+	if (name && tunnel_key_name(name)) {
+		diagnose_error(c->d, node_get(chap, key)->at,
+			       "\"%s\" is the name of a tunnel's key", name);
+		diagnose_hint(c->d,
+			      "names that begin with \"ipsec.\" or \"wireguard.\" are theirs");
+		return NULL;
+	}
 	if (!name || !name[strspn(name, letters)])
 		return name;
 	diagnose_error(c->d, node_get(chap, key)->at, "\"%s\" is no name of the secret store",

@@ -62,4 +62,4 @@ const char *cli_nearest(const char *word, const char *const *names, size_t count
 const void *cli_verb(const struct cli *cli, const void *rows, size_t stride, size_t count);
 
 extern const struct subcommand cli_run, cli_status, cli_sessions, cli_check, cli_plan, cli_explain,
-	cli_secret, cli_audit, cli_disk, cli_bans, cli_reload, cli_client;
+	cli_secret, cli_audit, cli_disk, cli_bans, cli_reload, cli_client, cli_ipsec, cli_wireguard;

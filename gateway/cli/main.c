@@ -13,8 +13,9 @@
 #include "policy/firewall.h"
 
 static const struct subcommand *const commands[] = {
-	&cli_run,      &cli_check, &cli_plan, &cli_explain, &cli_reload, &cli_status,
-	&cli_sessions, &cli_bans,  &cli_disk, &cli_secret,  &cli_client, &cli_audit,
+	&cli_run,    &cli_check,    &cli_plan,	    &cli_explain, &cli_reload,
+	&cli_status, &cli_sessions, &cli_bans,	    &cli_disk,	  &cli_secret,
+	&cli_client, &cli_ipsec,    &cli_wireguard, &cli_audit,
 };
 
 static const struct role {

@@ -100,11 +100,11 @@ int bench_store(struct bench *b)
 		return b->lock_fd;
 	if ((r = store_list_load(b->state_fd, &names, b->why, sizeof b->why)) < 0)
 		return r;
-	size = (names.count + 1) * sizeof(struct secret);
+	size = (names.count + b->more + 1) * sizeof(struct secret);
 	if ((r = slab_open(&b->slab, size, size, b->why, sizeof b->why)) < 0)
 		return r;
 	b->store.secrets = (struct secret *)(void *)b->slab.memory;
-	b->store.room = names.count + 1;
+	b->store.room = names.count + b->more + 1;
 	fd = store_open(b->state_fd, b->why, sizeof b->why);
 	r = fd < 0 ? fd : store_load(&b->store, fd, b->key, b->why, sizeof b->why);
 	if (r == 0) /* whatever is written next goes without them */

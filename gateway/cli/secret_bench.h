@@ -19,6 +19,8 @@ struct bench {
 	struct slab slab; /* the store's secrets */
 	uint8_t *key, *next_key;
 	struct store store;
+	size_t more;  /* fresh ones than one that are to have room */
+	bool changed; /* something was put that is not written */
 	uint64_t now_s, overlap_s;
 };
 
