@@ -354,8 +354,7 @@ static struct listener *listener_find(const struct monitor *m, const struct endp
 /* Is it bound to the interface that the portal names now, and that has the name now? */
 static bool listener_is_at(const struct listener *l, const struct policy_portal *portal)
 {
-	return l != NULL && strcmp(l->through, portal->through) == 0 &&
-	       (l->through[0] == '\0' || l->index == if_nametoindex(l->through));
+	return l != NULL && strcmp(l->through, portal->through) == 0 && listener_is_open(l);
 }
 
 static int listener_make(struct monitor *m, struct listener_plan *plan, const struct endpoint *at,
@@ -371,6 +370,42 @@ static int listener_make(struct monitor *m, struct listener_plan *plan, const st
 	if ((r = listen_at(plan->fresh)) < 0 || (r = loop_watch(m->loop, &plan->fresh->watch)) < 0)
 		fd_close(&plan->fresh->watch.fd);
 	return r;
+}
+
+/* `wg-quick down`, and up: an interface that comes back under its name is another. The old socket
+ * is bound to the one that went; so the new one can be bound beside it. Until the address is there,
+ * too, it is tried again. */
+static void listener_follow(struct listener *l)
+{
+	struct listener fresh = *l;
+	char text[ADDRESS_TEXT];
+
+	fresh.watch.fd = -1;
+	if (listen_at(&fresh) < 0)
+		return;
+	set_patience(&fresh, l->m->policy);
+	loop_unwatch(l->m->loop, &l->watch);
+	fd_close(&l->watch.fd);
+	l->index = fresh.index;
+	l->watch = fresh.watch;
+	l->watch.events = l->m->accept_timer.at_ms == 0 ? EPOLLIN : 0;
+	if (loop_watch(l->m->loop, &l->watch) < 0)
+		fd_close(&l->watch.fd);
+	log_notice("%s is back, and %s is listened on there", l->through,
+		   endpoint_show(&l->endpoint, text));
+}
+
+bool listener_is_open(const struct listener *l)
+{
+	return l->watch.fd >= 0 &&
+	       (l->through[0] == '\0' || l->index == if_nametoindex(l->through));
+}
+
+void listeners_look(struct monitor *m)
+{
+	for (struct listener *l = m->listeners; l != NULL; l = l->next)
+		if (!listener_is_open(l) && if_nametoindex(l->through) > 0)
+			listener_follow(l);
 }
 
 static int endpoint_prepare(struct monitor *m, struct setup *s, size_t portal, size_t k)

@@ -189,6 +189,7 @@ static void on_tick(struct timer *t)
 	char status[128];
 
 	disks_check(m);
+	listeners_look(m);
 	rings_go_on(m);
 	seats_go_on(m);
 	arbiter_beat(m);

@@ -396,6 +396,8 @@ void coverage_away(struct monitor *m);	/* the firewall process died */
 int listeners_prepare(struct monitor *m, struct setup *s) MUST_CHECK;
 void listeners_commit(struct monitor *m, struct setup *s);
 void listeners_undo(struct setup *s);
+void listeners_look(struct monitor *m);		 /* each second: is an interface back that went? */
+bool listener_is_open(const struct listener *l); /* its interface is there, if it has one */
 void connection_place(struct connection *c, const struct listener *l); /* it came in there */
 void listen_close(struct monitor *m);
 void listen_admit(struct monitor *m); /* a login slot became free */

@@ -33,7 +33,7 @@ static json_t *advertised_json(const struct policy_portal *p)
 	return list;
 }
 
-static json_t *portals_json(const struct monitor *m)
+static json_t *portals_json(const struct monitor *m, json_t *problems)
 {
 	json_t *list = json_array();
 	char text[ADDRESS_TEXT], transport[TRANSPORT_TEXT];
@@ -42,6 +42,8 @@ static json_t *portals_json(const struct monitor *m)
 		const struct policy_portal *p = &m->policy->portals[l->portal];
 		unsigned sessions = 0;
 
+		if (!listener_is_open(l))
+			add_problem(problems, p->name, "its interface is gone");
 		for (uint32_t c = 0; c < m->connection_max; c++)
 			sessions += m->connections[c].state == CONN_GRANTED &&
 				    came_in_at(&m->connections[c], l);
@@ -130,7 +132,7 @@ static unsigned banned(const struct monitor *m)
 
 json_t *status_json(struct monitor *m)
 {
-	json_t *problems = json_array(), *portals = portals_json(m);
+	json_t *problems = json_array(), *portals = portals_json(m, problems);
 	json_t *disks = disks_json(m, problems), *helpers = helpers_json(m, problems);
 	char hash[POLICY_HASH_TEXT], missing[256], drift[1024];
 

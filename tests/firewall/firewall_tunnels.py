@@ -90,6 +90,27 @@ def test_renamed(net):
         net.gateway.ip("link", "set", "h1", "up")
 
 
+def test_back(net):
+    """The interface goes and comes back under its name, as `wg-quick down` and `up` have it."""
+    net.gateway.ip("link", "add", "t0", "type", "veth", "peer", "name", "t1")
+    gw = gateway_for(net, "{interface: t0}", False)
+    try:
+        net.gateway.ip("link", "del", "t0")
+        check(wait_for(lambda: any("interface is gone" in p for p in gw.status()["problems"]), 10),
+              "status says that the interface of a portal is gone", gw.status())
+        net.gateway.ip("link", "set", "h1", "down")
+        net.gateway.ip("link", "set", "h1", "name", "t0")
+        net.gateway.ip("link", "set", "t0", "up")
+        check(wait_for(lambda: gw.status()["well"], 10), "it is back, under its name", gw.status())
+        got = outcome(net.client, gw)
+        check(got == "in", "then the portal is open there again", got, gw.log())
+    finally:
+        gw.close()
+        net.gateway.ip("link", "set", "t0", "down")
+        net.gateway.ip("link", "set", "t0", "name", "h1")
+        net.gateway.ip("link", "set", "h1", "up")
+
+
 def test_missing(net):
     gw = Gateway(policy=POLICY, transport="{interface: h99}", address=IN_TUNNEL, firewall="false")
     try:
@@ -189,7 +210,7 @@ def main():
     with hosts.Network("client", "stranger") as net:
         for firewall in (True, False):
             test_interface(net, firewall)
-        for test in (test_renamed, test_missing, test_answers, test_ipsec, test_uncovered, test_away):
+        for test in (test_renamed, test_back, test_missing, test_answers, test_ipsec, test_uncovered, test_away):
             test(net)
     report.finish()
 
