@@ -33,13 +33,14 @@ def image_or_skip(what):
 
 
 class Guest:
-    def __init__(self, files, *devices, initiator=CLIENT, memory=768):
+    def __init__(self, files, *devices, initiator=CLIENT, memory=768, more=()):
+        """`more`: files beside those of the image, as (path, mode, octets)."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="guest-"))
         self.console, self.seen, self.process = self.folder / "console", "", None
         initrd = self.folder / "initrd"
         shutil.copy(files.initrd, initrd)
         with open(initrd, "ab") as f:
-            f.write(image.archive([("init", 0o100755, (HERE / "init").read_bytes())]))
+            f.write(image.archive(image.with_folders([("init", 0o100755, (HERE / "init").read_bytes()), *more])))
         atexit.register(self.close)
         command = ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-accel", "tcg", "-m", str(memory), "-nodefaults",
                    "-nographic", "-no-reboot", "-kernel", files.kernel, "-initrd", initrd, "-append",

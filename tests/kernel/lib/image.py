@@ -9,20 +9,30 @@ import gzip, hashlib, os, pathlib, platform, re, shutil, stat, struct, subproces
 HERE = pathlib.Path(__file__).resolve().parent
 DISK_BYTES, PARTITION = 64 << 20, 1 << 20
 PACKAGES = ("linux-image-amd64", "kmod", "busybox-static", "open-iscsi", "fio", "e2fsprogs", "xfsprogs", "dmsetup",
-            "grub-pc-bin", "grub-common", "sg3-utils", "util-linux")
+            "grub-pc-bin", "grub-common", "sg3-utils", "util-linux",
+            # the other end of a tunnel, and its programs; what the gateway itself needs in a guest
+            "strongswan-swanctl", "strongswan-charon", "libstrongswan-standard-plugins", "wireguard-tools", "iproute2", "bash",
+            "nftables", "libyaml-0-2", "libidn12", "libisal2", "libsodium23", "libseccomp2", "liburing2", "libjansson4")
 SG = ("compare_and_write", "copy_results", "format", "get_lba_status", "inq", "logs", "luns", "modes", "opcodes", "persist",
       "prevent", "raw", "readcap", "requests", "reset", "rtpg", "sanitize", "senddiag", "start", "stpg", "sync", "turs", "unmap",
       "verify", "vpd", "wr_mode", "write_same", "write_x", "xcopy")
 PROGRAMS = ("bin/busybox", "sbin/iscsid", "sbin/iscsiadm", "sbin/iscsistart", "usr/bin/fio", "sbin/mke2fs",
             "sbin/e2fsck", "sbin/mkfs.xfs", "usr/sbin/xfs_repair|sbin/xfs_repair", "sbin/dmsetup", "sbin/blkdiscard", "bin/lsblk",
-            *(f"usr/bin/sg_{name}" for name in SG))
+            *(f"usr/bin/sg_{name}" for name in SG),
+            "usr/lib/ipsec/charon", "usr/sbin/swanctl", "usr/bin/wg", "usr/bin/wg-quick", "bin/ip", "bin/bash", "usr/sbin/nft")
+CHARON = ("aes", "drbg", "gcm", "hmac", "kdf", "kernel-netlink", "nonce", "openssl", "pem", "pkcs1", "pubkey", "random", "sha2",
+          "socket-default", "vici", "x509")  # its plugins
+SERVER = ("libcrypto.so.3", "libidn.so.12", "libisal.so.2", "libjansson.so.4", "libmnl.so.0", "libnftnl.so.11", "libseccomp.so.2",
+          "libsodium.so.23", "liburing.so.2", "libyaml-0.so.2")  # the gateway's libraries
 TO_BOOT = ("bin/busybox", "sbin/iscsistart")
 MODULES = ("virtio_pci", "virtio_console", "virtio_net", "virtio_blk", "iscsi_tcp", "iscsi_ibft", "sd_mod", "ext4", "xfs", "crc32c_generic",
-           "dm-multipath", "dm-service-time", "dm-round-robin", "scsi_dh_alua")
-LIBRARIES = ("lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/ceph")
+           "dm-multipath", "dm-service-time", "dm-round-robin", "scsi_dh_alua", "veth", "esp4", "xfrm_user", "gcm", "ctr", "seqiv",
+           "aes_generic", "ghash-generic", "drbg", "sha512_generic", "wireguard", "nf_tables", "nft_ct", "nft_limit", "nft_connlimit", "nf_conntrack")
+LIBRARIES = ("lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/ceph", "usr/lib/ipsec")
 FILES = {
-    "etc/passwd": "root:x:0:0:root:/:/bin/sh\n",  # iscsid looks up who speaks to it
-    "etc/group": "root:x:0:\n",
+    # iscsid looks up who speaks to it; the gateway's processes are two users
+    "etc/passwd": "root:x:0:0:root:/:/bin/sh\nsallyport:x:990:990::/:/bin/false\nsallyport-net:x:991:991::/:/bin/false\n",
+    "etc/group": "root:x:0:\nsallyport:x:990:\nsallyport-net:x:991:\n",
     "etc/nsswitch.conf": "passwd: files\ngroup: files\n",
 }
 
@@ -117,6 +127,10 @@ def contents(tree, programs=PROGRAMS):
     for names in programs:
         file = next(tree.root / name for name in names.split("|") if (tree.root / name).exists())
         wanted.update({f: 0o755 for f in (file, *tree.needs(file))})
+    if programs is PROGRAMS:
+        more = [tree.root / f"usr/lib/ipsec/plugins/libstrongswan-{name}.so" for name in CHARON]
+        more += [tree.libraries[name] for name in SERVER]
+        wanted.update({f: 0o755 for file in more for f in (file, *tree.needs(file))})
     for file in tree.modules():
         wanted[pathlib.Path(file)] = 0o644
     for file in (tree.root / "lib/modules" / tree.version).glob("modules.*"):
