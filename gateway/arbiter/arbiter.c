@@ -366,6 +366,41 @@ static void take_begin(struct message *m)
 	tell_monitor();
 }
 
+/* It has the seat already: what it asks for under way goes on. */
+static void take_seat(struct message *m)
+{
+	const struct arbiter_attach *info = (const void *)m->body;
+	struct member *member = court_find(&self.court, info->connection);
+	int r;
+
+	if (member == NULL)
+		return refuse(info->connection, -ENOENT);
+	r = member_luns(&self.court, member, info);
+	if (r < 0)
+		return refuse(info->connection, r);
+	member_groups(member, info);
+	seat_of(member)->tell_attached = true;
+	tell_seat(seat_of(member));
+}
+
+static void take_row(struct message *m)
+{
+	const struct arbiter_row *row = (const void *)m->body;
+	int r = 0;
+
+	if (self.page == NULL || row->row >= ARBITER_DISKS_MAX)
+		return;
+	if (row->taken != 0 && (r = keeping_take(&self.keeping, &self.court, row, wall_s())) == 0)
+		court_row_take(&self.court, row->row, loop_now_ms(self.loop));
+	if (row->taken == 0 && (r = court_row_free(&self.court, row->row)) == 0)
+		keeping_free(&self.keeping, row->row);
+	if (r < 0) {
+		log_error("row %u of the disks can't be %s: %s", row->row,
+			  row->taken != 0 ? "taken" : "given back", strerror(-r));
+		stop(1); /* the next one begins with what the monitor has */
+	}
+}
+
 static void take_go(struct message *m)
 {
 	(void)m;
@@ -411,6 +446,7 @@ static void (*const handlers[])(struct message *m) = {
 	[ARBITER_BEGIN] = take_begin, [ARBITER_ATTACH] = take_attach, [ARBITER_GO] = take_go,
 	[ARBITER_OVER] = take_over,   [ARBITER_CLEAR] = take_clear,   [ARBITER_NEWS] = take_news,
 	[ARBITER_BEAT] = take_beat,
+	[ARBITER_ROW] = take_row,     [ARBITER_SEAT] = take_seat,
 };
 
 static void monitor_ready(struct watch *w, uint32_t ready)

@@ -24,6 +24,9 @@ enum arbiter_message {
 	ARBITER_NEWS, /* struct arbiter_news: the disk has grown, or what is below it is nearly full
 		       */
 	ARBITER_BEAT, /* is it there? Every second */
+	ARBITER_ROW,  /* struct arbiter_row: a disk came, or went: no session has it */
+	ARBITER_SEAT, /* struct arbiter_attach: of a session that is attached; more than before.
+		       * Answered as ARBITER_ATTACH */
 	/* arbiter to monitor */
 	ARBITER_READY,	  /* struct arbiter_ready: the page is set up */
 	ARBITER_ATTACHED, /* struct arbiter_attached */
@@ -57,6 +60,12 @@ struct arbiter_begin {
 struct arbiter_identity {
 	char serial[37]; /* a UUID's text, which never changes */
 	char name[67];	 /* the policy's, for the log */
+};
+
+struct arbiter_row {
+	uint32_t row;
+	uint32_t taken;			  /* 0: it is free */
+	struct arbiter_identity identity; /* when it is taken */
 };
 
 struct arbiter_attach {

@@ -75,25 +75,17 @@ void court_close(struct court *c)
 
 int court_attach(struct court *c, struct member *m, const struct arbiter_attach *info)
 {
-	for (unsigned lun = 0; lun < ARBITER_LUNS; lun++) {
-		if (info->disks[lun] > c->disks)
-			return -EINVAL;
-		if (info->disks[lun] == 0)
-			continue;
-		m->luns[m->lun_count].lun = (uint16_t)lun;
-		m->luns[m->lun_count].writable = lun_has(info->writable, lun);
-		m->luns[m->lun_count++].disk = (uint16_t)(info->disks[lun] - 1);
-	}
+	int r = member_luns(c, m, info);
+
+	if (r < 0)
+		return r;
 	m->connection = info->connection;
 	m->old = info->old != 0;
 	m->relative_port = info->relative_port;
 	m->port = arbiter_port_id(info->target, info->relative_port);
 	m->nexus = arbiter_nexus_id(info->initiator, info->isid, m->port);
 	memcpy(m->isid, info->isid, sizeof m->isid);
-	for (size_t k = 0; k < ARBITER_GROUPS; k++) {
-		m->groups[k].tag = info->groups[k];
-		m->groups[k].port = arbiter_port_id(info->target, info->groups[k]);
-	}
+	member_groups(m, info);
 	memcpy(m->initiator, info->initiator, sizeof m->initiator);
 	m->initiator[sizeof m->initiator - 1] = '\0';
 	m->next_member = c->members;

@@ -148,6 +148,12 @@ struct arbiter_record *court_record(struct court *c, unsigned disk);
 /* Fills a zeroed member from `info` and takes it in. -EINVAL: a disk that is none. -ENOMEM. */
 int court_attach(struct court *c, struct member *m, const struct arbiter_attach *info) MUST_CHECK;
 void court_over(struct court *c, struct member *m, uint64_t now_ms); /* forgets it */
+/* A member has these LUNs now, too, or may write them, and may set the state of these groups. */
+int member_luns(struct court *c, struct member *m, const struct arbiter_attach *info) MUST_CHECK;
+void member_groups(struct member *m, const struct arbiter_attach *info);
+/* rows.c: the disk's record is loaded; it is open from now on. */
+void court_row_take(struct court *c, unsigned disk, uint64_t now_ms);
+int court_row_free(struct court *c, unsigned disk) MUST_CHECK; /* -EBUSY: a member has it */
 struct member *court_find(const struct court *c, uint32_t connection);
 void court_go(struct court *c, uint64_t now_ms);
 /* An operator says that the disk is well: its failure is over. Of one whose journal is damaged,

@@ -25,8 +25,8 @@ static void set(uint64_t bits[], unsigned d, bool on)
 int keeping_open(struct keeping *k, int folder_fd, const struct arbiter_begin *begin,
 		 int identities_fd)
 {
+	OWNED_FREE char *table = NULL;
 	size_t size, len;
-	char *table;
 	int r;
 
 	if (begin->disks > ARBITER_DISKS_MAX || !fd_is_sealed(identities_fd))
@@ -34,14 +34,13 @@ int keeping_open(struct keeping *k, int folder_fd, const struct arbiter_begin *b
 	size = begin->disks * sizeof *k->identities;
 	if ((r = fd_read_all(identities_fd, size, &table, &len)) < 0)
 		return r;
-	if (len != size) {
-		free(table);
+	if (len != size)
 		return -EINVAL;
-	}
-	k->identities = (void *)table; /* malloc's: aligned for anything */
-	k->told = calloc(begin->disks + 1, sizeof *k->told);
-	if (k->told == NULL)
+	k->identities = calloc(ARBITER_DISKS_MAX, sizeof *k->identities);
+	k->told = calloc(ARBITER_DISKS_MAX, sizeof *k->told);
+	if (k->identities == NULL || k->told == NULL)
 		return -ENOMEM;
+	memcpy(k->identities, table, size);
 	k->disks = begin->disks;
 	for (uint32_t d = 0; d < k->disks; d++) {
 		k->identities[d].serial[sizeof k->identities[d].serial - 1] = '\0';
@@ -74,21 +73,53 @@ static void refuse(struct keeping *k, unsigned d, int error, struct arbiter_reco
 		  error == -EBADMSG ? "it is damaged" : strerror(-error), k->identities[d].name);
 }
 
-int keeping_load(struct keeping *k, struct court *c, uint64_t wall_s)
+static int load_one(struct keeping *k, struct court *c, unsigned d, uint64_t wall_s)
 {
 	OWNED_FREE struct arbiter_record *found = malloc(sizeof *found);
 	int r;
 
-	for (unsigned d = 0; d < k->disks && found != NULL; d++) {
-		if ((r = journal_load(&k->journal, k->identities[d].serial, found)) == 0)
-			continue;
-		if (court_record(c, d) == NULL)
-			return -ENOMEM;
-		if (r < 0)
-			refuse(k, d, r, found, wall_s);
-		*c->records[d] = *found;
+	if (found == NULL)
+		return -ENOMEM;
+	if ((r = journal_load(&k->journal, k->identities[d].serial, found)) == 0)
+		return 0;
+	if (court_record(c, d) == NULL)
+		return -ENOMEM;
+	if (r < 0)
+		refuse(k, d, r, found, wall_s);
+	*c->records[d] = *found;
+	return 0;
+}
+
+int keeping_load(struct keeping *k, struct court *c, uint64_t wall_s)
+{
+	int r = 0;
+
+	for (unsigned d = 0; d < k->disks && r == 0; d++) {
+		if (k->identities[d].serial[0] != '\0')
+			r = load_one(k, c, d, wall_s);
 	}
-	return found == NULL ? -ENOMEM : 0;
+	k->journal.first = false; /* what comes later may have been here before */
+	return r;
+}
+
+int keeping_take(struct keeping *k, struct court *c, const struct arbiter_row *row, uint64_t wall_s)
+{
+	struct arbiter_identity *i = &k->identities[row->row];
+
+	*i = row->identity;
+	i->serial[sizeof i->serial - 1] = '\0';
+	i->name[sizeof i->name - 1] = '\0';
+	k->disks = MAX(k->disks, row->row + 1);
+	k->told[row->row] = (struct arbiter_summary){0};
+	set(k->damaged, row->row, false);
+	return load_one(k, c, row->row, wall_s);
+}
+
+void keeping_free(struct keeping *k, unsigned d)
+{
+	k->identities[d] = (struct arbiter_identity){0};
+	set(k->damaged, d, false);
+	set(k->news, d, false);
 }
 
 static void say(struct keeping *k, unsigned d, int error)

@@ -7,7 +7,7 @@
 
 struct keeping {
 	struct journal journal;
-	struct arbiter_identity *identities;
+	struct arbiter_identity *identities; /* of each row; one without a serial is free */
 	uint32_t disks;
 	uint64_t damaged[ARBITER_DISKS_MAX / 64]; /* their files can't be believed, or read */
 	uint64_t news[ARBITER_DISKS_MAX / 64];	  /* the monitor may not know yet */
@@ -21,6 +21,10 @@ int keeping_open(struct keeping *k, int folder_fd, const struct arbiter_begin *b
 void keeping_close(struct keeping *k);
 /* Gives the court the records that there are, before it is opened. -ENOMEM. */
 int keeping_load(struct keeping *k, struct court *c, uint64_t wall_s) MUST_CHECK;
+/* A disk that came; the court gets its record. -ENOMEM. */
+int keeping_take(struct keeping *k, struct court *c, const struct arbiter_row *row,
+		 uint64_t wall_s) MUST_CHECK;
+void keeping_free(struct keeping *k, unsigned disk); /* … and that went */
 int keeping_keep(struct keeping *k, unsigned disk, const struct arbiter_record *r) MUST_CHECK;
 
 void keeping_note(struct keeping *k, unsigned disk); /* there are news */

@@ -11,6 +11,8 @@ const struct message_spec arbiter_inbox[] = {
 	{ARBITER_CLEAR, "clear", sizeof(struct arbiter_clear), 0, false},
 	{ARBITER_NEWS, "news", sizeof(struct arbiter_news), 0, false},
 	{ARBITER_BEAT, "beat", 0, 0, false},
+	{ARBITER_ROW, "row", sizeof(struct arbiter_row), 0, false},
+	{ARBITER_SEAT, "seat", sizeof(struct arbiter_attach), 0, false},
 };
 const size_t arbiter_inbox_len = ARRAY_LEN(arbiter_inbox);
 
