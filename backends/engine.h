@@ -8,7 +8,7 @@
 #define ENGINE_DEPTH_MAX       4096u
 #define POOL_THREADS	       4
 #define IO_RETRIES_MAX	       1000u
-#define URING_SLOTS	       (BACKENDS_MAX + 1)
+#define URING_SLOTS	       (2 * BACKENDS_MAX + 1) /* one that is replaced ends its requests */
 #define URING_SLOT_OF_LIFELINE 0
 
 struct engine_ops {

@@ -31,6 +31,12 @@ int iscsi_set_limits(struct iscsi *i, const struct iscsi_limits *limits)
 	return 0;
 }
 
+void iscsi_set_ping(struct iscsi *i, uint32_t every_ms, uint32_t misses)
+{
+	i->limits.ping_every_ms = every_ms;
+	i->limits.ping_misses = misses;
+}
+
 void session_reset(struct iscsi *i)
 {
 	memset(&i->now_ms, 0, offsetof(struct iscsi, memory_size) - offsetof(struct iscsi, now_ms));

@@ -232,6 +232,8 @@ void iscsi_chap_challenge(struct iscsi_connection *c, uint32_t algorithm, uint8_
 /* What the target of this login offers, instead of what iscsi_open() was given: before the
  * operational stage. */
 int iscsi_set_limits(struct iscsi *i, const struct iscsi_limits *limits) MUST_CHECK;
+/* In full-feature phase: from its next ping on. */
+void iscsi_set_ping(struct iscsi *i, uint32_t every_ms, uint32_t misses);
 /* Name and response of ours go out with the next response; response_len 0: one-way. */
 void iscsi_chap_accepted(struct iscsi_connection *c, const char *name, const uint8_t *response,
 			 size_t len);

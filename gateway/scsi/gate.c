@@ -19,8 +19,9 @@ struct admission {
 	struct admission *next; /* in the free list */
 	bool reserved; /* a place that is kept: nothing is admitted, no record tells of it */
 	bool submitted;
-	bool running; /* at the backend now: counted in flight under this parity */
-	bool stays;   /* counted although it is not there: what failed is undone first */
+	bool running;	  /* at the backend now: counted in flight under this parity */
+	uint32_t version; /* of the policy's rules, by which it was admitted */
+	bool stays;	  /* counted although it is not there: what failed is undone first */
 	int parity;
 };
 
@@ -234,7 +235,7 @@ static void admission_make(struct scsi_task *task, bool reserved)
 
 	g->free = a->next;
 	g->free_count--;
-	*a = (struct admission){.reserved = reserved};
+	*a = (struct admission){.reserved = reserved, .version = task->nexus->rules.version};
 	task->admission = a;
 }
 
@@ -425,6 +426,25 @@ struct gate_range gate_io_range(const struct scsi_task *task)
 	};
 }
 
+/* Rules that came after the admission bind what has not been at the backend yet; what was there
+ * ends. True: the task has its sense. */
+static bool is_denied_now(struct scsi_task *task, const struct gate_range *reached)
+{
+	struct admission *a = task->admission;
+	struct rules_blocks what = {
+		.unit = task_io_unit(task),
+		.lba = reached->lba,
+		.blocks = reached->blocks,
+		.write = changes_medium(task->io.op),
+	};
+	uint32_t line;
+
+	if (a->submitted || a->version == task->nexus->rules.version)
+		return false;
+	a->version = task->nexus->rules.version;
+	return rules_refuse(task, &line) || rules_refuse_blocks(task, &what, &line);
+}
+
 /* What the arbiter published since the admission binds this request: it is counted in flight under
  * what is in force, or it never reaches the disk. 1: counted. 0: it is somebody else's turn on
  * these blocks, or the task is about to be ended. 2: a token stands for them. -EAGAIN: not now.
@@ -436,6 +456,8 @@ static int enter(struct scsi_task *task)
 	struct gate_range reached = gate_io_range(task);
 	int parity;
 
+	if (is_denied_now(task, &reached))
+		return -EACCES;
 	do {
 		if (!shared_is_open(task->nexus, unit))
 			return unit->ending ? 0 : -EAGAIN;

@@ -249,6 +249,12 @@ uint16_t scsi_attention(const struct scsi_nexus *n, unsigned lun);
 /* A new session, after its LUNs are there: each of them has this unit attention (ASC and ASCQ; 0:
  * none), SAM-5's for what ended before it. */
 void scsi_nexus_began(struct scsi_nexus *n, uint16_t attention);
+/* widened.c, within a session: a LUN is there that was not, and everybody of the nexus is told. */
+void scsi_lun_added(struct scsi_nexus *n);
+/* One that was read-only may be written, by this backend. Returns the one that it had, which may
+ * still have requests. */
+struct backend *scsi_lun_writable(struct scsi_nexus *n, unsigned lun, struct backend *backend,
+				  bool thin);
 /* Free places in the window: bounded by ring slots (two a command) and admissions, of which tasks
  * that wait for their turn will want theirs. */
 uint32_t scsi_room(const struct scsi_nexus *n);

@@ -192,71 +192,6 @@ static void on_refuse(struct session *s, struct message *m)
 		iscsi_login_refuse(s->leading, (uint16_t)verdict.status);
 }
 
-static void on_targets(struct session *s, struct message *m)
-{
-	if (s->targets == NULL &&
-	    fd_read_all(m->fds[0], SESSION_TARGETS_MAX, &s->targets, &s->targets_len) < 0)
-		session_end(s, SESSION_END_FAILED, "the list of targets can't be read");
-}
-
-static void on_lun(struct session *s, struct message *m)
-{
-	struct session_lun body;
-	struct scsi_lun *lun;
-
-	memcpy(&body, m->body, sizeof body);
-	if (body.lun >= BACKENDS_MAX || body.shared >= ARBITER_DISKS_MAX ||
-	    s->nexus.luns[body.lun].present)
-		return;
-	lun = &s->nexus.luns[body.lun];
-	*lun = (struct scsi_lun){
-		.number = body.lun,
-		.writable = body.flags & SESSION_LUN_WRITABLE,
-		.rotational = body.flags & SESSION_LUN_ROTATIONAL,
-		.memory = body.flags & SESSION_LUN_MEMORY,
-		.thin = body.flags & SESSION_LUN_THIN,
-		.removable = body.flags & SESSION_LUN_REMOVABLE,
-		.write_through = body.flags & SESSION_LUN_DURABLE,
-		.block_size = body.block_size,
-		.physical_block_size = body.physical_block_size,
-		.rule_line = body.rule_line,
-		.blocks = body.size_bytes / body.block_size,
-		.naa_len = body.naa_len,
-	};
-	memcpy(lun->naa, body.naa, sizeof body.naa);
-	(void)string_copy(lun->serial, sizeof lun->serial, body.serial);
-	(void)string_copy(lun->vendor, sizeof lun->vendor, body.vendor);
-	(void)string_copy(lun->product, sizeof lun->product, body.product);
-	if (backend_open(s->engine, m->fds[0], body.size_bytes, lun->writable, &lun->backend) < 0)
-		return session_end(s, SESSION_END_FAILED, "a disk can't be opened");
-	m->fds[0] = -1;
-	arbiter_view_hold(&s->arbiter, body.lun, (uint16_t)body.shared);
-	lun->present = true;
-}
-
-static void on_rules(struct session *s, struct message *m)
-{
-	struct session_rules body;
-	struct scsi_rules *rules = &s->nexus.rules;
-
-	_Static_assert(SESSION_RANGES_MAX == PROTECTED_RANGES_MAX, "all of them");
-	memcpy(&body, m->body, sizeof body);
-	*rules = (struct scsi_rules){
-		.denied = body.denied,
-		.allowed = body.allowed,
-		.denied_line = body.denied_line,
-		.allowed_line = body.allowed_line,
-		.range_count = MIN(body.range_count, SESSION_RANGES_MAX),
-	};
-	for (unsigned k = 0; k < rules->range_count; k++) {
-		const struct session_range *r = &body.ranges[k];
-
-		rules->ranges[k] =
-			(struct protected_range){r->first, r->last, r->lun, r->reads, r->line};
-	}
-	s->ruled = true;
-}
-
 static void on_audit_socket(struct watch *w, uint32_t ready)
 {
 	struct session *s = CONTAINER_OF(w, struct session, audit_watch);
@@ -359,14 +294,15 @@ static void (*const handlers[])(struct session *s, struct message *m) = {
 	[SESSION_START] = on_start,
 	[SESSION_PERMIT] = on_permit,
 	[SESSION_REFUSE] = on_refuse,
-	[SESSION_TARGETS] = on_targets,
-	[SESSION_LUN] = on_lun,
-	[SESSION_RULES] = on_rules,
+	[SESSION_TARGETS] = host_targets_take,
+	[SESSION_LUN] = host_lun_take,
+	[SESSION_RULES] = host_rules_take,
 	[SESSION_GRANT] = on_grant,
 	[SESSION_AUDIT] = audit_socket_take,
 	[SESSION_ARBITER] = host_arbiter_take,
 	[SESSION_ADOPT] = on_adopt,
 	[SESSION_LOGOUT] = on_logout,
+	[SESSION_SETTINGS] = host_settings_take,
 };
 
 /* A login whose connection has closed hears no verdict any more. */

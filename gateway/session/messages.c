@@ -6,14 +6,15 @@ const struct message_spec session_inbox[] = {
 	{SESSION_START, "start", sizeof(struct session_start), 0, true},
 	{SESSION_PERMIT, "permit", sizeof(struct session_permit), 0, true},
 	{SESSION_REFUSE, "refuse", sizeof(struct session_verdict), 0, true},
-	{SESSION_TARGETS, "targets", 0, 1, true},
+	{SESSION_TARGETS, "targets", 0, 1, false},
 	{SESSION_LUN, "lun", sizeof(struct session_lun), 1, false},
-	{SESSION_RULES, "rules", sizeof(struct session_rules), 0, true},
+	{SESSION_RULES, "rules", sizeof(struct session_rules), 0, false},
 	{SESSION_GRANT, "grant", sizeof(struct session_grant), 0, true},
 	{SESSION_AUDIT, "audit", 0, 1, false},
 	{SESSION_ARBITER, "arbiter", 0, 1, false},
 	{SESSION_ADOPT, "adopt", sizeof(struct session_join), 1, false},
 	{SESSION_LOGOUT, "logout", sizeof(struct session_logout), 0, false},
+	{SESSION_SETTINGS, "settings", sizeof(struct session_settings), 0, false},
 };
 const size_t session_inbox_len = ARRAY_LEN(session_inbox);
 

@@ -15,14 +15,17 @@ enum session_message {
 	SESSION_PERMIT,	 /* struct session_permit: CHAP and the policy agree; finish the login */
 	SESSION_REFUSE,	 /* struct session_verdict: answer this status and close */
 	SESSION_TARGETS, /* fd: sealed memfd, the text of SendTargets for this initiator */
-	SESSION_LUN,	 /* struct session_lun; fd: the disk. After PERMIT, before GRANT */
-	SESSION_RULES,	 /* struct session_rules: what it may not do with them. Before GRANT */
-	SESSION_AUDIT,	 /* fd: socket to the auditor; before the grant, and when a new one has
-			    started */
-	SESSION_ARBITER, /* fd: channel to the arbiter; as SESSION_AUDIT. Its page is set up */
-	SESSION_GRANT,	 /* struct session_grant: after PERMIT, TARGETS, AUDIT, ARBITER and LUNs */
-	SESSION_ADOPT,	 /* struct session_join; fd: its socket. A connection joins this session */
-	SESSION_LOGOUT,	 /* struct session_logout: ask the initiator to log out, then end */
+	SESSION_LUN, /* struct session_lun; fd: the disk. After PERMIT, before GRANT; and later, one
+		      * more, or one that it may write from now on */
+	SESSION_RULES,	  /* struct session_rules: what it may not do with them. Before GRANT; and
+			   * later,    in force at once */
+	SESSION_AUDIT,	  /* fd: socket to the auditor; before the grant, and when a new one has
+			     started */
+	SESSION_ARBITER,  /* fd: channel to the arbiter; as SESSION_AUDIT. Its page is set up */
+	SESSION_GRANT,	  /* struct session_grant: after PERMIT, TARGETS, AUDIT, ARBITER and LUNs */
+	SESSION_ADOPT,	  /* struct session_join; fd: its socket. A connection joins this session */
+	SESSION_LOGOUT,	  /* struct session_logout: ask the initiator to log out, then end */
+	SESSION_SETTINGS, /* struct session_settings: others than those of its login */
 	/* session to monitor */
 	SESSION_CLAIM,	    /* struct session_claim, once: the names, before CHAP is answered */
 	SESSION_ENTER,	    /* once: CHAP and negotiation are done, the grant is needed */
@@ -149,6 +152,12 @@ struct session_grant {
 	char target[ISCSI_NAME_SIZE];			 /* normalised */
 	char initiator[ISCSI_NAME_SIZE];		 /* normalised */
 	char alias[256];
+};
+
+struct session_settings {
+	uint32_t ping_every_ms, ping_misses;
+	uint32_t audit_writes_only;
+	uint32_t reserved;
 };
 
 struct session_logout {

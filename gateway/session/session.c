@@ -10,7 +10,7 @@
 #include "gateway/base/sandbox.h"
 #include "gateway/session/session.h"
 
-#define FILES_LIMIT   (BACKENDS_MAX + 32)
+#define FILES_LIMIT   (2 * BACKENDS_MAX + 32)
 #define MEMORY_LIMIT  (512ull << 20)
 #define LAST_WORDS_MS 2000 /* for the peer to take what we still have to say */
 #define PING_EVERY_MS 15000
@@ -171,6 +171,7 @@ static void on_turn(void *arg)
 	do {
 		engine_flush(s->engine);
 	} while (engine_reap(s->engine) > 0);
+	host_backends_turn(s);
 	host_arbiter_turn(s);
 	if (!s->ending)
 		iscsi_room_changed(s->iscsi);

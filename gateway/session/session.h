@@ -73,6 +73,8 @@ struct session {
 	bool granted;
 	unsigned connections; /* as the monitor knows */
 	struct auth_result result;
+	struct backend *replaced[BACKENDS_MAX]; /* they end what they have */
+	unsigned replaced_count;
 	char *targets; /* the text of SendTargets */
 	size_t targets_len;
 
@@ -96,6 +98,13 @@ void host_chap_offer(void *host, const uint32_t *algorithms, size_t count);
 void host_chap_proof(void *host, const struct iscsi_chap_proof *proof);
 void host_enter(void *host);
 int host_watch(struct session *s) MUST_CHECK; /* opens both channels, listens to the monitor */
+
+/* host_grants.c: what the monitor grants, at the login and later */
+void host_lun_take(struct session *s, struct message *m);
+void host_rules_take(struct session *s, struct message *m);
+void host_settings_take(struct session *s, struct message *m);
+void host_targets_take(struct session *s, struct message *m);
+void host_backends_turn(struct session *s); /* closes those that were replaced and are idle */
 
 /* host_commands.c: the host's side of full-feature phase */
 void host_command(void *host, struct iscsi_task *task);

@@ -200,14 +200,17 @@ static void memory_disk(struct rig *rig)
 	backend_close(b);
 }
 
+/* Each may be replaced by another while it ends its requests. */
+#define PLACES (2 * BACKENDS_MAX)
+
 static void all_slots(struct rig *rig)
 {
-	static struct backend *b[BACKENDS_MAX];
+	static struct backend *b[PLACES];
 	struct backend *file = rig->disk;
 	struct request q = request_make(IO_READ, 0, seen, 512);
 	int fd;
 
-	for (unsigned i = 1; i < BACKENDS_MAX; i++) {
+	for (unsigned i = 1; i < PLACES; i++) {
 		fd = open(rig->path, O_RDWR | O_CLOEXEC);
 		assert_int_equal(backend_open(rig->engine, fd, DISK_SIZE, true, &b[i]), 0);
 	}
@@ -218,7 +221,7 @@ static void all_slots(struct rig *rig)
 	rig->disk = b[7];
 	assert_int_equal(rig_run(rig, &q), 0);
 	rig->disk = file;
-	for (unsigned i = 1; i < BACKENDS_MAX; i++)
+	for (unsigned i = 1; i < PLACES; i++)
 		backend_close(b[i]);
 }
 
@@ -262,7 +265,8 @@ static const struct {
 	BOTH("a disk that shrank or was deleted is noticed by its check, and its room",
 	     check_tells),
 	BOTH("a memory disk reads, writes, flushes, and is not taken for deleted", memory_disk),
-	BOTH("256 disks fit, one more is refused, and a freed place is used again", all_slots),
+	BOTH("256 disks fit twice, one more is refused, and a freed place is used again",
+	     all_slots),
 	BOTH("the lifeline closes with the engine, and not before", lifeline_closes),
 };
 
