@@ -88,13 +88,19 @@ static void file_look(struct compiler *c, const struct policy_disk *disk, struct
 			       want_file ? "regular file" : "block device");
 		diagnose_hint(c->d,
 			      "a regular file goes under file:, a block device under device:");
+	} else if (want_file && disk->size_bytes > (uint64_t)st.st_size) {
+		diagnose_warning(c->d, file->node->at, "\"%s\" has %s, and grows to %s",
+				 shown_text(file->node->text).text,
+				 size_format((uint64_t)st.st_size, has),
+				 size_format(disk->size_bytes, wanted));
+		diagnose_hint(c->d, "a reload makes it larger; a gateway that starts takes it for "
+				    "damaged");
 	} else if (want_file && disk->size_bytes > 0 && (uint64_t)st.st_size != disk->size_bytes) {
 		diagnose_error(c->d, file->node->at, "\"%s\" has %s, and not the size %s",
 			       shown_text(file->node->text).text,
 			       size_format((uint64_t)st.st_size, has),
 			       size_format(disk->size_bytes, wanted));
-		diagnose_hint(c->d, "a disk is never resized by a policy: write its size, or leave "
-				    "it out");
+		diagnose_hint(c->d, "a disk is never cut: write its size, or leave it out");
 	} else if (want_file && st.st_size % disk->block_size != 0) {
 		diagnose_error(c->d, file->node->at, "\"%s\" ends within a block of %u octets",
 			       shown_text(file->node->text).text, disk->block_size);
