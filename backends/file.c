@@ -134,7 +134,9 @@ static int file_claim(const struct disk_spec *spec, struct disk *d, char *why, s
 	d->thin = !spec->read_only && file_can_punch(d->claim_fd);
 	if (file_is_held(spec, &p.st) && (r = disk_hold_too(spec, d, why, why_size)) < 0)
 		return r;
-	if ((r = file_lock(spec, d->claim_fd, why, why_size)) < 0)
+	/* while writers of ours may have it, their claim stays as it is */
+	if ((!spec->read_only || !file_is_held(spec, &p.st)) &&
+	    (r = file_lock(spec, d->claim_fd, why, why_size)) < 0)
 		return r;
 	if (fstat(d->claim_fd, &p.st) < 0)
 		return disk_say(spec, -errno, why, why_size, "can't look at %s: %s", p.real,

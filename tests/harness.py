@@ -101,6 +101,7 @@ class Gateway:
         self.values = dict(port=self.port, folder=self.folder, size=size, target=TARGET, client=CLIENT, more=more,
                            **extra)
         self.policy = self.folder / "policy.yaml"
+        self.template = policy
         self.policy.write_text(policy.format(**self.values))
         self.log_path = self.folder / "log"
         atexit.register(self.close)
@@ -118,6 +119,13 @@ class Gateway:
 
     def command(self, *words, timeout=300):
         return run(SALLYPORT, *words, "--state", self.state, timeout=timeout)
+
+    def reload(self, *words, **changes):
+        """Writes the policy with other values, if any, and has it taken up; the command's end."""
+        if changes:
+            self.values |= changes
+            self.policy.write_text(self.template.format(**self.values))
+        return self.command("reload", *words, timeout=100)
 
     def spawn(self, wrapper=()):
         with open(self.log_path, "ab") as log:

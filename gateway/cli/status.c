@@ -82,6 +82,10 @@ static void print_status(const json_t *root)
 	printf("gateway  %s   up %s   policy %.12s   %s\n", text_of(root, "version"),
 	       duration(number_of(root, "up_s"), up), text_of(root, "policy_sha256"),
 	       text_of(root, "policy"));
+	if (number_of(root, "confirm_within_s") > 0)
+		printf("policy   confirm within %lld s or it goes back: sallyport reload "
+		       "--confirm\n",
+		       number_of(root, "confirm_within_s"));
 	printf("sessions %lld   logins in progress %lld   bans %lld\n", number_of(root, "sessions"),
 	       number_of(root, "logins_in_progress"), number_of(root, "bans"));
 	printf("audit    %s, segment %lld\n", text_of(root, "audit"),

@@ -25,15 +25,18 @@ static void page_clear(const struct monitor *m)
 }
 
 /* Its journal's files are named by them. */
-static int identities_make(const struct monitor *m)
+static int identities_make(struct monitor *m)
 {
 	OWNED_FREE struct arbiter_identity *list = calloc(m->disk_end + 1, sizeof *list);
-	const struct monitor_disk *d;
+	struct monitor_disk *d;
 
 	if (list == NULL)
 		return -ENOMEM;
 	EACH_DISK(m, d, row)
 	{
+		d->known = !disk_waits(m, d);
+		if (!d->known)
+			continue;
 		(void)string_copy(list[row].serial, sizeof list[row].serial, d->serial);
 		(void)string_copy(list[row].name, sizeof list[row].name, d->policy.name);
 	}
@@ -79,6 +82,16 @@ static void disks_of(const struct connection *c, struct arbiter_attach *ret_info
 		memcpy(ret_info->groups, c->groups, sizeof ret_info->groups);
 }
 
+/* Does the arbiter know all of its disks? */
+static bool rows_are_known(const struct connection *c)
+{
+	for (size_t k = 0; k < c->lun_count; k++) {
+		if (!c->m->disks[c->luns[k].row]->known)
+			return false;
+	}
+	return true;
+}
+
 /* The arbiter and the session get an end each of a new channel. */
 static int seat_ask(struct connection *c)
 {
@@ -99,10 +112,27 @@ static int seat_ask(struct connection *c)
 	fd_close(&pair[1]);
 	if (r == 0) {
 		c->seat = SEAT_ASKED;
+		c->seat_more = false;
+		c->seat_asked++;
 		connection_send(c, SESSION_ARBITER, NULL, 0, pair[0]);
 	}
 	fd_close(&pair[0]);
 	return r;
+}
+
+/* More LUNs, or another word on groups. */
+static int seat_add(struct connection *c)
+{
+	struct arbiter_attach info;
+	int r;
+
+	disks_of(c, &info);
+	r = helper_send(&c->m->helpers[HELPER_ARBITER], ARBITER_SEAT, &info, sizeof info, -1);
+	if (r < 0)
+		return r;
+	c->seat_more = false;
+	c->seat_asked++;
+	return 0;
 }
 
 static int seat_tell(struct connection *c)
@@ -122,7 +152,7 @@ int seat_take(struct connection *c)
 	if (!c->m->helpers[HELPER_ARBITER].ready)
 		return -EPIPE;
 	c->seat = SEAT_WANTED;
-	r = seat_ask(c);
+	r = rows_are_known(c) ? seat_ask(c) : -EAGAIN;
 	if (r < 0 && r != -EAGAIN)
 		c->seat = SEAT_NONE;
 	return r == -EAGAIN ? 0 : r;
@@ -144,14 +174,16 @@ void seats_go_on(struct monitor *m)
 {
 	struct helper *arbiter = &m->helpers[HELPER_ARBITER];
 
-	if (!arbiter->ready)
+	if (!arbiter->ready || disks_go_on(m) < 0)
 		return;
 	for (uint32_t k = 0; k < m->connection_max; k++) {
 		struct connection *c = &m->connections[k];
 		int r = 0;
 
-		if (c->seat == SEAT_WANTED)
+		if (c->seat == SEAT_WANTED && rows_are_known(c))
 			r = seat_ask(c);
+		else if (c->seat == SEAT_TAKEN && c->seat_more && rows_are_known(c))
+			r = seat_add(c);
 		else if (c->seat == SEAT_LEFT)
 			r = seat_tell(c);
 		if (r < 0)
@@ -172,6 +204,7 @@ void arbiter_away(struct monitor *m)
 		} else if (c->seat != SEAT_NONE) {
 			c->seat = SEAT_WANTED;
 			c->seat_old = true;
+			c->seat_asked = 0;
 		}
 	}
 	rings_flushed(m);
@@ -215,8 +248,9 @@ static void on_attached(struct helper *h, const void *body)
 
 	memcpy(&attached, body, sizeof attached);
 	c = connection_find(h->m, attached.connection);
-	if (c == NULL || c->seat != SEAT_ASKED)
+	if (c == NULL || (c->seat != SEAT_ASKED && c->seat != SEAT_TAKEN) || c->seat_asked == 0)
 		return;
+	c->seat_asked--;
 	if (attached.error != 0) {
 		c->seat = SEAT_NONE;
 		if (c->state == CONN_ENTERING && !c->refused)
@@ -226,6 +260,7 @@ static void on_attached(struct helper *h, const void *body)
 		return;
 	}
 	c->seat = SEAT_TAKEN;
+	grants_go_on(c);
 	entries_go_on(h->m);
 }
 

@@ -81,6 +81,8 @@ void connection_free(struct connection *c)
 	c->lun_count = 0;
 	connection_become(c, CONN_FREE);
 	m->open--;
+	if (m->disks_leaving > 0)
+		seats_go_on(m);
 	listen_admit(m);
 	monitor_progress(m);
 }
@@ -182,6 +184,22 @@ void connection_kill(struct connection *c, const char *why)
 		(void)kill(c->pid, SIGKILL);
 	else if (c->state == CONN_WAITING || c->state == CONN_ASKING)
 		connection_free(c);
+}
+
+static void on_grace_over(struct timer *t)
+{
+	connection_kill(CONTAINER_OF(t, struct connection, timer), "did-not-end");
+}
+
+/* It ends by itself when its time is over; by force, if it does not. */
+void connection_ask_out(struct connection *c, const char *why)
+{
+	uint32_t grace_ms = c->m->policy->grace_ms;
+	struct session_logout logout = {.seconds = grace_ms / 1000};
+
+	(void)string_copy(c->ended, sizeof c->ended, why);
+	connection_send(c, SESSION_LOGOUT, &logout, sizeof logout, -1);
+	connection_timer(c, grace_ms + 500, on_grace_over);
 }
 
 static void on_login_too_long(struct timer *t)

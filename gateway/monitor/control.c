@@ -11,10 +11,12 @@
 #include "gateway/base/log.h"
 #include "gateway/monitor/monitor.h"
 
-#define CONTROL_NAME "control"
-#define REQUEST_MAX  256
-#define CLIENTS_MAX  16
-#define CLIENT_MS    5000 /* for a client to ask and to take its answer */
+#define CONTROL_NAME	   "control"
+#define REQUEST_MAX	   256
+#define CLIENTS_MAX	   16
+#define CONFIRM_WITHIN_MAX 86400
+#define ANSWER_MS	   60000 /* for an answer that has to wait for others */
+#define CLIENT_MS	   5000	 /* for a client to ask and to take its answer */
 
 struct client {
 	struct watch watch;
@@ -36,8 +38,12 @@ static json_t *answer_error(const char *text)
 
 static json_t *do_status(struct monitor *m, const char *argument)
 {
+	json_t *root = status_json(m);
+	json_int_t left_s = (json_int_t)((reload_unconfirmed_ms() + 999) / 1000);
+
 	(void)argument;
-	return status_json(m);
+	IGNORE_RESULT(json_object_set_new(root, "confirm_within_s", json_integer(left_s)));
+	return root;
 }
 
 static json_t *do_sessions(struct monitor *m, const char *argument)
@@ -53,14 +59,8 @@ static json_t *do_policy(struct monitor *m, const char *argument)
 	return policy_json(m);
 }
 
-static void on_kick_too_long(struct timer *t)
-{
-	connection_kill(CONTAINER_OF(t, struct connection, timer), "kicked-by-an-operator");
-}
-
 static json_t *do_kick(struct monitor *m, const char *argument)
 {
-	struct session_logout logout = {.seconds = m->policy->grace_ms / 1000};
 	struct connection *c;
 	uint64_t id;
 
@@ -69,10 +69,7 @@ static json_t *do_kick(struct monitor *m, const char *argument)
 	c = connection_find(m, (uint32_t)id);
 	if (c == NULL || c->state != CONN_GRANTED)
 		return answer_error("there is no such session: see sallyport sessions");
-	(void)string_copy(c->ended, sizeof c->ended, "kicked-by-an-operator");
-	connection_send(c, SESSION_LOGOUT, &logout, sizeof logout, -1);
-	/* It ends by itself when its time is over; by force, if it does not. */
-	connection_timer(c, m->policy->grace_ms + 500, on_kick_too_long);
+	connection_ask_out(c, "kicked-by-an-operator");
 	return json_pack("{s:I}", "asked_to_log_out", (json_int_t)id);
 }
 
@@ -144,6 +141,45 @@ static json_t *do_accept_weaker(struct monitor *m, const char *argument)
 	return json_pack("{s:s,s:s}", "user", argument, "before", chap_algorithm_name(before));
 }
 
+static bool word_value(const char *word, const char *name, const char **ret)
+{
+	size_t len = strlen(name);
+
+	if (strncmp(word, name, len) != 0)
+		return false;
+	*ret = word + len;
+	return true;
+}
+
+static json_t *do_reload(struct monitor *m, const char *argument)
+{
+	struct reload_request q = {.expect = "", .who = m->asker, .asked = true};
+	char words[REQUEST_MAX], *rest = words;
+	const char *word, *value;
+	uint64_t seconds;
+
+	(void)string_copy(words, sizeof words, argument);
+	while ((word = strsep(&rest, " ")) != NULL) {
+		if (word_value(word, "expect=", &value))
+			q.expect = value;
+		else if (word_value(word, "confirm-within=", &value) &&
+			 number_parse(value, 1, CONFIRM_WITHIN_MAX, &seconds) == 0)
+			q.confirm_within_s = (uint32_t)seconds;
+		else if (word[0] != '\0')
+			return answer_error("reload takes expect=HASH and confirm-within=SECONDS, "
+					    "1 to 86400");
+	}
+	return reload_ask(m, &q);
+}
+
+static json_t *do_confirm(struct monitor *m, const char *argument)
+{
+	const char *why = reload_confirm(m);
+
+	(void)argument;
+	return why != NULL ? answer_error(why) : json_pack("{s:b}", "confirmed", 1);
+}
+
 static const struct request {
 	const char *name;
 	bool changes;
@@ -160,6 +196,8 @@ static const struct request {
 	{"ban", true, bans_add_json},
 	{"unban", true, bans_lift_json},
 	{"accept-weaker", true, do_accept_weaker},
+	{"reload", true, do_reload},
+	{"confirm", true, do_confirm},
 };
 
 static struct client *waiting(const char *request)
@@ -202,6 +240,7 @@ static json_t *answer(struct monitor *m, int fd, char *line, const struct reques
 		*ret_request = &requests[k];
 		if (!requests[k].changes)
 			return requests[k].run(m, argument);
+		(void)snprintf(m->asker, sizeof m->asker, "uid %u, pid %d", peer.uid, peer.pid);
 		trail_say(m, EVENT_OPERATOR, may_change(m, peer.uid) ? line : "not-allowed",
 			  "%s %s, uid %u, pid %d", line, argument ? argument : "", peer.uid,
 			  peer.pid);
@@ -307,6 +346,8 @@ static void on_client(struct watch *w, uint32_t ready)
 	line[strcspn(line, "\n")] = '\0';
 	root = answer(cl->m, w->fd, line, &request);
 	cl->waits = json_is_null(root) ? request : NULL;
+	if (cl->waits != NULL)
+		loop_timer_set(cl->m->loop, &cl->timer, clock_ms() + ANSWER_MS);
 	if (cl->waits == NULL)
 		client_answer(cl, root);
 }

@@ -53,8 +53,7 @@ static struct monitor_disk *served_find(const struct monitor *m, const struct po
 	EACH_DISK(m, d, row)
 	{
 		if (!d->leaves && strcmp(d->serial, serial) == 0 && is_same_place(d, p) &&
-		    d->policy.block_size == p->block_size && d->policy.read_only == p->read_only &&
-		    disk_check(&d->disk) != -ESTALE)
+		    d->policy.block_size == p->block_size && disk_check(&d->disk) != -ESTALE)
 			return d;
 	}
 	return NULL;
@@ -153,17 +152,36 @@ static int plan_new(const struct monitor *m, struct setup *s, size_t k, size_t *
 	return disk_begin(m, s, &s->policy->disks[k], d);
 }
 
+/* It may be written from now on, or no more: claimed once more, beside the claim that there is. */
+static int plan_access(const struct monitor *m, struct setup *s, const struct policy_disk *p,
+		       struct disk_plan *plan)
+{
+	plan->fresh = calloc(1, sizeof *plan->fresh);
+	if (plan->fresh == NULL)
+		return -ENOMEM;
+	return disk_begin(m, s, p, plan->fresh);
+}
+
 /* One that is served already keeps what it has, or is larger from now on. */
 static int plan_served(const struct monitor *m, struct setup *s, const struct policy_disk *p,
-		       const struct monitor_disk *d)
+		       struct disk_plan *plan)
 {
+	const struct monitor_disk *d = plan->row;
 	struct disk_spec spec = spec_of(m, s, p);
 	char why[512];
 	int r = disk_allowed(&spec, why, sizeof why);
 
 	if (r < 0)
 		setup_say(s, "%s:%u: %s", m->policy_path, p->line, why);
-	if (r < 0 || p->size_bytes == 0 || p->size_bytes == d->disk.size_bytes ||
+	if (r == 0 && p->read_only != d->policy.read_only)
+		r = plan_access(m, s, p, plan);
+	if (r == 0 && p->size_bytes > d->disk.size_bytes && disk_check(&d->disk) < 0) {
+		setup_say(s,
+			  "%s:%u: the disk %s is smaller than it was: restore it before it grows",
+			  m->policy_path, p->line, p->name);
+		return -ENODATA;
+	}
+	if (r < 0 || p->size_bytes == 0 || s->goes_back || p->size_bytes == d->disk.size_bytes ||
 	    (p->kind == POLICY_FILE && p->size_bytes > d->disk.size_bytes))
 		return r;
 	if (p->kind == POLICY_MEMORY)
@@ -191,7 +209,7 @@ int disks_prepare(struct monitor *m, struct setup *s)
 		int r;
 
 		plan->row = served_find(m, p, plan->serial);
-		r = plan->row != NULL ? plan_served(m, s, p, plan->row) : plan_new(m, s, k, &from);
+		r = plan->row != NULL ? plan_served(m, s, p, plan) : plan_new(m, s, k, &from);
 		worst = r < 0 ? r : worst; /* all mistakes in one go */
 	}
 	return worst;
@@ -237,6 +255,25 @@ static void disk_settle(struct monitor *m, struct monitor_disk *d, const struct 
 	m->largest_disk = MAX(m->largest_disk, d->disk.size_bytes);
 }
 
+static void claim_take(struct monitor_disk *d, struct monitor_disk *fresh)
+{
+	struct disk old = d->disk;
+
+	fresh->disk.size_bytes = MAX(fresh->disk.size_bytes, old.size_bytes);
+	d->disk = fresh->disk;
+	d->found_thin = fresh->found_thin;
+	fresh->disk = old; /* given up with what else is left of the setup */
+}
+
+static void leaving_count(struct monitor *m)
+{
+	struct monitor_disk *d;
+
+	m->disks_leaving = 0;
+	EACH_DISK(m, d, row)
+	m->disks_leaving += d->leaves;
+}
+
 void disks_commit(struct monitor *m, struct setup *s)
 {
 	uint64_t largest = m->largest_disk;
@@ -247,6 +284,8 @@ void disks_commit(struct monitor *m, struct setup *s)
 	for (size_t k = 0; k < s->policy->disk_count; k++) {
 		struct disk_plan *plan = &s->disks[k];
 
+		if (plan->row != NULL && plan->fresh != NULL)
+			claim_take(plan->row, plan->fresh);
 		d = plan->row != NULL ? plan->row : TAKE(plan->fresh);
 		d->leaves = false;
 		m->disks[d->row] = d;
@@ -254,8 +293,92 @@ void disks_commit(struct monitor *m, struct setup *s)
 		s->disk_rows[k] = d->row;
 		disk_settle(m, d, &s->policy->disks[k], plan);
 	}
+	leaving_count(m);
 	if (m->serving && m->largest_disk > largest)
 		limits_raise(m, m->largest_disk);
+}
+
+/* --- rows --- */
+
+static bool is_used(const struct monitor *m, uint16_t row)
+{
+	for (uint32_t k = 0; k < m->connection_max; k++) {
+		const struct connection *c = &m->connections[k];
+
+		for (size_t n = 0; c->state != CONN_FREE && n < c->lun_count; n++) {
+			if (c->luns[n].row == row)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Its file, or its identity, is still another row's, whose sessions are not over. */
+bool disk_waits(const struct monitor *m, const struct monitor_disk *d)
+{
+	const struct monitor_disk *e;
+
+	if (d->leaves || m->disks_leaving == 0)
+		return false;
+	EACH_DISK(m, e, row)
+	{
+		bool same = e->disk.dev == d->disk.dev && e->disk.ino == d->disk.ino;
+
+		if (e->leaves && (same || strcmp(e->serial, d->serial) == 0))
+			return true;
+	}
+	return false;
+}
+
+static int row_tell(struct monitor *m, const struct monitor_disk *d)
+{
+	struct arbiter_row body = {.row = d->row, .taken = !d->leaves};
+
+	if (!d->leaves) {
+		(void)string_copy(body.identity.serial, sizeof body.identity.serial, d->serial);
+		(void)string_copy(body.identity.name, sizeof body.identity.name, d->policy.name);
+	}
+	return helper_send(&m->helpers[HELPER_ARBITER], ARBITER_ROW, &body, sizeof body, -1);
+}
+
+/* One that died has nothing to forget, and the next one begins with what there is then. */
+static int row_give_back(struct monitor *m, struct monitor_disk *d)
+{
+	const struct helper *arbiter = &m->helpers[HELPER_ARBITER];
+	int r = 0;
+
+	if (arbiter->pid != 0 && d->known)
+		r = m->arbiter_told ? row_tell(m, d) : -EAGAIN;
+	if (r == -EAGAIN)
+		return r;
+	log_info("disk %s is given up: nobody has it any more", d->policy.name);
+	m->disks[d->row] = NULL;
+	m->disks_leaving--;
+	disk_release(&d->disk);
+	free(d);
+	return 0;
+}
+
+int disks_go_on(struct monitor *m)
+{
+	struct monitor_disk *d;
+	int r = 0;
+
+	for (size_t row = 0; m->disks_leaving > 0 && (d = disk_next(m, &row)) != NULL; row++) {
+		if (d->leaves && !is_used(m, d->row) && (r = row_give_back(m, d)) < 0)
+			return r;
+	}
+	if (!m->arbiter_told)
+		return 0;
+	EACH_DISK(m, d, row)
+	{
+		if (d->known || disk_waits(m, d))
+			continue;
+		if ((r = row_tell(m, d)) < 0)
+			return r;
+		d->known = true;
+	}
+	return 0;
 }
 
 void disk_failed(struct monitor *m, struct monitor_disk *d, int error, const char *who)

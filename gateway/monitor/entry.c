@@ -320,6 +320,8 @@ static void go_on(struct connection *c)
  * login where the right gateway says, and nobody else. RFC 7143 section 11.13.5. */
 void entry_enter(struct connection *c)
 {
+	if (c->outdated)
+		return entry_refuse(c, STATUS_UNAVAILABLE, "policy-changed", "");
 	if (is_moved(c))
 		return entry_refuse(c, STATUS_MOVED, "redirected", c->target->redirect);
 	connection_timer(c, REINSTATE_WAIT_MS, on_reinstate_too_long);

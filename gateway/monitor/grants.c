@@ -1,9 +1,21 @@
 /* What a session is given: LUNs with their disks, freshly opened, and rules. Decided by the policy
  * that is in force, then kept by value, since a session that a later policy allows as it is
  * outlives the one that granted it. Runs in the monitor. */
+#include <sodium.h>
 #include "gateway/base/fd.h"
 #include "gateway/base/log.h"
 #include "gateway/monitor/monitor.h"
+
+/* Of what a session was told last: what is the same is not told again. */
+uint64_t octets_hash(const void *octets, size_t len)
+{
+	uint8_t hash[crypto_generichash_BYTES_MIN];
+	uint64_t first;
+
+	(void)crypto_generichash(hash, sizeof hash, octets, len, NULL, 0);
+	memcpy(&first, hash, sizeof first);
+	return first;
+}
 
 /* --- what it is --- */
 
@@ -24,7 +36,7 @@ static bool may_set_groups(const struct policy_initiator *i)
 	return command_set_has(&i->allowed, row) && !command_set_has(&i->denied, row);
 }
 
-int grants_decide(struct connection *c)
+static int luns_decide(struct connection *c)
 {
 	const struct policy_target *t = c->target;
 
@@ -46,6 +58,79 @@ int grants_decide(struct connection *c)
 			.line = access->line,
 		};
 	}
+	return 0;
+}
+
+/* Groups that it is told of stay those of its login; which it may set, the arbiter hears. */
+static void groups_decide(struct connection *c)
+{
+	bool sets = may_set_groups(c->initiator);
+
+	if (sets == c->sets_groups)
+		return;
+	c->sets_groups = sets;
+	c->seat_more = c->seat != SEAT_NONE;
+}
+
+static struct granted_lun *granted_find(struct granted_lun *luns, size_t count, uint16_t lun)
+{
+	for (size_t k = 0; k < count; k++) {
+		if (luns[k].lun == lun)
+			return &luns[k];
+	}
+	return NULL;
+}
+
+/* What it has it keeps: the policy gives all of that still. */
+static int grants_merge(struct connection *c, const struct granted_lun *old, size_t count)
+{
+	for (size_t k = 0; k < count; k++) {
+		struct granted_lun *g = granted_find(c->luns, c->lun_count, old[k].lun);
+		bool has = old[k].told || old[k].is_new;
+
+		if (has && (g == NULL || g->row != old[k].row || (old[k].writable && !g->writable)))
+			return -ESTALE;
+		if (g == NULL)
+			continue;
+		g->told = old[k].told;
+		g->counted = old[k].counted;
+		g->is_new = old[k].is_new || (g->writable && !old[k].writable);
+	}
+	return 0;
+}
+
+int grants_widen(struct connection *c)
+{
+	struct granted_lun *old = c->luns;
+	size_t count = c->lun_count;
+	int r;
+
+	c->luns = NULL;
+	r = luns_decide(c);
+	for (size_t k = 0; r == 0 && k < c->lun_count; k++)
+		c->luns[k].is_new = granted_find(old, count, c->luns[k].lun) == NULL;
+	if (r == 0)
+		r = grants_merge(c, old, count);
+	if (r < 0) {
+		free(c->luns);
+		c->luns = old;
+		c->lun_count = count;
+		return r;
+	}
+	free(old);
+	for (size_t k = 0; k < c->lun_count; k++)
+		c->seat_more = c->seat_more || c->luns[k].is_new;
+	groups_decide(c);
+	rules_send(c);
+	return 0;
+}
+
+int grants_decide(struct connection *c)
+{
+	int r = luns_decide(c);
+
+	if (r < 0)
+		return r;
 	target_groups(c, c->groups);
 	c->sets_groups = may_set_groups(c->initiator);
 	return 0;
@@ -170,6 +255,24 @@ int grants_send(struct connection *c)
 	return count;
 }
 
+/* Of a session that has more than it logged in with. The arbiter knows first, and no limit is in
+ * its way. */
+void grants_go_on(struct connection *c)
+{
+	if (c->state != CONN_GRANTED || c->seat != SEAT_TAKEN || c->seat_more ||
+	    c->seat_asked > 0 || !limits_are_raised(c->m))
+		return;
+	for (size_t k = 0; k < c->lun_count; k++) {
+		struct granted_lun *g = &c->luns[k];
+
+		if (g->is_new && grant_lun(c, g) < 0)
+			log_error("session %u is not given LUN %u: no descriptors or memory are "
+				  "left; its initiator logs in again to have it",
+				  c->id, g->lun);
+		g->is_new = false;
+	}
+}
+
 void rules_send(struct connection *c)
 {
 	const struct policy_initiator *i = c->initiator;
@@ -181,6 +284,8 @@ void rules_send(struct connection *c)
 		.range_count = (uint32_t)i->range_count,
 	};
 
+	uint64_t hash;
+
 	_Static_assert(SESSION_RANGES_MAX == POLICY_RANGES_MAX, "all of them");
 	for (size_t k = 0; k < i->range_count; k++) {
 		const struct policy_range *r = &i->ranges[k];
@@ -188,5 +293,9 @@ void rules_send(struct connection *c)
 		body.ranges[k] = (struct session_range){r->first, r->last, r->line, (int16_t)r->lun,
 							r->reads};
 	}
+	hash = octets_hash(&body, sizeof body);
+	if (hash == c->rules_hash)
+		return;
+	c->rules_hash = hash;
 	connection_send(c, SESSION_RULES, &body, sizeof body, -1);
 }

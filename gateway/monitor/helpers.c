@@ -17,11 +17,8 @@
 #define RESTART_MOST_MS	 2000
 
 static int auditor_begin(struct helper *h);
-static int firewall_begin(struct helper *h);
 static void auditor_message(struct helper *h, const struct message *msg);
 static void auditor_room(struct helper *h);
-static void firewall_message(struct helper *h, const struct message *msg);
-static void firewall_room(struct helper *h);
 
 static const struct helper_kind_row {
 	const char *name;
@@ -110,6 +107,7 @@ static void auditor_message(struct helper *h, const struct message *msg)
 			return;
 		m->trail.written = flush.id;
 		entries_go_on(m);
+		reload_go_on(m);
 		break;
 	case AUDITOR_FLUSHED:
 		m->trail.flushed = MAX(m->trail.flushed, MIN(flush.id, m->trail.flush_id));
@@ -126,98 +124,6 @@ static void auditor_room(struct helper *h)
 	rings_go_on(h->m);
 	trail_send(h->m);
 	rings_flushed(h->m);
-}
-
-bool firewall_is_wanted(const struct policy *p)
-{
-	return p->manage_firewall || coverage_is_needed(p);
-}
-
-static int firewall_begin(struct helper *h)
-{
-	const struct firewall_load how = {.restore = h->m->policy->restore_firewall,
-					  .look_ms = FIREWALL_LOOK_MS};
-	OWNED_FREE char *script = NULL;
-	OWNED_FD fd = -1;
-
-	if (!h->m->policy->manage_firewall)
-		return 0;
-	script = firewall_script(h->m->policy);
-	if (script == NULL)
-		return -ENOMEM;
-	fd = memfd_sealed("firewall", script, strlen(script));
-	if (fd < 0)
-		return fd;
-	return channel_send(&h->channel, FIREWALL_LOAD, &how, sizeof how, &fd, 1);
-}
-
-/* With or without the firewall, the gateway waits for this before it listens. */
-static void firewall_loaded(struct helper *h, const struct firewall_status *status)
-{
-	struct monitor *m = h->m;
-	const char *why = status->why;
-
-	h->ready = true;
-	(void)string_copy(h->why, sizeof h->why, status->ok == 1 ? "" : why);
-	if (m->stopping) /* unloaded */
-		return;
-	m->firewall_loaded = status->ok == 1;
-	trail_say(m, EVENT_FIREWALL, m->firewall_loaded ? "loaded" : "not-loaded", "%s", why);
-	if (m->firewall_loaded) {
-		drift_loaded(m);
-		bans_to_firewall(m);
-	} else {
-		log_warning("NO FIREWALL: %s. Addresses are checked at accept and login only.",
-			    why);
-	}
-	monitor_progress(m);
-}
-
-/* It loads nothing, and is asked about IPsec. */
-static void firewall_asked_alone(struct helper *h, const struct firewall_status *status)
-{
-	h->ready = true;
-	(void)string_copy(h->why, sizeof h->why, status->ok == 1 ? "" : status->why);
-	monitor_progress(h->m);
-}
-
-/* Of many in a row that are not set, the first is told. */
-static void firewall_banned(struct monitor *m, const struct firewall_status *status)
-{
-	if (status->ok != 1 && !m->ban_failed)
-		log_warning("a ban is not in the firewall, and holds at accept: %s", status->why);
-	m->ban_failed = status->ok != 1;
-}
-
-static void firewall_message(struct helper *h, const struct message *msg)
-{
-	struct firewall_coverage coverage;
-	struct firewall_status status;
-
-	if (msg->type == FIREWALL_COVERAGE) {
-		memcpy(&coverage, msg->body, sizeof coverage);
-		coverage.why[sizeof coverage.why - 1] = '\0';
-		return coverage_told(h->m, &coverage);
-	}
-	if (msg->type == FIREWALL_DRIFT) {
-		drift_message(h->m, msg);
-		return;
-	}
-	memcpy(&status, msg->body, sizeof status);
-	status.why[sizeof status.why - 1] = '\0';
-	h->layers = status.sandbox_layers;
-	if (msg->type == FIREWALL_READY && !h->m->policy->manage_firewall)
-		firewall_asked_alone(h, &status);
-	else if (msg->type == FIREWALL_LOADED)
-		firewall_loaded(h, &status);
-	else if (msg->type == FIREWALL_BANNED)
-		firewall_banned(h->m, &status);
-}
-
-static void firewall_room(struct helper *h)
-{
-	bans_go_on(h->m);
-	coverage_go_on(h->m);
 }
 
 /* --- life --- */
@@ -294,10 +200,11 @@ static void helper_gone(struct helper *h)
 	/* While sessions end, the auditor is needed for what they did, the firewall to clean up. */
 	if (h->kind == HELPER_ARBITER)
 		arbiter_away(m);
+	reload_helper_gone(m, h->kind);
 	if (h->kind == HELPER_AUTHENTICATOR)
 		authenticator_away(m);
 	if (h->kind == HELPER_FIREWALL)
-		coverage_away(m);
+		firewall_away(m);
 	if (h->stopping ||
 	    (m->stopping && (h->kind == HELPER_AUTHENTICATOR || h->kind == HELPER_ARBITER))) {
 		monitor_progress(m);

@@ -249,6 +249,43 @@ static int say(const struct monitor *m, struct setup *s, int error)
 	return error;
 }
 
+static bool has_value(json_t *object, const json_t *value)
+{
+	const char *key;
+	json_t *other;
+
+	json_object_foreach(object, key, other)
+	{
+		if (json_equal(other, value))
+			return true;
+	}
+	return false;
+}
+
+/* The names as they were, and beside them what has come since. */
+static int names_restore(json_t **root, const json_t *restored)
+{
+	static const char *const sections[] = {"disks", "portals"};
+	json_t *was = json_deep_copy(restored), *value;
+	const char *key;
+
+	for (size_t k = 0; was != NULL && k < ARRAY_LEN(sections); k++) {
+		json_t *old = section(was, sections[k]);
+
+		json_object_foreach(json_object_get(*root, sections[k]), key, value)
+		{
+			if (json_object_get(old, key) == NULL && !has_value(old, value) &&
+			    json_object_set(old, key, value) < 0)
+				return json_decref(was), -ENOMEM;
+		}
+	}
+	if (was == NULL)
+		return -ENOMEM;
+	json_decref(*root);
+	*root = was;
+	return 0;
+}
+
 int identities_prepare(struct monitor *m, struct setup *s)
 {
 	json_t *uuids, *tags;
@@ -256,6 +293,12 @@ int identities_prepare(struct monitor *m, struct setup *s)
 
 	if (r < 0)
 		return say(m, s, r);
+	s->identities_before = json_deep_copy(s->identities);
+	if (s->identities_before == NULL)
+		return -ENOMEM;
+	if (s->identities_restored != NULL &&
+	    (r = names_restore(&s->identities, s->identities_restored)) < 0)
+		return r;
 	uuids = section(s->identities, "disks");
 	tags = section(s->identities, "portals");
 	r = uuids && tags ? disks_identify(m, s, uuids) : -EINVAL;
@@ -264,11 +307,28 @@ int identities_prepare(struct monitor *m, struct setup *s)
 	return say(m, s, r);
 }
 
-int identities_write(struct monitor *m, struct setup *s)
+static int names_write(const struct monitor *m, const json_t *root)
 {
-	OWNED_FREE char *text = json_dumps(s->identities, JSON_INDENT(1) | JSON_SORT_KEYS);
+	OWNED_FREE char *text = json_dumps(root, JSON_INDENT(1) | JSON_SORT_KEYS);
 
 	if (text == NULL)
-		return say(m, s, -ENOMEM);
-	return say(m, s, file_replace(m->state_fd, IDENTITY_FILE, text, strlen(text), 0600));
+		return -ENOMEM;
+	return file_replace(m->state_fd, IDENTITY_FILE, text, strlen(text), 0600);
+}
+
+int identities_write(struct monitor *m, struct setup *s)
+{
+	int r = names_write(m, s->identities);
+
+	s->identities_written = r == 0;
+	return say(m, s, r);
+}
+
+void identities_undo(struct monitor *m, struct setup *s)
+{
+	if (s->identities_written && names_write(m, s->identities_before) < 0)
+		log_error("%s/%s has the names of a policy that was not taken up, and can't be "
+			  "written",
+			  m->state_path, IDENTITY_FILE);
+	s->identities_written = false;
 }

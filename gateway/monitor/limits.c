@@ -67,6 +67,8 @@ static void on_over(struct watch *w, uint32_t ready)
 	if (m->raise_to != 0)
 		limits_raise(m, m->raise_to);
 	disk_news_go_on(m);
+	for (uint32_t k = 0; k < m->connection_max; k++)
+		grants_go_on(&m->connections[k]);
 }
 
 static int raiser_start(struct monitor *m, const struct orders *o)

@@ -203,8 +203,18 @@ static void on_tick(struct timer *t)
 	loop_timer_set(m->loop, t, clock_ms() + TICK_MS);
 }
 
+/* Its mistakes are in the log. */
+static void reload_by_signal(struct monitor *m)
+{
+	const struct reload_request q = {.expect = "", .who = "SIGHUP"};
+
+	json_decref(reload_ask(m, &q));
+}
+
 static void on_signal(int signal, void *arg)
 {
+	if (signal == SIGHUP)
+		return reload_by_signal(arg);
 	if (signal == SIGTERM || signal == SIGINT)
 		monitor_stop(arg, EXIT_DONE);
 }
@@ -349,6 +359,7 @@ void monitor_stop(struct monitor *m, int exit_status)
 	(void)snprintf(told, sizeof told, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%llu",
 		       (grace_ms + STOP_TAKES_MS) * 1000ull);
 	notify_send(told);
+	reload_close(m);
 	listen_close(m);
 	bans_save(m);
 	seen_save(m);

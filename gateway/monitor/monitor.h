@@ -17,6 +17,7 @@
 #include "gateway/base/loop.h"
 #include "gateway/base/process.h"
 #include "gateway/session/messages.h"
+#include "policy/diff.h"
 #include "policy/firewall.h"
 #include "policy/policy.h"
 
@@ -68,6 +69,7 @@ struct granted_lun {
 	uint16_t lun, row; /* row: of its disk */
 	bool writable;
 	bool told;     /* the session has its descriptor */
+	bool is_new;   /* … it is to get it: since its login it may have, or write, the LUN */
 	bool counted;  /* among the row's writers */
 	uint32_t line; /* of the policy */
 };
@@ -96,10 +98,13 @@ struct connection {
 	struct session_join *join; /* of a login whose TSIH is not 0; or NULL */
 
 	bool claimed, judged, refused, reported;
+	bool outdated; /* another policy is in force than the one that permitted it, and differs */
 	bool attached; /* an auditor has, or had, its ring */
 	bool reattach; /* … and the new one has it not yet */
 	enum seat_state seat;
-	bool seat_old; /* an arbiter that died had it */
+	bool seat_old;	     /* an arbiter that died had it */
+	bool seat_more;	     /* it is to hear of more that the session has */
+	unsigned seat_asked; /* answers of the arbiter that are to come */
 	struct session_claim claim;
 	char user[256];
 	uint8_t algorithm;
@@ -114,6 +119,7 @@ struct connection {
 	struct granted_lun *luns; /* in order of LUN; from its seat at the arbiter on */
 	size_t lun_count;
 	uint16_t groups[SESSION_GROUPS_MAX]; /* its target port groups: target_groups() */
+	uint64_t rules_hash, targets_hash;   /* of what it was told last */
 	bool sets_groups;		     /* it may set their access state */
 	unsigned heard;			     /* messages of its session */
 	unsigned joined;		     /* connections that were passed to it */
@@ -137,6 +143,7 @@ struct listener {
 struct monitor_disk {
 	uint16_t row;
 	bool leaves; /* the policy has it no more: its row is given back when no session has it */
+	bool known;  /* the arbiter has it */
 	struct disk disk;
 	bool found_thin, found_rotational; /* before the policy's own word */
 	struct policy_disk policy;	   /* without what is behind pointers */
@@ -178,7 +185,12 @@ struct setup {
 	struct listener_plan *listeners;
 	size_t listener_count;
 	json_t *identities; /* the file as it is to be */
-	FILE *messages;	    /* what is wrong, for who asked; NULL: the log alone has it */
+	json_t *identities_before;
+	const json_t
+		*identities_restored; /* of the policy that comes back, the caller's; or NULL */
+	bool identities_written;
+	bool goes_back; /* it was in force before: a disk that grew meanwhile stays as it is */
+	FILE *messages; /* what is wrong, for who asked; NULL: the log alone has it */
 };
 
 /* Refusals of one source: beyond 20 a minute they are counted, not listed. */
@@ -241,6 +253,7 @@ struct monitor {
 	uint64_t seen_saved_ms;
 	void (*secrets_done)(struct monitor *m,
 			     const struct auth_ready *ready); /* of a take-up that is asked for */
+	void (*firewall_done)(struct monitor *m, bool ok, const char *why); /* the same */
 	struct helper helpers[HELPERS];
 	struct trail trail;
 	int arbiter_page_fd;
@@ -257,8 +270,9 @@ struct monitor {
 	struct drift drift;
 	struct nexuses nexuses;
 	struct monitor_disk *disks[ARBITER_DISKS_MAX]; /* by row; NULL: a free one */
-	size_t disk_end;			       /* there are none from this row on */
-	uint16_t *disk_rows;			       /* of each disk of the policy */
+	size_t disks_leaving;
+	size_t disk_end;     /* there are none from this row on */
+	uint16_t *disk_rows; /* of each disk of the policy */
 	uint64_t largest_disk;
 	struct watch raiser; /* a process that raises limits of sessions; fd -1: none */
 	pid_t raiser_pid;
@@ -276,6 +290,7 @@ struct monitor {
 	uint64_t pause_said_ms;
 
 	struct watch control;
+	char asker[64]; /* whose request it is: "uid 0, pid 123" */
 	struct timer tick, stop_timer;
 	bool serving, stopping, firewall_loaded, ban_failed;
 	bool left_behind;  /* stopping: what is still there is not waited for */
@@ -307,8 +322,17 @@ void helpers_stop(struct monitor *m);
 void helpers_kill(struct monitor *m);
 bool helpers_gone(const struct monitor *m);
 const char *helper_name(enum helper_kind kind);
-/* To load rules, or to be asked about IPsec. */
-bool firewall_is_wanted(const struct policy *p);
+
+/* firewall.c: the firewall process */
+bool firewall_is_wanted(const struct policy *p); /* to load rules, or to be asked about IPsec */
+int firewall_begin(struct helper *h) MUST_CHECK;
+void firewall_message(struct helper *h, const struct message *msg);
+void firewall_room(struct helper *h);
+void firewall_away(struct monitor *m); /* it died */
+/* Has the firewall process load the rules of `p`. NULL: asked, and done() is called
+ * once. Otherwise why not; nothing changed. When they are refused, what was loaded before stays. */
+const char *firewall_load(struct monitor *m, const struct policy *p,
+			  void (*done)(struct monitor *m, bool ok, const char *why)) MUST_CHECK;
 
 /* algorithms.c: the strongest that each user has logged in with */
 int algorithms_load(struct monitor *m) MUST_CHECK;
@@ -406,6 +430,8 @@ void listen_admit(struct monitor *m); /* a login slot became free */
 int connection_begin(struct connection *c) MUST_CHECK; /* gives it a session process */
 void connection_become(struct connection *c, enum connection_state state); /* and counts it */
 void connection_kill(struct connection *c, const char *why);
+/* A session is asked to log out, and ends after the policy's grace; `why`: for the audit. */
+void connection_ask_out(struct connection *c, const char *why);
 void connection_free(struct connection *c);  /* closes what is left of it, frees the slot */
 void connection_drain(struct connection *c); /* takes its waiting messages */
 void connection_send(struct connection *c, uint32_t type, const void *body, size_t size, int fd);
@@ -423,8 +449,13 @@ void entry_claim(const struct connection *c, struct claim *ret_claim);
 
 /* grants.c: what a session is given */
 int grants_decide(struct connection *c) MUST_CHECK; /* c->luns and groups, by the policy */
+/* Of a session, by another policy: what it gets is on its way, rules are told. -ESTALE: it has what
+ * the policy does not give it as it is. */
+int grants_widen(struct connection *c) MUST_CHECK;
+uint64_t octets_hash(const void *octets, size_t len);
 /* How many it got (a disk that can't be opened is left out), or a negative error of ours. */
 int grants_send(struct connection *c) MUST_CHECK;
+void grants_go_on(struct connection *c);   /* its LUNs that it has not been told of */
 void grants_release(struct connection *c); /* its writers' places are free again */
 void rules_send(struct connection *c);
 
@@ -434,12 +465,33 @@ uint16_t nexus_begins(struct nexuses *known, uint64_t nexus);
 
 /* targets.c: what SendTargets tells */
 int targets_send(struct connection *c) MUST_CHECK;
+int targets_renew(struct connection *c) MUST_CHECK; /* if it would be told something else */
 void target_groups(const struct connection *c, uint16_t ret[SESSION_GROUPS_MAX]);
 
 /* join.c: a connection that joins a session: RFC 7143 section 6.3.6 */
 struct connection *join_session(const struct connection *c); /* the one that it names, or NULL */
 void join_pass(struct connection *c, struct connection *s);  /* to its process */
 uint16_t tsih_take(struct connection *c); /* that no other session of the initiator has; or 0 */
+
+/* swap.c: another policy is in force: what becomes of each connection. `before` is there still. */
+struct swapped {
+	unsigned kept, changed, ended; /* sessions: ended: asked to log out */
+};
+void connections_swap(struct monitor *m, const struct policy *before, struct swapped *ret);
+
+/* reload.c: another policy while the gateway runs, all of it or nothing */
+struct reload_request {
+	const char *expect, *who;  /* expect: the first digits of its hash, "": any */
+	uint32_t confirm_within_s; /* 0: need not be confirmed */
+	bool asked;		   /* by a client, who is answered with control_answered() */
+};
+/* The answer, or json_null(): it comes later. */
+json_t *reload_ask(struct monitor *m, const struct reload_request *q);
+const char *reload_confirm(struct monitor *m); /* NULL: it stays; or why not */
+uint64_t reload_unconfirmed_ms(void); /* until the policy before comes back; 0: it does not */
+void reload_go_on(struct monitor *m); /* an event became durable */
+void reload_helper_gone(struct monitor *m, enum helper_kind kind);
+void reload_close(struct monitor *m);
 
 /* setup.c: a policy that is taken up: prepared, then in force, or undone */
 int setup_prepare(struct monitor *m, struct setup *s) MUST_CHECK;
@@ -452,6 +504,9 @@ int disks_prepare(struct monitor *m, struct setup *s) MUST_CHECK;
 void disks_commit(struct monitor *m, struct setup *s);
 void disks_undo(struct setup *s);
 void disks_check(struct monitor *m);
+/* Rows of disks are given back, and told to the arbiter. -EAGAIN: when it has room. */
+int disks_go_on(struct monitor *m) MUST_CHECK;
+bool disk_waits(const struct monitor *m, const struct monitor_disk *d); /* for one that leaves */
 struct monitor_disk *disk_find(const struct monitor *m, const char *name);
 /* The next row that is taken, from *row on; NULL: there are no more. */
 struct monitor_disk *disk_next(const struct monitor *m, size_t *row);
@@ -479,6 +534,7 @@ const char *disk_clear(struct monitor *m, const char *name, bool forget) MUST_CH
 /* identity.c: names that stay (UUIDs of disks, tags of portal groups), in the state folder */
 int identities_prepare(struct monitor *m, struct setup *s) MUST_CHECK;
 int identities_write(struct monitor *m, struct setup *s) MUST_CHECK;
+void identities_undo(struct monitor *m, struct setup *s);
 
 /* bans.c; reasons that cost nothing (auth/penalties.c) do nothing. True: a ban begins. */
 bool bans_failure(struct monitor *m, const struct connection *c, const char *reason);

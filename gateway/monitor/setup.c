@@ -25,6 +25,7 @@ static void setup_free(struct setup *s)
 	free(TAKE(s->disk_rows));
 	free(TAKE(s->portal_tags));
 	json_decref(TAKE(s->identities));
+	json_decref(TAKE(s->identities_before));
 }
 
 int setup_prepare(struct monitor *m, struct setup *s)
@@ -45,15 +46,19 @@ int setup_prepare(struct monitor *m, struct setup *s)
 
 void setup_undo(struct monitor *m, struct setup *s)
 {
-	(void)m;
+	listeners_undo(s);
 	disks_undo(s);
+	identities_undo(m, s);
 	setup_free(s);
 }
 
 void setup_commit(struct monitor *m, struct setup *s)
 {
 	m->policy = s->policy;
+	if (s->listeners != NULL)
+		listeners_commit(m, s);
 	disks_commit(m, s);
+	disks_undo(s); /* claims that were replaced */
 	free(m->portal_tags);
 	free(m->disk_rows);
 	m->portal_tags = TAKE(s->portal_tags);

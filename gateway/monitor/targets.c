@@ -101,8 +101,9 @@ void target_groups(const struct connection *c, uint16_t ret[SESSION_GROUPS_MAX])
 
 /* In a discovery session all that this initiator, from this address, may enter; in a normal one its
  * own target alone. */
-int targets_send(struct connection *c)
+static int tell(struct connection *c, bool always)
 {
+	uint64_t before = c->targets_hash;
 	OWNED_FREE char *bytes = malloc(SESSION_TARGETS_MAX);
 	struct targets_text t = {.c = c, .bytes = bytes};
 	OWNED_FD fd = -1;
@@ -115,6 +116,9 @@ int targets_send(struct connection *c)
 		policy_each_target(c->m->policy, &t.claim, put_target, &t);
 	else
 		put_target(&t, c->target);
+	c->targets_hash = octets_hash(t.bytes, t.len);
+	if (!always && c->targets_hash == before)
+		return 0;
 	if (t.left_out > 0)
 		log_warning("%s is told of the targets that %u octets hold; %zu are left out",
 			    c->initiator_name, SESSION_TARGETS_MAX, t.left_out);
@@ -123,4 +127,14 @@ int targets_send(struct connection *c)
 		return fd;
 	connection_send(c, SESSION_TARGETS, NULL, 0, fd);
 	return 0;
+}
+
+int targets_send(struct connection *c)
+{
+	return tell(c, true);
+}
+
+int targets_renew(struct connection *c)
+{
+	return tell(c, false);
 }

@@ -1,0 +1,250 @@
+/* What becomes of each connection when another policy is in force. Who is here and stays allowed as
+ * he is does not notice; who gets more gets it now; rules bind at once; whose descriptors are more
+ * than he may have is asked to log out, and ended after the policy's grace. Logins that were
+ * judged by the policy before are judged again. Runs in the monitor; what a policy does to a
+ * session, policy/diff.h says. */
+#include <stdio.h>
+#include "gateway/base/log.h"
+#include "gateway/monitor/monitor.h"
+
+#define STATUS_UNAVAILABLE 0x0301 /* RFC 7143 section 11.13.5 */
+#define POLICY_CHANGED	   "policy-changed"
+
+/* --- where it came in --- */
+
+static void portal_find(struct connection *c)
+{
+	const struct policy *p = c->m->policy;
+
+	c->portal = NO_PORTAL;
+	for (size_t k = 0; k < p->portal_count; k++) {
+		if (strcmp(p->portals[k].name, c->portal_name) == 0)
+			c->portal = k;
+	}
+}
+
+static bool portal_is_another(const struct connection *c)
+{
+	return c->portal == NO_PORTAL || c->m->portal_tags[c->portal] != c->portal_tag;
+}
+
+static void entry_find(struct connection *c)
+{
+	struct decision decision;
+	struct claim claim;
+
+	c->target = NULL;
+	c->initiator = NULL;
+	entry_claim(c, &claim);
+	policy_decide(c->m->policy, &claim, &decision);
+	if (!decision.allowed)
+		return;
+	c->target = decision.target;
+	c->initiator = decision.initiator;
+}
+
+/* --- logins --- */
+
+/* What was answered already is what the new policy would have answered. */
+static bool is_as_permitted(const struct connection *c, const struct policy_target *was,
+			    const struct policy *before)
+{
+	const struct policy *now = c->m->policy;
+	const struct policy_limits *old = was ? &was->limits : &before->discovery;
+	const struct policy_limits *is = c->target ? &c->target->limits : &now->discovery;
+
+	if (c->initiator == NULL || (c->target == NULL) != (was == NULL))
+		return false;
+	if (was != NULL && strcmp(was->redirect, c->target->redirect) != 0)
+		return false;
+	return old->digests_required == is->digests_required &&
+	       old->initial_r2t == is->initial_r2t && old->immediate_data == is->immediate_data &&
+	       old->first_burst == is->first_burst && old->max_burst == is->max_burst &&
+	       old->max_r2t == is->max_r2t && old->queue_depth == is->queue_depth &&
+	       old->max_connections == is->max_connections &&
+	       old->error_recovery == is->error_recovery &&
+	       before->ping_every_ms == now->ping_every_ms &&
+	       before->ping_misses == now->ping_misses;
+}
+
+/* The arbiter has heard of these LUNs, if of any. */
+static bool grants_are_same(struct connection *c)
+{
+	struct granted_lun *was = c->luns;
+	size_t count = c->lun_count;
+	bool same;
+
+	if (was == NULL)
+		return true;
+	c->luns = NULL;
+	same = grants_decide(c) == 0 && c->lun_count == count;
+	for (size_t k = 0; same && k < count; k++)
+		same = was[k].lun == c->luns[k].lun && was[k].row == c->luns[k].row &&
+		       was[k].writable == c->luns[k].writable;
+	if (same) {
+		free(was);
+		return true;
+	}
+	free(c->luns);
+	c->luns = was;
+	c->lun_count = count;
+	return false;
+}
+
+/* An answer to it is due when it enters: in the midst of its negotiation none can be given. */
+static void login_swap(struct connection *c, const struct policy *before)
+{
+	const struct policy_target *was = c->target;
+
+	if (c->refused)
+		return;
+	entry_find(c);
+	if (!portal_is_another(c) && is_as_permitted(c, was, before) && grants_are_same(c))
+		return;
+	c->outdated = true;
+	if (c->state == CONN_ENTERING)
+		entry_refuse(c, STATUS_UNAVAILABLE, POLICY_CHANGED, "");
+}
+
+/* --- sessions --- */
+
+static void effect_find(const struct connection *c, const struct policy *before,
+			struct effect_result *ret)
+{
+	struct effect_lun luns[POLICY_LUNS_MAX];
+	struct effect_session s = {
+		.portal = c->portal_name,
+		.local = c->local,
+		.from = c->peer.ip,
+		.user = c->user,
+		.algorithm = c->algorithm,
+		.initiator = c->initiator_name,
+		.target = c->claim.discovery ? NULL : c->target_name,
+		.luns = luns,
+	};
+
+	for (size_t k = 0; k < c->lun_count; k++) {
+		if (c->luns[k].told || c->luns[k].is_new)
+			luns[s.lun_count++] =
+				(struct effect_lun){c->luns[k].lun, c->luns[k].writable};
+	}
+	policy_effect(before, c->m->policy, &s, ret);
+}
+
+static void session_end(struct connection *c, const char *reason, const char *text)
+{
+	char why[sizeof c->ended];
+
+	(void)snprintf(why, sizeof why, "policy-%s", reason);
+	log_notice("session %u of %s is asked to log out, and ends in %u s: %s", c->id,
+		   c->initiator_name, c->m->policy->grace_ms / 1000, text);
+	connection_ask_out(c, why);
+}
+
+/* More than it has, in what the new policy gives. */
+static void session_say(const struct connection *c, const struct effect_result *r)
+{
+	log_notice("session %u of %s: %s", c->id, c->initiator_name, r->text);
+	trail_say(c->m, EVENT_POLICY, effect_name(r->effect), "session %u of %s into %s: %.200s",
+		  c->id, c->initiator_name, c->target_name, r->text);
+}
+
+static void settings_send(struct connection *c, const struct policy *before)
+{
+	const struct policy *p = c->m->policy;
+	struct session_settings body = {
+		.ping_every_ms = p->ping_every_ms,
+		.ping_misses = p->ping_misses,
+		.audit_writes_only = p->audit_writes_only,
+	};
+
+	if (p->ping_every_ms != before->ping_every_ms || p->ping_misses != before->ping_misses ||
+	    p->audit_writes_only != before->audit_writes_only)
+		connection_send(c, SESSION_SETTINGS, &body, sizeof body, -1);
+}
+
+/* What of its rows the policies alone can't tell: a file that was put in the place of another. */
+static void session_keep(struct connection *c, const struct policy *before,
+			 const struct effect_result *r, struct swapped *ret)
+{
+	entry_find(c);
+	if (portal_is_another(c) || c->initiator == NULL) {
+		ret->ended++;
+		return session_end(c, "portal-changed", "its portal is another now");
+	}
+	if (!c->claim.discovery && grants_widen(c) < 0) {
+		ret->ended++;
+		return session_end(c, "disk-replaced", "a disk of it is another now");
+	}
+	settings_send(c, before);
+	if (targets_renew(c) < 0)
+		log_warning("session %u is told of its targets as they were before", c->id);
+	if (r->effect == EFFECT_NONE) {
+		ret->kept++;
+		return;
+	}
+	ret->changed++;
+	session_say(c, r);
+}
+
+static void session_swap(struct connection *c, const struct policy *before, struct swapped *ret)
+{
+	struct effect_result r;
+
+	if (c->ended[0] != '\0') { /* it is on its way out already */
+		c->target = NULL;
+		c->initiator = NULL;
+		return;
+	}
+	effect_find(c, before, &r);
+	if (r.effect == EFFECT_AGAIN || r.effect == EFFECT_ENDS) {
+		c->target = NULL;
+		c->initiator = NULL;
+		ret->ended++;
+		return session_end(c, r.reason, r.text);
+	}
+	session_keep(c, before, &r, ret);
+}
+
+/* --- all of them --- */
+
+static void waiting_swap(struct connection *c)
+{
+	c->named = ip_is_loopback(&c->peer.ip) || policy_names_address(c->m->policy, &c->peer.ip);
+	if (portal_is_another(c))
+		connection_free(c);
+}
+
+static void connection_swap(struct connection *c, const struct policy *before, struct swapped *ret)
+{
+	switch (c->state) {
+	case CONN_WAITING:
+	case CONN_ASKING:
+		return waiting_swap(c);
+	case CONN_LOGIN: /* judged by this policy, when its proof comes */
+		if (portal_is_another(c))
+			connection_kill(c, POLICY_CHANGED);
+		return;
+	case CONN_PERMITTED:
+	case CONN_ENTERING:
+		return login_swap(c, before);
+	case CONN_GRANTED:
+		return session_swap(c, before, ret);
+	default:
+		c->target = NULL;
+		c->initiator = NULL;
+	}
+}
+
+void connections_swap(struct monitor *m, const struct policy *before, struct swapped *ret)
+{
+	*ret = (struct swapped){0};
+	for (uint32_t k = 0; k < m->connection_max; k++) {
+		struct connection *c = &m->connections[k];
+
+		if (c->state == CONN_FREE)
+			continue;
+		portal_find(c);
+		connection_swap(c, before, ret);
+	}
+}
