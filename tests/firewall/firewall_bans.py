@@ -210,6 +210,26 @@ def test_costs(net, gw):
     check(sources == ["fd77:1::/64"], "P6: by IPv6 the /64 is banned", sources)
 
 
+def test_reload(net, gw):
+    """Another policy: what it says of bans is for new ones, and who is exempt now is free at once."""
+    def reload(first="10m", exempt="10.77.3.0/24"):
+        settings = BANS.format(first=first).replace("10.77.3.0/24", exempt)
+        gw.policy.write_text(POLICY.format(**{**gw.values, "more": settings}))
+        return gw.command("reload").returncode
+
+    fails(net.client, gw, 5)
+    before = row_of(gw, net.client)
+    check(reload(first="1m") == 0 and row_of(gw, net.client)["until"] == before["until"] and
+          wait_for(lambda: in_kernel(net, net.client)), "P7: a ban outlives a reload as it is", gw.log())
+    fails(net.other, gw, 5)
+    check(row_of(gw, net.other)["seconds_left"] <= 60, "a new one is as the new policy says", bans(gw))
+    check(reload(exempt="10.77.1.0/24") == 0 and not row_of(gw, net.client) and
+          wait_for(lambda: not in_kernel(net, net.client)) and outcome(net.client, gw) == "in",
+          "who is exempt from now on is free at once", bans(gw), gw.log())
+    check(row_of(gw, net.other) and "exempt" in reasons(gw, "unban", lambda r: "exempt" in r), "others are not; the audit has it")
+    check(fails(net.exempt, gw, 5) == ["0x201"] * 5 and row_of(gw, net.exempt), "and who was exempt pays as all do")
+
+
 def test_growth(net, start, gw):
     """With bans of a second: each ends by itself."""
     def lasted():
@@ -251,6 +271,7 @@ def run(net):
         for test in (test_points, test_exempt, test_slowed, test_under_way, test_decoys, test_operator):
             test(net, gw)
         test_restart(net, gw, start)
+        test_reload(net, gw)
     finally:
         gw.close()
     gw = Gateway(policy=POLICY, more=BANS.format(first="1s").replace("{decoys:", "{login_timeout: 1s, decoys:"))
