@@ -156,6 +156,9 @@ class Gateway:
     def helper_pid(self, name):
         return next(h["pid"] for h in self.status()["helpers"] if h["helper"] == name)
 
+    def helper_deaths(self):
+        return sum(h["deaths"] for h in self.status()["helpers"])
+
     def sessions(self):
         return json.loads(self.command("sessions", "--json").stdout)
 
