@@ -98,9 +98,13 @@ int store_key_next(const char *state_path, const uint8_t *bytes, size_t len, cha
 		   size_t why_size) MUST_CHECK;
 int store_key_settle(const char *state_path, int state_fd, char *ret_why,
 		     size_t why_size) MUST_CHECK;
+struct passphrase {
+	const uint8_t *octets;
+	size_t len;
+};
 /* Of an open key file: is the key under a passphrase? And the key by that. */
 bool store_key_is_wrapped(int fd);
-int store_key_unwrap(int fd, const uint8_t *passphrase, size_t len, uint8_t ret_key[STORE_KEY_SIZE],
+int store_key_unwrap(int fd, const struct passphrase *passphrase, uint8_t ret_key[STORE_KEY_SIZE],
 		     char *ret_why, size_t why_size) MUST_CHECK;
 /* The sealed store, read-only; a memfd without a byte when there is none. */
 int store_open(int state_fd, char *ret_why, size_t why_size) MUST_CHECK;

@@ -107,7 +107,7 @@ bool store_key_is_wrapped(int fd)
 	return fstat(fd, &st) == 0 && st.st_size == KEY_WRAPPED_SIZE;
 }
 
-int store_key_unwrap(int fd, const uint8_t *passphrase, size_t len, uint8_t ret_key[STORE_KEY_SIZE],
+int store_key_unwrap(int fd, const struct passphrase *passphrase, uint8_t ret_key[STORE_KEY_SIZE],
 		     char *ret_why, size_t why_size)
 {
 	const struct why why = {ret_why, why_size};
@@ -115,7 +115,7 @@ int store_key_unwrap(int fd, const uint8_t *passphrase, size_t len, uint8_t ret_
 	int r = pread(fd, bytes, sizeof bytes, 0) == (ssize_t)sizeof bytes ? 0 : -EIO;
 
 	if (r == 0)
-		r = key_unwrap(bytes, passphrase, len, ret_key);
+		r = key_unwrap(bytes, passphrase->octets, passphrase->len, ret_key);
 	if (r == -EKEYREJECTED)
 		return why_say(&why, r, "this is not the passphrase of the key file");
 	if (r == -EBADMSG)

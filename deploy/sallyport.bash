@@ -28,7 +28,7 @@ _sallyport() {
 	bans) words='list add lift --all --for --json' ;;
 	disk) words='clear --forget-reservations --json' ;;
 	secret) words='generate set rotate accept-weaker list remove --overlap --finish --key --passphrase-fd --new-passphrase-fd --json' ;;
-	client) words='--for --with-secrets linux windows esxi libiscsi' ;;
+	client) words='--for --with-secrets --passphrase-fd linux windows esxi libiscsi' ;;
 	ipsec) words='--dir --gateway --certificates --with-secrets --passphrase-fd' ;;
 	wireguard) words='--dir --endpoint --with-secrets --passphrase-fd' ;;
 	audit) words='show tail --since --until --initiator --address --target --lun --denied --op --utc -n --json' ;;

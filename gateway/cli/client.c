@@ -9,6 +9,7 @@
 static const struct cli_option options[] = {
 	{"--for", "WHAT", CLIENT_FORMS},
 	{"--with-secrets", NULL, "its secrets, too: for root, who has the store's key"},
+	{"--passphrase-fd", "N", "where the passphrase of the secrets' key is read, if it has one"},
 	{NULL, NULL, NULL},
 };
 

@@ -284,7 +284,8 @@ static int usage_check(const struct cli *cli, const struct verb *verb)
 	if (takes_name != (name != NULL))
 		return cli_usage(cli, takes_name ? "%s needs a NAME" : "%s takes no NAME%s",
 				 verb->name, key ? " with --key" : "");
-	if (key && (verb->run != run_rotate || (strcmp(key, "file") && strcmp(key, "passphrase"))))
+	if (key && (verb->run != run_rotate ||
+		    (strcmp(key, "file") != 0 && strcmp(key, "passphrase") != 0)))
 		return cli_usage(cli, "--key is for rotate, and takes file or passphrase");
 	if (key && (cli_option(cli, "--overlap") || cli_option(cli, "--finish")))
 		return cli_usage(cli, "a key has no overlap: --key goes without the others");

@@ -63,10 +63,11 @@ static ssize_t passphrase_ask(struct bench *b, bool new)
 static int key_ask(struct bench *b, int fd)
 {
 	ssize_t n = passphrase_ask(b, false);
+	const struct passphrase passphrase = {b->octets, (size_t)MAX(n, 0)};
 
 	if (n < 0)
 		return (int)n;
-	return store_key_unwrap(fd, b->octets, (size_t)n, b->key, b->why, sizeof b->why);
+	return store_key_unwrap(fd, &passphrase, b->key, b->why, sizeof b->why);
 }
 
 static int key_begin(struct bench *b)

@@ -24,6 +24,7 @@ struct bench {
 	uint64_t now_s, overlap_s;
 };
 
+/* The subcommand has an option --passphrase-fd. */
 void bench_open(struct bench *b, const struct cli *cli, const char *verb, const char *name);
 void bench_close(struct bench *b); /* wipes */
 /* Says b->why; returns EXIT_CANNOT. */

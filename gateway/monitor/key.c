@@ -36,13 +36,15 @@ static int key_ask(struct monitor *m, const struct monitor_options *options, int
 	char why[512] = "it can't be kept in locked memory (ulimit -l, LimitMEMLOCK=)";
 	ssize_t n = 0;
 	int r = slab_open(&slab, 4096, 4096, why, sizeof why);
+	struct passphrase passphrase = {.octets = slab.memory};
 
 	if (r == 0) {
 		n = options->passphrase(options->arg, slab.memory, why, sizeof why);
 		r = n < 0 ? (int)n : 0;
 	}
+	passphrase.len = (size_t)MAX(n, 0);
 	if (r == 0 && (r = memory_open(m)) == 0)
-		r = store_key_unwrap(fd, slab.memory, (size_t)n, m->key_memory, why, sizeof why);
+		r = store_key_unwrap(fd, &passphrase, m->key_memory, why, sizeof why);
 	if (r == 0 && mprotect(m->key_memory, STORE_KEY_SIZE, PROT_NONE) < 0)
 		r = -errno;
 	if (r < 0)

@@ -97,6 +97,11 @@ try:
 except PermissionError:
     skip(AREA, "P3: the passphrase is nowhere in the monitor's memory", "only root may look")
 
+fd = pipe_with(PASSPHRASE)
+done = subprocess.run([SALLYPORT, "client", CLIENT, str(gw.policy), "--for", "linux", "--with-secrets", "--passphrase-fd", str(fd), "--state", str(gw.state)],
+                      pass_fds=[fd], capture_output=True, text=True, start_new_session=True, timeout=120)
+os.close(fd)
+check(AREA, "client --with-secrets takes the passphrase, too", done.returncode == 0 and "alice-another-secret" in done.stdout, done.stderr)
 done = secret("rotate", "--key", "passphrase", old=PASSPHRASE, new=OTHER)
 check(AREA, "another passphrase, of another key: the gateway can't follow, goes on, and says so", done.returncode == 3 and "goes on with what it had" in done.stderr
       and outcome("alice-another-secret") is True, done.stderr)

@@ -127,6 +127,15 @@ for k in range(5):
     os.kill(wait_for(lambda: gw.helper_pid("authenticator")), signal.SIGKILL)
     done = set_secret("alice", value)
     check("fault", f"P4: a secret that is set while the authenticator dies is taken up, try {k + 1}", done.returncode == 0, done.stderr)
+for k in range(3):
+    pid = wait_for(lambda: gw.helper_pid("authenticator"))
+    command = subprocess.Popen([SALLYPORT, "secret", "rotate", "alice", "--state", str(gw.state)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    os.kill(pid, signal.SIGKILL)  # somewhere in the midst of it
+    fresh = command.communicate(timeout=60)[0].strip()
+    check("fault", f"P4: kill -9 of the authenticator in a rotation: both secrets log in afterwards, try {k + 1}",
+          command.returncode == 0 and wait_for(lambda: gw.helper_pid("authenticator") and outcome(fresh) is True and outcome(value) is True), gw.log())
+    gw.command("secret", "rotate", "alice", "--finish")
+    value = fresh
 check("fault", "P4: after all of them the last one counts", wait_for(gw.is_well) and outcome(value) is True and outcome() == 0x0201, gw.log())
 check(AREA, "the gateway stops cleanly", gw.stop() == 0, gw.log())
 finish()

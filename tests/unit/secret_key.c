@@ -159,6 +159,13 @@ static int ensure(void)
 	return store_key_ensure(state_path, state_fd, why, sizeof why);
 }
 
+static int open_with(int fd, const char *text, uint8_t *ret_key)
+{
+	const struct passphrase p = {(const uint8_t *)text, strlen(text)};
+
+	return store_key_unwrap(fd, &p, ret_key, why, sizeof why);
+}
+
 static void run_killed_before(void **state)
 {
 	(void)state;
@@ -199,12 +206,9 @@ static void run_killed_wrapped(void **state)
 	fd = store_key_open(state_path, why, sizeof why);
 	assert_true(fd >= 0 && store_key_is_wrapped(fd));
 	assert_int_equal(store_key_read(fd, got), -EINVAL);
-	assert_int_equal(store_key_unwrap(fd, (const uint8_t *)passphrase, strlen(passphrase), got,
-					  why, sizeof why),
-			 0);
+	assert_int_equal(open_with(fd, passphrase, got), 0);
 	assert_memory_equal(got, key, sizeof key);
-	assert_int_equal(store_key_unwrap(fd, (const uint8_t *)"another", 7, got, why, sizeof why),
-			 -EKEYREJECTED);
+	assert_int_equal(open_with(fd, "another", got), -EKEYREJECTED);
 	assert_non_null(strstr(why, "not the passphrase"));
 }
 
