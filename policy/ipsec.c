@@ -157,6 +157,7 @@ static void child_write(FILE *f, const struct link *l)
 
 static void link_write(FILE *f, const struct link *l)
 {
+	assert(l->peer); /* the gateway has one for each of them */
 	fprintf(f, "\t# %s, policy line %u\n\t", l->peer->initiator, l->peer->line);
 	name_write(f, l);
 	fputs(" {\n\t\tversion = 2\n", f);

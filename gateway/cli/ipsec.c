@@ -98,7 +98,7 @@ const struct subcommand cli_ipsec = {
 	.least = 1,
 	.most = 1,
 	.summary = "strongSwan's configuration for both ends",
-	.examples = "  sallyport ipsec --dir /root/tunnels policy.yaml\n"
+	.examples = "  sallyport ipsec --dir tunnels policy.yaml\n"
 		    "  sallyport ipsec --gateway gw.example.net policy.yaml\n",
 	.text = "\n"
 		"For portals with transport: ipsec, and the initiators that may use them: IKEv2,\n"

@@ -102,6 +102,7 @@ static int run_all(struct tunnel_out *o, const struct policy *p,
 		choice.endpoint = first->endpoint ? endpoint : NULL;
 		r = run_interface(o, p, &p->portals[i]);
 	}
+	o->choice = NULL;
 	if (count > 0)
 		return r;
 	fprintf(stderr, "%s: no portal has transport: {interface: NAME}\n", o->cli->arguments[0]);
@@ -164,7 +165,7 @@ const struct subcommand cli_wireguard = {
 	.least = 1,
 	.most = 1,
 	.summary = "WireGuard's configuration for both ends",
-	.examples = "  sallyport wireguard --endpoint gw.example.net:51820 --dir /root/tunnels "
+	.examples = "  sallyport wireguard --endpoint gw.example.net:51820 --dir tunnels "
 		    "policy.yaml\n"
 		    "  sallyport wireguard --endpoint 198.51.100.1 policy.yaml\n",
 	.text = "\n"

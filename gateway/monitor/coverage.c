@@ -2,6 +2,7 @@
  * kernel whether it is within IPsec. One that is not is never challenged, so that nobody on its way
  * can record a proof and guess the secret: RFC 7143 section 9.2.1. Nor is one while nobody can
  * tell (P4). Its session answers 0301h to whatever comes, as when the authenticator is away. */
+#include <signal.h>
 #include "gateway/base/log.h"
 #include "gateway/monitor/monitor.h"
 
@@ -110,4 +111,17 @@ void coverage_away(struct monitor *m)
 		if (c->state == CONN_ASKING)
 			begin_uncovered(c, "firewall-away", "the firewall process died");
 	}
+}
+
+/* One that was started for a policy without IPsec portals has no socket for the question. Its
+ * tables stay while another is started, and loads the rules of the policy in force. */
+void coverage_reload(struct monitor *m, const struct policy *before)
+{
+	const struct helper *h = &m->helpers[HELPER_FIREWALL];
+
+	if (!coverage_is_needed(m->policy) || coverage_is_needed(before) || h->pid == 0)
+		return;
+	log_notice("the policy has IPsec portals now: the firewall process is started anew, so "
+		   "that it can ask the kernel about them");
+	(void)kill(h->pid, SIGKILL);
 }

@@ -414,7 +414,9 @@ bool coverage_permits(const struct connection *c);
 void coverage_ask(struct connection *c); /* a session process follows, whatever the answer */
 void coverage_told(struct monitor *m, const struct firewall_coverage *word);
 void coverage_go_on(struct monitor *m); /* there is room in the channel */
-void coverage_away(struct monitor *m);	/* the firewall process died */
+/* After a swap of policies; `before` is the one that was in force. */
+void coverage_reload(struct monitor *m, const struct policy *before);
+void coverage_away(struct monitor *m); /* the firewall process died */
 
 /* listen.c */
 int listeners_prepare(struct monitor *m, struct setup *s) MUST_CHECK;

@@ -69,9 +69,9 @@ enum { SITE, TWO, VPN };
 static char *text_of(const struct policy *p, size_t portal, const char *user, const char *more)
 {
 	OWNED_BY(tunnels_free) struct tunnels tunnels = {0};
-	const struct ipsec_choice ipsec = {.gateway = more && strcmp(more, "certificates") ? more
-											   : NULL,
-					   .certificates = more && !strcmp(more, "certificates")};
+	const bool is_address = more && strcmp(more, "certificates") != 0;
+	const struct ipsec_choice ipsec = {.gateway = is_address ? more : NULL,
+					   .certificates = more && !is_address};
 	const struct wireguard_choice wireguard = {.endpoint = more, .port = 51820};
 	const struct tunnel_peer *peer = NULL;
 	char *text = NULL;
@@ -146,9 +146,9 @@ static const struct row {
 	{.why = "P1: WireGuard: a peer has the addresses of its entry, and no others",
 	 .portal = VPN,
 	 .has = {"Address = 10.9.0.1/32\n", "ListenPort = 51820\n",
-		 "PublicKey = \x02wireguard.no-such-0.alice\x02\nAllowedIPs = 10.9.0.7/32, "
-		 "10.9.7.0/24\n",
-		 "AllowedIPs = 10.9.0.8/32\n", "PrivateKey = \x01wireguard.no-such-0\x01\n"},
+		 "PublicKey = \x02wireguard.no-such-0.alice\x02\nAllowedIPs = 10.9.0.7/32,",
+		 "AllowedIPs = 10.9.0.7/32, 10.9.7.0/24\n", "AllowedIPs = 10.9.0.8/32\n",
+		 "PrivateKey = \x01wireguard.no-such-0\x01\n"},
 	 .has_not = {"203.0.113", "0.0.0.0/0", "Endpoint"}},
 	{.why = "P1: WireGuard: a peer sends the portal's address through it, and nothing else",
 	 .portal = VPN,
