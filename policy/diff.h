@@ -51,6 +51,9 @@ int policy_differences(const struct policy *before, const struct policy *after,
 		       struct differences *ret_differences) MUST_CHECK;
 void differences_free(struct differences *d);
 
+/* The setting that a running gateway can't change, so that it refuses a reload; or NULL. */
+const char *policy_needs_restart(const struct policy *before, const struct policy *after);
+
 /* --- what it does to one session ---------------------------------------------------------- */
 
 enum effect {

@@ -330,3 +330,24 @@ void policy_effect(const struct policy *before, const struct policy *after,
 	widened_find(&j);
 	rules_find(&j);
 }
+
+static bool has_ipsec(const struct policy *p)
+{
+	for (size_t k = 0; k < p->portal_count; k++)
+		if (p->portals[k].transport == PORTAL_IPSEC)
+			return true;
+	return false;
+}
+
+const char *policy_needs_restart(const struct policy *before, const struct policy *after)
+{
+	if (before->connections != after->connections)
+		return "gateway.connections";
+	if (before->manage_firewall != after->manage_firewall)
+		return "firewall.manage";
+	/* Its process is asked about IPsec, too. */
+	if (!after->manage_firewall && has_ipsec(before) != has_ipsec(after))
+		return "the first or last portal with transport: ipsec, without a managed "
+		       "firewall,";
+	return NULL;
+}

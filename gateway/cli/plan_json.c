@@ -65,8 +65,9 @@ json_t *plan_json(const struct plan *p)
 		(void)json_array_append_new(lines, firewall_json(&p->lines.list[k]));
 	for (size_t k = 0; k < p->session_count; k++)
 		(void)json_array_append_new(sessions, session_json(&p->sessions[k]));
-	return json_pack("{s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "policy",
-			 policy_facts(p->after, SALLYPORT_VERSION), "running",
+	return json_pack("{s:o, s:s?, s:o, s:b, s:o, s:o, s:o, s:o}", "policy",
+			 policy_facts(p->after, SALLYPORT_VERSION), "needs_restart",
+			 p->before ? policy_needs_restart(p->before, p->after) : NULL, "running",
 			 policy_facts(p->before, p->version), "differs", !plan_is_empty(p),
 			 "differences", differences, "firewall", lines, "sessions", sessions,
 			 "effects", summary_json(p));

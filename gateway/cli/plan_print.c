@@ -187,6 +187,11 @@ static void head_print(FILE *f, const struct plan *p)
 	if (strcmp(p->before->path, p->after->path) != 0)
 		fprintf(f, "note     the gateway takes up %s: copy this file there first\n",
 			p->before->path);
+	if (policy_needs_restart(p->before, p->after))
+		fprintf(f,
+			"note     %s can't change while the gateway runs: restart it instead of a "
+			"reload\n",
+			policy_needs_restart(p->before, p->after));
 	if (strcmp(p->version, SALLYPORT_VERSION) != 0)
 		fprintf(f,
 			"note     the gateway is sallyport %s, and this is " SALLYPORT_VERSION "\n",

@@ -10,6 +10,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/monitor/monitor.h"
+#include "policy/diff.h"
 
 #define STEP_MS		 20000 /* for a helper to do its part; nft has 10 s */
 #define GO_BACK_AGAIN_MS 10000
@@ -329,19 +330,6 @@ static bool secret_known(void *arg, const char *name)
 	return store_has(m->state_fd, name);
 }
 
-/* What a running gateway can't change. */
-static const char *needs_restart(const struct policy *is, const struct policy *to)
-{
-	if (is->connections != to->connections)
-		return "gateway.connections";
-	if (is->manage_firewall != to->manage_firewall)
-		return "firewall.manage";
-	if (firewall_is_wanted(is) != firewall_is_wanted(to))
-		return "the first or last portal with transport: ipsec, without a managed "
-		       "firewall,";
-	return NULL;
-}
-
 /* For who asked by a signal. */
 static void mistakes_log(void)
 {
@@ -379,7 +367,7 @@ static int policy_take(struct monitor *m, const char *kept)
 static int policy_check(struct monitor *m, const char *expect)
 {
 	char hash[POLICY_HASH_TEXT];
-	const char *fixed = needs_restart(m->policy, reload.setup.policy);
+	const char *fixed = policy_needs_restart(m->policy, reload.setup.policy);
 
 	policy_hash_text(reload.setup.policy, hash);
 	if (strncmp(hash, expect, strlen(expect)) != 0) {
