@@ -323,13 +323,6 @@ void reload_helper_gone(struct monitor *m, enum helper_kind kind)
 
 /* --- the beginning --- */
 
-static bool secret_known(void *arg, const char *name)
-{
-	const struct monitor *m = arg;
-
-	return store_has(m->state_fd, name);
-}
-
 /* For who asked by a signal. */
 static void mistakes_log(void)
 {
@@ -343,17 +336,27 @@ static void mistakes_log(void)
 	}
 }
 
+/* Going back (`kept`) asks for no secret: one may have been removed since, and its user alone stays
+ * out. */
 static int policy_take(struct monitor *m, const char *kept)
 {
+	OWNED_BY(store_list_free) struct store_list secrets = {0}; /* read once, for all names */
 	struct policy_options options = {
 		.messages = reload.setup.messages,
 		.in_force = kept != NULL,
-		.secret_known = secret_known,
-		.arg = m,
+		.secret_known = kept == NULL ? store_list_knows : NULL,
+		.arg = &secrets,
 	};
 	struct policy **p = &reload.setup.policy;
-	int r = kept != NULL ? policy_parse(m->policy_path, kept, strlen(kept), &options, p)
-			     : policy_load(m->policy_path, &options, p);
+	char why[512];
+	int r = 0;
+
+	if (kept == NULL && (r = store_list_load(m->state_fd, &secrets, why, sizeof why)) < 0) {
+		reload_why("%s", why);
+		return r;
+	}
+	r = kept != NULL ? policy_parse(m->policy_path, kept, strlen(kept), &options, p)
+			 : policy_load(m->policy_path, &options, p);
 
 	if (r == -EINVAL) {
 		reload_why("%s has mistakes", m->policy_path);
