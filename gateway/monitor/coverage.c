@@ -115,11 +115,11 @@ void coverage_away(struct monitor *m)
 
 /* One that was started for a policy without IPsec portals has no socket for the question. Its
  * tables stay while another is started, and loads the rules of the policy in force. */
-void coverage_reload(struct monitor *m, const struct policy *before)
+void coverage_reload(struct monitor *m)
 {
 	const struct helper *h = &m->helpers[HELPER_FIREWALL];
 
-	if (!coverage_is_needed(m->policy) || coverage_is_needed(before) || h->pid == 0)
+	if (!coverage_is_needed(m->policy) || m->firewall_asks || h->pid == 0)
 		return;
 	log_notice("the policy has IPsec portals now: the firewall process is started anew, so "
 		   "that it can ask the kernel about them");

@@ -257,6 +257,8 @@ static int helper_start(struct helper *h)
 	if ((r = channel_pair(pair)) < 0)
 		return r;
 	helper_child(h, pair[1], &child);
+	if (h->kind == HELPER_FIREWALL)
+		h->m->firewall_asks = coverage_is_needed(h->m->policy);
 	h->pid = child_start(&child, &h->process.fd);
 	fd_close(&pair[1]);
 	if (h->pid < 0) {

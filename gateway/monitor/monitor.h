@@ -292,6 +292,7 @@ struct monitor {
 	struct watch control;
 	char asker[64]; /* whose request it is: "uid 0, pid 123" */
 	struct timer tick, stop_timer;
+	bool firewall_asks; /* its process was started with a socket for questions about IPsec */
 	bool serving, stopping, firewall_loaded, ban_failed;
 	bool left_behind;  /* stopping: what is still there is not waited for */
 	bool helpers_told; /* stopping: to end */
@@ -413,10 +414,9 @@ bool coverage_is_needed(const struct policy *p);
 bool coverage_permits(const struct connection *c);
 void coverage_ask(struct connection *c); /* a session process follows, whatever the answer */
 void coverage_told(struct monitor *m, const struct firewall_coverage *word);
-void coverage_go_on(struct monitor *m); /* there is room in the channel */
-/* After a swap of policies; `before` is the one that was in force. */
-void coverage_reload(struct monitor *m, const struct policy *before);
-void coverage_away(struct monitor *m); /* the firewall process died */
+void coverage_go_on(struct monitor *m);	 /* there is room in the channel */
+void coverage_reload(struct monitor *m); /* m->policy is another one */
+void coverage_away(struct monitor *m);	 /* the firewall process died */
 
 /* listen.c */
 int listeners_prepare(struct monitor *m, struct setup *s) MUST_CHECK;

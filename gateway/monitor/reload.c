@@ -181,7 +181,7 @@ const char *reload_confirm(struct monitor *m)
 /* --- in force --- */
 
 /* Who keeps something of the policy in force takes the new one's. */
-static void (*const rooms[])(struct monitor *m) = {bans_reload, drift_forget};
+static void (*const rooms[])(struct monitor *m) = {bans_reload, drift_forget, coverage_reload};
 
 static void reload_commit(struct monitor *m)
 {

@@ -3,6 +3,7 @@
 A link to a host stands for the tunnel's interface. IPsec's own ciphers may be missing in this kernel, its policies are
 not: who is within them is shown in a guest with Debian's kernel; who is not, here.
 """
+import pathlib
 import signal
 
 from firewall.lib import hosts, report
@@ -161,7 +162,7 @@ def test_uncovered(net):
         got = outcome(net.client, gw)
         check(got == "0x301", "P1: a login that is not within IPsec is refused, before anything of CHAP is said", got, gw.log())
         refused = wait_for(lambda: [r for r in gw.audit() if r.get("reason") == "not-through-ipsec"], 10)
-        check(refused and refused[0]["peer_ip"] == "10.77.1.2" and "policy" in refused[0]["detail"],
+        check(refused and refused[0]["peer_ip"] == "10.77.1.2" and "policy" in refused[0].get("detail", ""),
               "the audit says why, and who", gw.audit())
         check(not any(r.get("reason") == "wrong-secret" for r in gw.audit()) and not gw.status().get("bans"),
               "nobody is banned for it", gw.status())
@@ -176,6 +177,24 @@ def test_uncovered(net):
             check(got == "0x301" and said, "P1: an IPsec policy that may be left out is no cover",
                   got, gw.log())
             spd(net, "flush")
+    finally:
+        gw.close()
+
+
+def test_first(net):
+    """Another policy brings the first portal that needs IPsec."""
+    gw = gateway_for(net, "plain, accept_risk: true", True)
+    try:
+        before = gw.helper_pid("firewall")
+        role = pathlib.Path(f"/proc/{before}/cmdline").read_bytes()
+        got = outcome(net.client, gw)
+        check(got == "in" and b"firewall-ipsec" not in role, "P3: without such a portal, the firewall process has nothing of IPsec", got, role)
+        done = gw.reload(transport="ipsec")
+        check(done.returncode == 0 and wait_for(lambda: gw.helper_pid("firewall") not in (0, before), 10) and
+              wait_for(gw.is_well, 10), "a reload that brings one starts another, which has", done.stderr, gw.log())
+        role = pathlib.Path(f"/proc/{gw.helper_pid('firewall')}/cmdline").read_bytes()
+        got = outcome(net.client, gw)
+        check(b"firewall-ipsec" in role and got in ("dropped", "no way"), "P1: and the portal is closed in the clear", got, role)
     finally:
         gw.close()
 
@@ -210,7 +229,7 @@ def main():
     with hosts.Network("client", "stranger") as net:
         for firewall in (True, False):
             test_interface(net, firewall)
-        for test in (test_renamed, test_back, test_missing, test_answers, test_ipsec, test_uncovered, test_away):
+        for test in (test_renamed, test_back, test_missing, test_answers, test_ipsec, test_uncovered, test_first, test_away):
             test(net)
     report.finish()
 
