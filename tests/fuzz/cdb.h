@@ -283,6 +283,8 @@ static inline void settle(int result)
 		}
 		for (unsigned n = 0; n < SEATS; n++)
 			any = seat_turn(&seats[n]) || any;
+		/* Who waited for the audit goes on when it has taken something. */
+		any = any || queued > 0 || atomic_load(&page.consumed) != ring.head;
 		atomic_store(&page.consumed, ring.head);
 	}
 }
