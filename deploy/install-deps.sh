@@ -6,7 +6,8 @@ set -eu
 PATH=$PATH:/usr/sbin:/sbin
 
 build="gcc make libc6-dev libssl-dev libsodium-dev libyaml-dev libnftnl-dev libmnl-dev liburing-dev
-	libseccomp-dev libisal-dev libjansson-dev libidn-dev nftables"
+	libseccomp-dev libisal-dev libjansson-dev libidn-dev nftables
+	tzdata"
 test="python3 libcmocka-dev libiscsi-bin qemu-utils qemu-block-extra iproute2 tshark clang clang-format
 	clang-tidy mandoc shellcheck git procps systemd"
 

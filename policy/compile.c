@@ -2,6 +2,7 @@
  * and compiled; every mistake is told in one go. Runs in the monitor, which trusts what it gets
  * only when there was none, and in check, plan and explain. */
 #include "policy/compile.h"
+#include "policy/hours.h"
 
 #include <fcntl.h>
 #include <sodium.h>
@@ -234,6 +235,8 @@ static void target_free(struct policy_target *t)
 		free(t->initiators[i].from);
 		free(t->initiators[i].access);
 		free(t->initiators[i].ranges);
+		free(t->initiators[i].hours.spans);
+		free(t->initiators[i].hours.text);
 	}
 	free(t->alias);
 	free(t->portals);
@@ -256,6 +259,8 @@ void policy_free(struct policy *p)
 	}
 	for (size_t i = 0; i < p->target_count; i++)
 		target_free(&p->targets[i]);
+	for (size_t i = 0; i < p->zone_count; i++)
+		zone_free(p->zones[i]);
 	for (size_t i = 0; i < p->disk_root_count; i++)
 		free(p->disk_roots[i]);
 	for (size_t i = 0; i < p->operator_count; i++)
@@ -267,6 +272,7 @@ void policy_free(struct policy *p)
 	free(p->portals);
 	free(p->disks);
 	free(p->targets);
+	free(p->zones);
 	free(p->disk_roots);
 	free(p->operators);
 	free(p->decoys);

@@ -111,6 +111,8 @@ void compile_initiators(struct compiler *c, struct policy_target *t, const struc
 /* What is negotiated with those who enter: the keys of a target; NULL: their defaults. */
 void compile_limits(struct compiler *c, const struct node *target, struct policy_limits *ret);
 void compile_redirect(struct compiler *c, struct policy_target *t, const struct node *target);
+/* Of one initiator: until, hours, sessions. */
+void compile_grants(struct compiler *c, struct policy_initiator *i, const struct node *n);
 /* Of one initiator: deny, allow, protect. */
 void compile_rules(struct compiler *c, const struct policy_target *t, struct policy_initiator *i,
 		   const struct node *n);

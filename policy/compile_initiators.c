@@ -247,6 +247,7 @@ static void initiator_compile(struct compiler *c, const struct policy_target *t,
 			   i->name);
 	chap_compile(c, i, node_map(n, "chap"));
 	compile_rules(c, t, i, n);
+	compile_grants(c, i, n);
 	if (!luns)
 		access_all(c, t, i);
 	else if (luns->kind == NODE_MAP)

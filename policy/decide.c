@@ -4,8 +4,11 @@
  * normalised; who the user is, the authenticator said. */
 #include <stdarg.h>
 #include <stdio.h>
-#include "policy/policy.h"
+#include "gateway/audit/when.h"
+#include "policy/hours.h"
 #include "policy/ranges.h"
+
+#define NS_PER_S UINT64_C(1000000000)
 
 const char *layer_name(enum layer layer)
 {
@@ -80,6 +83,13 @@ static bool address_fits(const struct policy_initiator *i, const struct ip *ip)
 	return false;
 }
 
+static bool is_open(const struct policy_initiator *i, const struct claim *claim)
+{
+	uint32_t line;
+
+	return grant_closed(i, claim->now_s, &line) == NULL;
+}
+
 static bool user_fits(const struct policy_initiator *i, const char *user)
 {
 	return !user || strcmp(i->user, user) == 0;
@@ -97,7 +107,7 @@ static bool entry_fits(const struct policy_target *t, const struct policy_initia
 		       const struct claim *claim)
 {
 	return portal_serves(t, claim->portal) && address_fits(i, &claim->from) &&
-	       user_fits(i, claim->user);
+	       user_fits(i, claim->user) && is_open(i, claim);
 }
 
 /* --- what is asked ------------------------------------------------------------------------ */
@@ -107,10 +117,11 @@ static bool entry_fits(const struct policy_target *t, const struct policy_initia
 struct subject {
 	const struct policy_target *asked; /* the target of the claim, when there is one */
 	const struct policy_target *target;
-	const struct policy_initiator *entry; /* of `target` */
-	bool fits;			      /* some entry of the initiator does */
-	const struct policy_initiator *user;  /* some entry of the CHAP user */
-	const struct policy_initiator *reach; /* some entry that opens the portal to the address */
+	const struct policy_initiator *entry;  /* of `target` */
+	bool fits;			       /* some entry of the initiator does */
+	const struct policy_initiator *user;   /* some entry of the CHAP user */
+	const struct policy_initiator *reach;  /* some entry that opens the portal to the address */
+	const struct policy_initiator *closed; /* … that would, but not now */
 };
 
 /* An entry that makes the firewall let this address through to this portal. */
@@ -124,18 +135,29 @@ static bool entry_opens(const struct policy *p, const struct policy_target *t,
 	return address_fits(i, &claim->from);
 }
 
-bool policy_opens_portal(const struct policy *p, size_t portal, const struct ip *from)
+bool policy_opens_portal(const struct policy *p, size_t portal, const struct ip *from,
+			 int64_t now_s)
 {
-	struct claim claim = {.from = *from, .portal = portal};
+	struct claim claim = {.from = *from, .portal = portal, .now_s = now_s};
 
 	for (size_t t = 0; t < p->target_count; t++) {
 		const struct policy_target *target = &p->targets[t];
 
 		for (size_t k = 0; k < target->initiator_count; k++)
-			if (entry_opens(p, target, &target->initiators[k], &claim))
+			if (entry_opens(p, target, &target->initiators[k], &claim) &&
+			    is_open(&target->initiators[k], &claim))
 				return true;
 	}
 	return false;
+}
+
+static void reach_note(struct subject *s, const struct policy_initiator *i,
+		       const struct claim *claim)
+{
+	if (!s->reach && is_open(i, claim))
+		s->reach = i;
+	if (!s->closed && !is_open(i, claim))
+		s->closed = i;
 }
 
 static void subject_look(const struct policy *p, const struct claim *claim,
@@ -146,8 +168,8 @@ static void subject_look(const struct policy *p, const struct claim *claim,
 		bool named = strcmp(i->name, claim->initiator) == 0;
 		bool fits = named && entry_fits(t, i, claim);
 
-		if (!s->reach && entry_opens(p, t, i, claim))
-			s->reach = i;
+		if (entry_opens(p, t, i, claim))
+			reach_note(s, i, claim);
 		if (!s->user && claim->user && strcmp(i->user, claim->user) == 0)
 			s->user = i;
 		if (named &&
@@ -193,6 +215,25 @@ static void say(struct verdict *v, uint32_t line, const char *reason, const char
 	va_end(args);
 }
 
+/* False: the entry is open now, and nothing is said. */
+static bool say_closed(const struct question *q, struct verdict *v,
+		       const struct policy_initiator *i)
+{
+	uint32_t line = 0;
+	const char *reason = grant_closed(i, q->claim->now_s, &line);
+	char until[WHEN_TEXT];
+
+	if (!reason)
+		return false;
+	if (line == i->until_line)
+		say(v, line, reason, "the grant of %s ended at %s", i->user,
+		    when_format((uint64_t)i->until_s * NS_PER_S, true, until));
+	else
+		say(v, line, reason, "it is not within the hours of %s: %.100s", i->user,
+		    i->hours.text);
+	return true;
+}
+
 static void ask_firewall(const struct question *q, struct verdict *v)
 {
 	const struct policy_portal *portal = &q->policy->portals[q->claim->portal];
@@ -202,6 +243,8 @@ static void ask_firewall(const struct question *q, struct verdict *v)
 	if (q->s.reach)
 		say(v, q->s.reach->from_line ? q->s.reach->from_line : portal->line, NULL,
 		    "%s may reach the portal %s", from, portal->name);
+	else if (q->s.closed)
+		say_closed(q, v, q->s.closed);
 	else
 		say(v, portal->line, "wrong-address", "no target on the portal %s is open to %s",
 		    portal->name, from);
@@ -232,7 +275,7 @@ static void ask_initiator(const struct question *q, struct verdict *v)
 		say(v, 0, "unknown-initiator", "no target names this initiator");
 	else if (user && strcmp(user->name, q->claim->initiator) != 0)
 		say(v, user->chap_line, "wrong-initiator", "the CHAP user is another initiator's");
-	else
+	else if (!say_closed(q, v, q->s.entry))
 		say(v, q->s.entry->line, NULL, "the policy names this initiator");
 }
 

@@ -83,6 +83,7 @@ struct effect_session {
 	const char *target;	       /* normalised; NULL: a discovery session */
 	const struct effect_lun *luns; /* what it was granted */
 	size_t lun_count;
+	int64_t now_s; /* since 1970; 0: time is not asked about */
 };
 
 struct effect_result {

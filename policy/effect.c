@@ -85,6 +85,7 @@ static struct claim claim_of(const struct judged *j)
 		.initiator = j->s->initiator,
 		.target = j->s->target,
 		.lun = -1,
+		.now_s = j->s->now_s,
 	};
 }
 

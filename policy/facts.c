@@ -1,6 +1,7 @@
 /* Every fact of a policy as a text, in one table: two policies differ where these texts do. Runs in
  * the monitor and the command line, on what the compiler has checked. */
 #include <stdio.h>
+#include "gateway/audit/when.h"
 #include "policy/facts.h"
 #include "policy/types.h"
 
@@ -272,6 +273,42 @@ static void rule_protect(struct text *t, const struct side *s)
 	text_list_join(&list, t);
 }
 
+static void initiator_until(struct text *t, const struct side *s)
+{
+	char text[WHEN_TEXT];
+
+	if (s->initiator->until_s != 0)
+		text_add(t, "%s",
+			 when_format((uint64_t)s->initiator->until_s * UINT64_C(1000000000), true,
+				     text));
+}
+
+static void initiator_hours(struct text *t, const struct side *s)
+{
+	text_add(t, "%s", s->initiator->hours.text ? s->initiator->hours.text : "");
+}
+
+static void initiator_sessions(struct text *t, const struct side *s)
+{
+	if (s->initiator->sessions > 0)
+		text_add(t, "%u", s->initiator->sessions);
+}
+
+static uint32_t line_until(const struct side *s)
+{
+	return s->initiator->until_line;
+}
+
+static uint32_t line_hours(const struct side *s)
+{
+	return s->initiator->hours.line;
+}
+
+static uint32_t line_sessions(const struct side *s)
+{
+	return s->initiator->sessions_line;
+}
+
 static uint32_t line_from(const struct side *s)
 {
 	return s->initiator->from_line ? s->initiator->from_line : s->initiator->line;
@@ -368,6 +405,9 @@ const struct fact facts[] = {
 	{OF_INITIATOR, "chap.mutual", 0, FORM_TEXT, IN_INITIATOR(mutual), .line = line_chap},
 	{OF_INITIATOR, "chap.algorithms", 0, .write = chap_algorithms, .line = line_chap,
 	 .same = same_algorithms},
+	{OF_INITIATOR, "until", 0, .write = initiator_until, .line = line_until},
+	{OF_INITIATOR, "hours", 0, .write = initiator_hours, .line = line_hours},
+	{OF_INITIATOR, "sessions", 0, .write = initiator_sessions, .line = line_sessions},
 
 	{OF_ACCESS, "access", FACT_MAIN, .write = access_may},
 

@@ -20,8 +20,9 @@ extern const char firewall_bans_script[];
 #define FIREWALL_PORTS_MAX	 1024
 #define FIREWALL_BAN_SECONDS_MAX (366 * 86400)
 
-/* The script, as `plan --firewall` prints it and `nft -f -` loads it. Returns a malloc'd text. */
-char *firewall_script(const struct policy *p);
+/* The script, as `plan --firewall` prints it and `nft -f -` loads it, with who may enter at that
+ * time (seconds since 1970; 0: at some time). Returns a malloc'd text. */
+char *firewall_script(const struct policy *p, int64_t now_s);
 
 /* Descriptors that the monitor gives to the process: 3 the channel. */
 int firewall_main(void);

@@ -1,10 +1,11 @@
 /* The nft script that a policy means: one table, `inet sallyport`, replaced as a whole in one
  * transaction, whether it was there or not. Runs in the monitor and in `plan --firewall`, so that
- * what was reviewed is what is loaded; a function of the policy alone. Only packets to our own
- * portals meet a verdict. Written for nft 1.0.6 (Debian 12). */
+ * what was reviewed is what is loaded; a function of the policy and the time alone. Only packets to
+ * our own portals meet a verdict. Written for nft 1.0.6 (Debian 12). */
 #include <inttypes.h>
 #include <stdio.h>
 #include "policy/firewall.h"
+#include "policy/hours.h"
 #include "policy/ranges.h"
 
 /* For each source: an IPv4 address, an IPv6 /64. Enough for a host that logs in to dozens of
@@ -30,11 +31,14 @@ static bool target_is_on(const struct policy_target *t, size_t portal)
 	return false;
 }
 
-static void opening_add(struct opening *o, const struct policy_target *t)
+static void opening_add(struct opening *o, const struct policy_target *t, int64_t now_s)
 {
 	for (size_t i = 0; i < t->initiator_count; i++) {
 		const struct policy_initiator *from = &t->initiators[i];
+		uint32_t line;
 
+		if (grant_closed(from, now_s, &line))
+			continue;
 		o->local = o->local || from->from_count == 0;
 		for (size_t k = 0; k < from->from_count; k++) {
 			if (o->ranges)
@@ -45,7 +49,7 @@ static void opening_add(struct opening *o, const struct policy_target *t)
 }
 
 /* Twice over the targets: first to count, then to gather. */
-static int opening_find(const struct policy *p, size_t portal, struct opening *ret)
+static int opening_find(const struct policy *p, size_t portal, int64_t now_s, struct opening *ret)
 {
 	struct opening o = {0};
 
@@ -55,7 +59,7 @@ static int opening_find(const struct policy *p, size_t portal, struct opening *r
 		o.count = 0;
 		for (size_t t = 0; t < p->target_count; t++)
 			if (target_is_on(&p->targets[t], portal))
-				opening_add(&o, &p->targets[t]);
+				opening_add(&o, &p->targets[t], now_s);
 	}
 	o.count = ranges_merge(o.ranges, o.count);
 	*ret = o;
@@ -294,11 +298,11 @@ static void output_chain_write(FILE *f, const struct policy *p)
 		fputs("\t}\n", f);
 }
 
-static int portals_write(FILE *f, const struct policy *p)
+static int portals_write(FILE *f, const struct policy *p, int64_t now_s)
 {
 	for (size_t i = 0; i < p->portal_count; i++) {
 		struct opening o;
-		int r = opening_find(p, i, &o);
+		int r = opening_find(p, i, now_s, &o);
 
 		if (r < 0)
 			return r;
@@ -310,7 +314,7 @@ static int portals_write(FILE *f, const struct policy *p)
 	return 0;
 }
 
-char *firewall_script(const struct policy *p)
+char *firewall_script(const struct policy *p, int64_t now_s)
 {
 	char *text = NULL;
 	size_t len = 0;
@@ -322,7 +326,7 @@ char *firewall_script(const struct policy *p)
 	head_write(f, p);
 	for (size_t i = 0; i < ARRAY_LEN(families); i++)
 		limits_write(f, &families[i]);
-	r = portals_write(f, p);
+	r = portals_write(f, p, now_s);
 	input_chain_write(f, p);
 	output_chain_write(f, p);
 	fputs("}\n", f);

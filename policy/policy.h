@@ -85,6 +85,30 @@ struct policy_range {
 	uint32_t line;
 };
 
+/* What the wall's clock of a place is ahead of UTC, from a moment on. */
+struct policy_shift {
+	int64_t at; /* seconds since 1970; of the first: INT64_MIN */
+	int32_t offset_s;
+};
+
+struct policy_zone {
+	char name[POLICY_NAME_SIZE];
+	struct policy_shift *shifts;
+	size_t shift_count;
+};
+
+struct policy_span { /* minutes of a week that begins on Monday; `to` may lie in the next one */
+	uint16_t from, to;
+};
+
+struct policy_hours {
+	const struct policy_zone *zone; /* NULL: at any time */
+	struct policy_span *spans;
+	size_t span_count;
+	char *text; /* as it is written */
+	uint32_t line;
+};
+
 struct policy_initiator {
 	char name[ISCSI_NAME_SIZE];
 	struct network *from; /* none: any address, on loopback portals only */
@@ -97,7 +121,10 @@ struct policy_initiator {
 	uint32_t denied_line, allowed_line; /* allowed_line: where they could be allowed, too */
 	struct policy_range *ranges;
 	size_t range_count;
-	uint32_t line, from_line, chap_line;
+	int64_t until_s; /* since 1970: from then on it may not enter; 0: it always may */
+	struct policy_hours hours;
+	uint32_t sessions; /* of this target, at once; 0: any number */
+	uint32_t line, from_line, chap_line, until_line, sessions_line;
 };
 
 /* What a session's negotiation may come to. */
@@ -133,6 +160,8 @@ struct policy {
 	size_t disk_count;
 	struct policy_target *targets;
 	size_t target_count;
+	struct policy_zone **zones; /* of hours */
+	size_t zone_count;
 
 	uint32_t algorithms;					/* auth.algorithms */
 	uint32_t ban_after, ban_within_s, ban_for_s, ban_cap_s; /* after so many points */
@@ -205,6 +234,7 @@ struct claim {
 	const struct command_name *command; /* … and which is it? NULL: not asked */
 	uint64_t lba, blocks;		    /* that it names; blocks 0: not asked */
 	uint32_t algorithm;		    /* CHAP's number of it; 0: not asked */
+	int64_t now_s;			    /* since 1970; 0: not asked */
 };
 
 struct verdict {
@@ -240,9 +270,12 @@ void policy_each_target(const struct policy *p, const struct claim *claim,
 			void (*each)(void *arg, const struct policy_target *t), void *arg);
 /* Is this one of them? For who lists them: the portal of the claim is not looked at. */
 bool policy_may_enter(const struct claim *claim, const struct policy_target *t, size_t portal);
-/* Is any target on this portal open to this address? What the firewall lets through, and no more.
- */
-bool policy_opens_portal(const struct policy *p, size_t portal, const struct ip *from);
+/* Is any target on this portal open to this address, at that time (0: at some time)? What the
+ * firewall lets through then, and no more. */
+bool policy_opens_portal(const struct policy *p, size_t portal, const struct ip *from,
+			 int64_t now_s);
+/* No grant ends and none begins before that: INT64_MAX: never. */
+int64_t policy_next_change(const struct policy *p, int64_t now_s);
 /* Does the policy name this address as a source anywhere? (half of the login slots are theirs) */
 bool policy_names_address(const struct policy *p, const struct ip *ip);
 /* Is this name, as a stranger wrote it, a decoy? */

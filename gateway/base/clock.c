@@ -1,5 +1,5 @@
 /* The clocks, for every process. The monotonic one counts through every change of
- * the wall clock; only audit records and messages for people use the wall clock. */
+ * the wall clock; only audit records, messages for people and the policy's times use the wall clock. */
 #include "gateway/base/clock.h"
 
 #include <time.h>
@@ -26,4 +26,9 @@ uint64_t clock_ms(void)
 uint64_t clock_wall_ns(void)
 {
 	return clock_read(CLOCK_REALTIME);
+}
+
+int64_t clock_wall_s(void)
+{
+	return (int64_t)(clock_wall_ns() / 1000000000U);
 }

@@ -6,3 +6,4 @@
 uint64_t clock_ms(void);      /* monotonic */
 uint64_t clock_ns(void);      /* monotonic */
 uint64_t clock_wall_ns(void); /* since 1970, UTC */
+int64_t clock_wall_s(void);   /* the same */

@@ -3,7 +3,9 @@
  * typed, and trusts neither. */
 #include <jansson.h>
 #include "auth/auth.h"
+#include "gateway/audit/when.h"
 #include "gateway/base/bytes.h"
+#include "gateway/base/clock.h"
 #include "gateway/cli/explain.h"
 #include "gateway/scsi/command_names.h"
 #include "policy/iscsi_name.h"
@@ -19,6 +21,7 @@ static const struct cli_option options[] = {
 	{"--portal", "NAME", "through this portal; left out: any"},
 	{"--user", "NAME", "as this CHAP user; left out: its own"},
 	{"--algorithm", "NAME", "by md5, sha1, sha256 or sha3-256"},
+	{"--at", "TIME", "at this time: 2026-12-24T18:00+01:00; left out: now"},
 	{NULL, NULL, NULL},
 };
 
@@ -98,6 +101,17 @@ static int proof_read(const struct cli *cli, struct question *q)
 	return EXIT_DONE;
 }
 
+static int time_read(const struct cli *cli, struct question *q)
+{
+	const char *at = cli_option(cli, "--at");
+	uint64_t ns = clock_wall_ns();
+
+	if (at && when_parse(at, ns, false, &ns) < 0)
+		return cli_usage(cli, "--at takes " WHEN_FORMS);
+	q->claim.now_s = (int64_t)(ns / 1000000000U);
+	return EXIT_DONE;
+}
+
 static int question_read(const struct cli *cli, struct question *q)
 {
 	static const char *const needed[] = {"--from", "--initiator", "--target"};
@@ -110,7 +124,8 @@ static int question_read(const struct cli *cli, struct question *q)
 		return cli_usage(cli, "--from takes an IP address");
 	if ((r = name_read(cli, "--initiator", q->initiator)) != EXIT_DONE ||
 	    (r = name_read(cli, "--target", q->target)) != EXIT_DONE ||
-	    (r = proof_read(cli, q)) != EXIT_DONE || (r = command_read(cli, q)) != EXIT_DONE)
+	    (r = proof_read(cli, q)) != EXIT_DONE || (r = time_read(cli, q)) != EXIT_DONE ||
+	    (r = command_read(cli, q)) != EXIT_DONE)
 		return r;
 	q->claim.initiator = q->initiator;
 	q->claim.target = q->target;

@@ -1,6 +1,7 @@
 /* `sallyport plan POLICY`: what a policy would change, before it does: measured by what the running
  * gateway has in force and by its sessions. With --firewall, the very script that the gateway would
  * load. Reads the policy file, and trusts nothing in it. */
+#include "gateway/base/clock.h"
 #include "gateway/cli/plan.h"
 #include "policy/firewall.h"
 
@@ -11,7 +12,7 @@ static const struct cli_option options[] = {
 
 static char *script_of(const struct policy *p)
 {
-	return p && p->manage_firewall ? firewall_script(p) : strdup("");
+	return p && p->manage_firewall ? firewall_script(p, clock_wall_s()) : strdup("");
 }
 
 static int sessions_make(const struct running *running, struct plan *p)
@@ -29,6 +30,7 @@ static int sessions_make(const struct running *running, struct plan *p)
 		if (!running_session_read(row, &s->is))
 			continue;
 		s->is.s.luns = s->is.luns;
+		s->is.s.now_s = clock_wall_s();
 		policy_effect(p->before, p->after, &s->is.s, &s->will);
 		p->effects[s->will.effect]++;
 		p->session_count++;
@@ -85,7 +87,7 @@ static int script_print(const struct cli *cli)
 
 	if (r < 0)
 		return cli_policy_exit(r);
-	script = firewall_script(p);
+	script = firewall_script(p, clock_wall_s());
 	policy_free(p);
 	if (!script)
 		return cli_cannot(cli, "no memory for the script");

@@ -53,6 +53,7 @@ void entry_claim(const struct connection *c, struct claim *ret_claim)
 		.initiator = c->initiator_name,
 		.target = c->claim.discovery ? NULL : c->target_name,
 		.lun = -1,
+		.now_s = clock_wall_s(),
 	};
 }
 

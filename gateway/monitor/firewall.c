@@ -1,6 +1,7 @@
 /* The firewall process, seen from the monitor: at its start and at a reload it is given the rules
  * that a policy means; it says whether they are loaded, and what it could not ban. Without it the
  * same decisions are taken at accept and login. */
+#include "gateway/base/clock.h"
 #include "gateway/base/fd.h"
 #include "gateway/base/log.h"
 #include "gateway/monitor/monitor.h"
@@ -14,7 +15,7 @@ static int script_send(struct helper *h, const struct policy *p)
 {
 	const struct firewall_load how = {.restore = p->restore_firewall,
 					  .look_ms = FIREWALL_LOOK_MS};
-	OWNED_FREE char *script = firewall_script(p);
+	OWNED_FREE char *script = firewall_script(p, clock_wall_s());
 	OWNED_FD fd = -1;
 
 	if (script == NULL)

@@ -232,7 +232,7 @@ static void take_one(struct listener *l, int fd, const struct sockaddr_storage *
 		refuse_at_accept(l, fd, &peer, "banned");
 	else if (!came_by_interface(l, fd))
 		refuse_at_accept(l, fd, &peer, "wrong-interface");
-	else if (!policy_opens_portal(l->m->policy, l->portal, &peer.ip))
+	else if (!policy_opens_portal(l->m->policy, l->portal, &peer.ip, clock_wall_s()))
 		refuse_at_accept(l, fd, &peer, "wrong-address");
 	else if (source_is_full(l->m, &peer.ip))
 		refuse_at_accept(l, fd, &peer, "too-many-from-source");

@@ -14,7 +14,7 @@ static void decide(const struct policy *p)
 	struct decision d;
 
 	policy_decide(p, &claim, &d);
-	free(firewall_script(p));
+	free(firewall_script(p, 0));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

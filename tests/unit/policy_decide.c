@@ -183,7 +183,7 @@ static void test_row(void **state)
 	assert_int_equal(d.verdicts[at].line, row->line);
 	assert_true(strlen(d.verdicts[at].text) > 10);
 	if (claim.portal < policy->portal_count)
-		assert_int_equal(policy_opens_portal(policy, claim.portal, &claim.from),
+		assert_int_equal(policy_opens_portal(policy, claim.portal, &claim.from, 0),
 				 d.verdicts[LAYER_FIREWALL].allowed);
 }
 

@@ -133,6 +133,13 @@ static const struct row {
 	 {"{user: bob, mutual: gw-b}", "{user: rob, mutual: gw-r}"},
 	 "~ initiator vault bob chap.user: bob -> rob (21, 21)\n"
 	 "~ initiator vault bob chap.mutual: gw-b -> gw-r (21, 21)\n"},
+	{"when an initiator may enter, and how often",
+	 {"        deny: [unmap]\n",
+	  "        deny: [unmap]\n        until: 2026-12-24T18:00+01:00\n        sessions: 2\n"
+	  "        hours: Mon-Fri 07:00-19:00 Europe/Berlin\n"},
+	 "~ initiator vault bob until: none -> 2026-12-24T17:00:00.000Z (19, 23)\n"
+	 "~ initiator vault bob hours: none -> Mon-Fri 07:00-19:00 Europe/Berlin (19, 25)\n"
+	 "~ initiator vault bob sessions: none -> 2 (19, 24)\n"},
 	{"the algorithms of one initiator",
 	 {"algorithms: [md5]", "algorithms: [sha256, md5]"},
 	 "~ initiator other carol chap.algorithms: md5 -> md5, sha256 (29, 29)\n"},

@@ -194,7 +194,7 @@ static void test_scope(void **state)
 	struct policy *p = taken("version: 1\nportals: {link: {listen: ['[fe80::1%lo]:3260', "
 				 "'[fe80::1%lo]:3261', '[fe80::1%no-such-0.1]:3260'], "
 				 "transport: plain, accept_risk: true}}\n");
-	OWNED_FREE char *script = firewall_script(p);
+	OWNED_FREE char *script = firewall_script(p, 0);
 
 	(void)state;
 	assert_int_equal(p->portals[0].listen[0].ip.scope, 1);
@@ -478,7 +478,7 @@ static void test_large(void **state)
 	const char *at;
 
 	(void)state;
-	at = script = firewall_script(p);
+	at = script = firewall_script(p, 0);
 	assert_int_equal(p->targets[0].initiator_count, 10000);
 	for (size_t i = 0; i < 10000; i++) { /* in the order of addresses, so one pass finds all */
 		char address[32];

@@ -41,7 +41,7 @@ static void test_transport(void **state)
 		       "version: 1\nportals: {vpn: {listen: ['10.8.0.1:3260'], transport: %s}}\n",
 		       r->text);
 	p = taken(text);
-	script = firewall_script(p);
+	script = firewall_script(p, 0);
 	assert_int_equal(p->portals[0].transport, r->transport);
 	assert_string_equal(policy_transport_text(&p->portals[0], is), r->is);
 	assert_non_null(strstr(script, r->first));
@@ -54,7 +54,7 @@ static void test_plain(void **state)
 {
 	struct policy *p = taken("version: 1\nportals: {here: {listen: ['127.0.0.1:3260'], "
 				 "transport: plain}}\n");
-	OWNED_FREE char *script = firewall_script(p);
+	OWNED_FREE char *script = firewall_script(p, 0);
 	char is[TRANSPORT_TEXT];
 
 	(void)state;
