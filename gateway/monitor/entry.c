@@ -190,6 +190,29 @@ static void on_reinstate_too_long(struct timer *t)
 		     "");
 }
 
+/* --- how many --- */
+
+/* Those that are here, and those that are about to be. The one that this login replaces makes
+ * room. */
+static bool has_room(struct connection *c, char *ret_detail, size_t size)
+{
+	uint32_t most = c->initiator != NULL ? c->initiator->sessions : 0, count = 0;
+
+	for (uint32_t k = 0; k < c->m->connection_max && most > 0; k++) {
+		const struct connection *other = &c->m->connections[k];
+
+		if (other == c || other->claim.discovery || other->join != NULL || other->refused ||
+		    entry_same_nexus(c, other) ||
+		    (other->state != CONN_GRANTED &&
+		     (other->state != CONN_ENTERING || other->event_id == 0)))
+			continue;
+		count += strcmp(other->target_name, c->target_name) == 0 &&
+			 strcmp(other->initiator_name, c->initiator_name) == 0;
+	}
+	(void)snprintf(ret_detail, size, "it has %u, and may have %u", count, most);
+	return most == 0 || count < most;
+}
+
 /* --- the grant --- */
 
 static void groups_put(const struct connection *c, struct session_grant *body)
@@ -283,6 +306,7 @@ static void put_event(struct connection *c, const struct connection *joined)
 static void go_on(struct connection *c)
 {
 	struct connection *joined;
+	char detail[64];
 
 	/* Who is being ended has gone as far as it will: its socket may have been passed on. */
 	if (c->refused || c->pid == 0 || c->ended[0] != '\0')
@@ -292,6 +316,9 @@ static void go_on(struct connection *c)
 		return entry_refuse(c, STATUS_UNAVAILABLE, "audit-away", "");
 	if (c->event_id == 0 && !c->m->helpers[HELPER_ARBITER].ready)
 		return entry_refuse(c, STATUS_UNAVAILABLE, "arbiter-away", "");
+	if (c->event_id == 0 && !c->claim.discovery && !c->join &&
+	    !has_room(c, detail, sizeof detail))
+		return entry_refuse(c, STATUS_NO_RESOURCES, "too-many-sessions", detail);
 	if (older_lives(c))
 		return;
 	joined = c->join ? join_session(c) : NULL;
@@ -321,8 +348,13 @@ static void go_on(struct connection *c)
  * login where the right gateway says, and nobody else. RFC 7143 section 11.13.5. */
 void entry_enter(struct connection *c)
 {
+	const char *closed;
+	uint32_t line;
+
 	if (c->outdated)
 		return entry_refuse(c, STATUS_UNAVAILABLE, "policy-changed", "");
+	if ((closed = hours_closed(c, &line)) != NULL)
+		return entry_refuse(c, STATUS_AUTH_FAILED, closed, "");
 	if (is_moved(c))
 		return entry_refuse(c, STATUS_MOVED, "redirected", c->target->redirect);
 	connection_timer(c, REINSTATE_WAIT_MS, on_reinstate_too_long);

@@ -11,6 +11,13 @@ bool firewall_is_wanted(const struct policy *p)
 	return p->manage_firewall || coverage_is_needed(p);
 }
 
+bool firewall_is_current(const struct monitor *m)
+{
+	OWNED_FREE char *script = firewall_script(m->policy, clock_wall_s());
+
+	return script != NULL && octets_hash(script, strlen(script)) == m->script_hash;
+}
+
 static int script_send(struct helper *h, const struct policy *p)
 {
 	const struct firewall_load how = {.restore = p->restore_firewall,
@@ -23,6 +30,7 @@ static int script_send(struct helper *h, const struct policy *p)
 	fd = memfd_sealed("firewall", script, strlen(script));
 	if (fd < 0)
 		return fd;
+	h->m->script_hash = octets_hash(script, strlen(script));
 	return helper_send(h, FIREWALL_LOAD, &how, sizeof how, fd);
 }
 

@@ -196,6 +196,7 @@ static void on_tick(struct timer *t)
 	trail_tick(m);
 	bans_tick(m);
 	seen_tick(m);
+	hours_tick(m);
 	rings_flushed(m);
 	(void)snprintf(status, sizeof status, "WATCHDOG=1\nSTATUS=%u sessions, audit %s",
 		       m->granted, trail_well(m) ? "well" : "not well");

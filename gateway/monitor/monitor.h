@@ -268,6 +268,11 @@ struct monitor {
 		char text[300];
 	} decoy;
 	struct drift drift;
+	struct {		       /* of grants that end: hours.c */
+		int64_t next_s, now_s; /* the wall clock: when to look again; the last look at it */
+		bool firewall_due;
+	} hours;
+	uint64_t script_hash; /* of the firewall's script that was sent last */
 	struct nexuses nexuses;
 	struct monitor_disk *disks[ARBITER_DISKS_MAX]; /* by row; NULL: a free one */
 	size_t disks_leaving;
@@ -332,6 +337,7 @@ void firewall_room(struct helper *h);
 void firewall_away(struct monitor *m); /* it died */
 /* Has the firewall process load the rules of `p`. NULL: asked, and done() is called
  * once. Otherwise why not; nothing changed. When they are refused, what was loaded before stays. */
+bool firewall_is_current(const struct monitor *m); /* what it has is what it would be given now */
 const char *firewall_load(struct monitor *m, const struct policy *p,
 			  void (*done)(struct monitor *m, bool ok, const char *why)) MUST_CHECK;
 
@@ -358,6 +364,12 @@ json_t *warnings_json(const struct store_list *secrets, json_t *seen, uint64_t n
 int key_open(struct monitor *m, const struct monitor_options *options) MUST_CHECK;
 int key_get(struct monitor *m, char *ret_why, size_t why_size) MUST_CHECK; /* a descriptor */
 void key_close(struct monitor *m);
+
+/* hours.c: grants that end, and hours of the week */
+void hours_tick(struct monitor *m);
+void hours_reload(struct monitor *m);
+/* NULL: its entry is open now; or the reason, for the audit, and the policy's line. */
+const char *hours_closed(const struct connection *c, uint32_t *ret_line);
 
 /* secrets.c: the authenticator, and what it takes up */
 int authenticator_begin(struct helper *h) MUST_CHECK;
@@ -490,6 +502,7 @@ struct reload_request {
 /* The answer, or json_null(): it comes later. */
 json_t *reload_ask(struct monitor *m, const struct reload_request *q);
 const char *reload_confirm(struct monitor *m); /* NULL: it stays; or why not */
+bool reload_is_under_way(void);
 uint64_t reload_unconfirmed_ms(void); /* until the policy before comes back; 0: it does not */
 void reload_go_on(struct monitor *m); /* an event became durable */
 void reload_helper_gone(struct monitor *m, enum helper_kind kind);

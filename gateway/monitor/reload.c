@@ -156,6 +156,11 @@ static void unconfirmed_keep(struct monitor *m, const struct policy *before)
 	loop_timer_set(m->loop, &unconfirmed.timer, unconfirmed.until_ms);
 }
 
+bool reload_is_under_way(void)
+{
+	return reload.step != STEP_NONE;
+}
+
 uint64_t reload_unconfirmed_ms(void)
 {
 	uint64_t now = clock_ms();
@@ -181,7 +186,8 @@ const char *reload_confirm(struct monitor *m)
 /* --- in force --- */
 
 /* Who keeps something of the policy in force takes the new one's. */
-static void (*const rooms[])(struct monitor *m) = {bans_reload, drift_forget, coverage_reload};
+static void (*const rooms[])(struct monitor *m) = {bans_reload, drift_forget, coverage_reload,
+						   hours_reload};
 
 static void reload_commit(struct monitor *m)
 {
