@@ -12,7 +12,7 @@ _sallyport() {
 		mapfile -t COMPREPLY < <(compgen -d -- "$current")
 		return
 		;;
-	--initiator | --target | --from | --lun | --command | --blocks | --user | --algorithm | --portal | --wait | --for | --gateway | --endpoint | --expect | --confirm-within | --since | --until | --address | --op | --overlap | --key | --passphrase-fd | --new-passphrase-fd)
+	--initiator | --target | --from | --lun | --command | --blocks | --user | --algorithm | --at | --portal | --wait | --for | --gateway | --endpoint | --expect | --confirm-within | --since | --until | --address | --op | --overlap | --key | --passphrase-fd | --new-passphrase-fd)
 		return
 		;;
 	esac
@@ -21,7 +21,7 @@ _sallyport() {
 	run) words='--passphrase-fd' ;;
 	check) words='--json' ;;
 	plan) words='--firewall --json' ;;
-	explain) words='--from --initiator --target --portal --lun --command --blocks --user --algorithm --json' ;;
+	explain) words='--from --initiator --target --portal --lun --command --blocks --user --algorithm --at --json' ;;
 	reload) words='--expect --confirm-within --confirm --json' ;;
 	status) words='--wait --json' ;;
 	sessions) words='kick --json' ;;

@@ -225,7 +225,7 @@ static bool say_closed(const struct question *q, struct verdict *v,
 
 	if (!reason)
 		return false;
-	if (line == i->until_line)
+	if (strcmp(reason, "grant-ended") == 0)
 		say(v, line, reason, "the grant of %s ended at %s", i->user,
 		    when_format((uint64_t)i->until_s * NS_PER_S, true, until));
 	else

@@ -1,5 +1,6 @@
 /* The clocks, for every process. The monotonic one counts through every change of
- * the wall clock; only audit records, messages for people and the policy's times use the wall clock. */
+ * the wall clock; only audit records, messages for people and the policy's times use the wall
+ * clock. */
 #include "gateway/base/clock.h"
 
 #include <time.h>
