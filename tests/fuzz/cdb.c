@@ -31,8 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		const uint8_t *b = data;
 		size_t len = MIN((size_t)(b[8] << 8 | b[9]), size - HEADER);
 
-		memset(buffer, 0, 8192); /* few parameter lists are longer */
-		memcpy(buffer, b + HEADER, MIN(len, sizeof buffer));
+		memset(buffers[n], 0, 8192); /* few parameter lists are longer */
+		memcpy(buffers[n], b + HEADER, MIN(len, SCSI_TRANSFER_MAX));
 		command_begin(&all[n], b);
 		if (b[5] & SETTLES)
 			settle(-b[6]);

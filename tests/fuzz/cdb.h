@@ -17,7 +17,7 @@ static struct audit_ring ring = {.memory = &slots, .page = &page};
 static struct backend disk;
 static struct arbiter_page shared;
 static struct court court;
-static uint8_t buffer[SCSI_TRANSFER_MAX];
+static uint8_t buffers[TASKS_MAX][SCSI_TRANSFER_MAX]; /* who waits looks at its own again */
 static struct io *queue[64];
 static size_t queued;
 
@@ -208,8 +208,8 @@ static inline void go_on(struct conversation *c, enum scsi_step step)
 	struct scsi_task *task = &c->task;
 
 	while (step == SCSI_WANT_DATA || step == SCSI_WANT_BUFFER) {
-		assert(task->bytes <= task->edtl && task->bytes <= sizeof buffer);
-		c->iov = (struct iovec){buffer, task->bytes};
+		assert(task->bytes <= task->edtl && task->bytes <= SCSI_TRANSFER_MAX);
+		c->iov = (struct iovec){buffers[c - all], task->bytes};
 		task->iov = &c->iov;
 		task->iov_count = 1;
 		task->buffer_len = task->bytes;

@@ -7,15 +7,17 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void put_right(size_t len)
 {
-	put_be(buffer + 2, 2, 2 * COPY_TARGET_SIZE);
-	put_be(buffer + 8, 8, (uint64_t)(len - 80) / 28 * 28 << 32);
+	put_be(buffers[0] + 2, 2, 2 * COPY_TARGET_SIZE);
+	put_be(buffers[0] + 8, 8, (uint64_t)(len - 80) / 28 * 28 << 32);
 	for (size_t at = 16; at < 80; at += COPY_TARGET_SIZE) {
-		put_be(buffer + at, 8, 0xe400000001030008);
-		put_be(buffer + at + 8, 8, 0x3100000000000000 | (uint64_t)buffer[at + 9] << 48);
-		put_be(buffer + at + 29, 3, 0);
+		put_be(buffers[0] + at, 8, 0xe400000001030008);
+		put_be(buffers[0] + at + 8, 8,
+		       0x3100000000000000 | (uint64_t)buffers[0][at + 9] << 48);
+		put_be(buffers[0] + at + 29, 3, 0);
 	}
 	for (size_t at = 80; at + COPY_SEGMENT_SIZE <= len; at += COPY_SEGMENT_SIZE)
-		put_be(buffer + at, 8, 0x0200001800000000 | (get_be(buffer + at + 4, 4) & 0x10001));
+		put_be(buffers[0] + at, 8,
+		       0x0200001800000000 | (get_be(buffers[0] + at + 4, 4) & 0x10001));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -25,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 2 || size > 4096)
 		return 0;
 	devices_open();
-	memcpy(buffer, data + 2, size - 2);
+	memcpy(buffers[0], data + 2, size - 2);
 	if ((data[1] & 1) && size > 82)
 		put_right(size - 2);
 	c->task = (struct scsi_task){.nexus = &seats[0].nexus, .cdb = c->cdb, .cdb_len = 16};
