@@ -47,6 +47,24 @@ with Initiator(gw.port, source=next(sources)) as i:
 check(AREA, "nor does a login that ends before it is granted", remembered()["alice"] == "sha256", algorithms.read_text())
 check(AREA, "an initiator that offers more gets the first of its list, and is measured by that", login("5,7,8")[0] == 0x0201 and login("8,7,5") is True and remembered()["alice"] == "sha3-256", algorithms.read_text())
 
+# --- challenges -----------------------------------------------------------------------------------------------------------
+def challenges(count):
+    for _ in range(count):
+        with Initiator(gw.port, source=next(sources)) as i:
+            yield i.challenged(algorithms="8")[2]
+
+
+seen = list(challenges(100))
+pid = gw.helper_pid("authenticator")
+os.kill(pid, signal.SIGKILL)
+wait_for(lambda: gw.helper_pid("authenticator") not in (0, pid) and gw.is_well())
+seen += challenges(100)
+gw.stop()
+gw.start()
+seen += challenges(100)
+check(AREA, "of 300 challenges over two restarts none comes twice", len(set(seen)) == 300)
+check(AREA, "and no two begin alike", len({octets[:6] for octets in seen}) == 300)
+
 # --- what survives ------------------------------------------------------------------------------------------------------
 gw.stop(signal.SIGKILL)
 gw.start()
