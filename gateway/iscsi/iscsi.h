@@ -249,6 +249,9 @@ int iscsi_handover(struct iscsi_connection *c, struct iscsi_handover *ret_state)
 int iscsi_adopt(struct iscsi *i, const struct iscsi_handover *state,
 		struct iscsi_connection **ret_connection) MUST_CHECK;
 void iscsi_login_granted(struct iscsi_connection *c, const struct iscsi_grant *grant);
+/* At any time: the window opens for so many commands at once, at most (0: as many as were granted).
+ * It never moves back: what it was open for may still come. */
+void iscsi_set_outstanding(struct iscsi *i, uint32_t outstanding);
 
 /* Data-out of `bytes` octets (at most EDTL of it comes): 0 when it is all there already, -EAGAIN:
  * data_arrived() follows. -EMSGSIZE: more than a task can hold. */

@@ -36,14 +36,21 @@ enum order window_order(struct iscsi *i, const struct pdu *pdu)
  */
 static uint32_t window_open(struct iscsi *i)
 {
-	uint32_t depth = MIN(i->queue_depth, ISCSI_WINDOW_MAX - i->withheld),
-		 unused = depth > i->window_used ? depth - i->window_used : 0;
+	uint32_t depth = MIN(i->queue_depth, ISCSI_WINDOW_MAX - i->withheld), unused;
 
+	if (i->outstanding != 0 && i->outstanding < depth)
+		depth = i->outstanding;
+	unused = depth > i->window_used ? depth - i->window_used : 0;
 	/* what is held has come already, and has its place */
 	unused = MIN(unused, slots_for_window(i) + i->held_count);
 	if (i->discovery || unused == 0)
 		return unused;
 	return MIN(unused, i->ops->room(i->host));
+}
+
+void iscsi_set_outstanding(struct iscsi *i, uint32_t outstanding)
+{
+	i->outstanding = outstanding;
 }
 
 uint32_t window_max(struct iscsi *i)

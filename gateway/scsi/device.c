@@ -5,6 +5,7 @@
 #include "gateway/scsi/commands.h"
 #include "gateway/scsi/copier.h"
 #include "gateway/scsi/gate.h"
+#include "gateway/scsi/limited.h"
 #include "gateway/scsi/medium.h"
 #include "gateway/scsi/operation.h"
 #include "gateway/scsi/sense.h"
@@ -38,9 +39,9 @@ void scsi_nexus_close(struct scsi_nexus *n)
 
 uint32_t scsi_room(const struct scsi_nexus *n)
 {
-	uint32_t room = gate_room(n);
+	uint32_t room = gate_room(n), waiting = n->turns.waiting + n->limited.beginning;
 
-	return room > n->turns.waiting ? room - n->turns.waiting : 0;
+	return room > waiting ? room - waiting : 0;
 }
 
 /* It is over, or forgotten. */
@@ -51,6 +52,7 @@ static void task_leave(struct scsi_task *task)
 	if (task->operation != NULL)
 		operation_leave(task);
 	verifier_leave(task);
+	limited_leave(task);
 	if (task->counted)
 		task->unit->begun--;
 	task->counted = false;
@@ -126,6 +128,7 @@ static void task_reset(struct scsi_task *task)
 	task->waits_for_audit = task->running = task->cancelled = false;
 	task->promises = task->waits_for_buffer = task->undoes = false;
 	task->recorded = task->had_to_wait = false;
+	task->limited = task->drawn = task->request_drawn = false;
 	task->orders = task->parked = task->counted = false;
 	task->range = 0;
 	task->operates = false;
@@ -188,7 +191,9 @@ static enum scsi_step refuse_aca(struct scsi_task *task)
 
 struct scsi_task *scsi_next(struct scsi_nexus *n)
 {
-	return task_set_next(n);
+	struct scsi_task *task = task_set_next(n);
+
+	return task != NULL ? task : limited_next(n);
 }
 
 /* Everything else is decided in the task's turn: the tasks before it may have changed it. */
@@ -207,7 +212,7 @@ static enum scsi_step start(struct scsi_task *task)
 	}
 	if (!command_check_reserved(task) || !medium_is_available(task))
 		return task_refuse(task);
-	return task->command->begin(task);
+	return limited_begin(task) ? task->command->begin(task) : SCSI_RUNNING;
 }
 
 enum scsi_step scsi_begin(struct scsi_task *task)

@@ -6,6 +6,7 @@
 #include "gateway/scsi/gate.h"
 #include "gateway/scsi/availability.h"
 #include "gateway/scsi/commands.h"
+#include "gateway/scsi/limited.h"
 #include "gateway/scsi/mode_pages.h"
 #include "gateway/scsi/port_groups.h"
 #include "gateway/scsi/reservation_rules.h"
@@ -512,6 +513,8 @@ int gate_submit(struct scsi_task *task)
 	r = gate_hold_until_recorded(task, submit_again);
 	if (r <= 0)
 		return r;
+	if (!a->stays && !limited_submit(task))
+		return 0;
 	r = a->stays ? 1 : enter(task);
 	if (r == -EAGAIN && goes_on_later(task))
 		r = 0;
@@ -533,6 +536,7 @@ int gate_submit(struct scsi_task *task)
 	}
 	a->submitted = a->running = task->running = true;
 	a->stays = false;
+	limited_submitted(task);
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include "gateway/base/base.h"
 #include "gateway/base/iscsi_name.h"
 #include "gateway/scsi/command_rules.h"
+#include "gateway/scsi/limits.h"
 #include "gateway/scsi/task_set.h"
 
 #define SCSI_SENSE_SIZE	  32
@@ -77,6 +78,8 @@ struct scsi_lun {
 	uint64_t checked_ms; /* when backend_check() ran last: at most once a second */
 	struct scsi_self_test self_tests[SELF_TESTS_MAX]; /* newest first */
 	struct task_set tasks;
+	struct limits limits;  /* of this initiator, here */
+	uint32_t limited_turn; /* limited.c's: in which nobody more may draw */
 };
 
 /* One I_T nexus: what the grant said. */
@@ -113,6 +116,15 @@ struct scsi_nexus {
 	struct copier *copier;
 	struct operation *operations; /* operation.c's: of its disks, under way */
 	struct task_turns turns;
+	struct limits
+		limits; /* of all its LUNs; `outstanding` is the host's to keep, by the window */
+	struct {	/* limited.c's */
+		struct scsi_task *first, *ready; /* who waits, oldest first; who may begin now */
+		unsigned beginning;		 /* of both, those that have no admission yet */
+		uint32_t turn;
+		bool on;	  /* there are limits */
+		uint64_t wake_ms; /* when the first may go; 0: nobody waits for time */
+	} limited;
 	uint64_t now_ms;  /* set by the host at each turn of its loop */
 	uint64_t wall_ns; /* the same, since 1970: for the audit's records */
 	/* Another session's reset or preempt: all tasks of the unit are to be ended, with status
@@ -197,6 +209,9 @@ struct scsi_task {
 	/* copier.c's */
 	struct copy *copy;	  /* NULL: it copies nothing */
 	struct scsi_lun *io_unit; /* that task->io is for; NULL: its own */
+	bool limited;		  /* limited.c's: it waits, or may begin */
+	bool drawn;		  /* … it has begun, and counts as outstanding */
+	bool request_drawn;	  /* … and has its octets for task->io */
 	/* operation.c's */
 	bool operates;		     /* the medium is its own for now, whoever else asks */
 	struct operation *operation; /* that it waits for */
@@ -244,6 +259,12 @@ void scsi_shared_turn(struct scsi_nexus *n);
 /* The buffers of the nexus go to who waits for them, if a cancelled command left them. True: one
  * did. scsi_shared_turn() does that, too. */
 bool scsi_buffers_turn(struct scsi_nexus *n);
+/* What this initiator may do in a second and at once with a LUN, or (-1) with all of them together;
+ * the LUN need not be there yet. At any time: who waits is judged by it. `shares`: sessions that
+ * have these limits together. */
+void scsi_limits(struct scsi_nexus *n, int lun, const struct limit_values *values, uint32_t shares);
+/* When scsi_next() is to be asked again although nothing happened; 0: need not be. */
+uint64_t scsi_wake_ms(const struct scsi_nexus *n);
 /* The unit attention that waits first: ASC and ASCQ; 0: none. */
 uint16_t scsi_attention(const struct scsi_nexus *n, unsigned lun);
 /* A new session, after its LUNs are there: each of them has this unit attention (ASC and ASCQ; 0:

@@ -4,6 +4,7 @@
 #include "gateway/scsi/shared.h"
 
 #include "gateway/scsi/gate.h"
+#include "gateway/scsi/limited.h"
 #include "gateway/scsi/operation.h"
 
 _Static_assert(SCSI_TRANSFER_MAX / 512 <= ORDER_RANGE_BLOCKS_MAX, "the arbiter grants any range");
@@ -492,6 +493,7 @@ void scsi_shared_turn(struct scsi_nexus *n)
 		if (gate_submit(task) < 0)
 			task_finish(task, task_not_submitted);
 	}
+	limited_turn(n);
 	(void)scsi_buffers_turn(n);
 }
 

@@ -31,6 +31,7 @@ static void lun_describe(const struct session_lun *body, struct scsi_lun *lun)
 		.rule_line = body->rule_line,
 		.blocks = body->size_bytes / body->block_size,
 		.naa_len = body->naa_len,
+		.limits = lun->limits, /* they may be told first */
 	};
 	memcpy(lun->naa, body->naa, sizeof body->naa);
 	(void)string_copy(lun->serial, sizeof lun->serial, body->serial);

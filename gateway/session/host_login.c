@@ -303,6 +303,7 @@ static void (*const handlers[])(struct session *s, struct message *m) = {
 	[SESSION_ADOPT] = on_adopt,
 	[SESSION_LOGOUT] = on_logout,
 	[SESSION_SETTINGS] = host_settings_take,
+	[SESSION_LIMITS] = host_limits_take,
 };
 
 /* A login whose connection has closed hears no verdict any more. */

@@ -15,6 +15,7 @@ const struct message_spec session_inbox[] = {
 	{SESSION_ADOPT, "adopt", sizeof(struct session_join), 1, false},
 	{SESSION_LOGOUT, "logout", sizeof(struct session_logout), 0, false},
 	{SESSION_SETTINGS, "settings", sizeof(struct session_settings), 0, false},
+	{SESSION_LIMITS, "limits", sizeof(struct session_limits), 0, false},
 };
 const size_t session_inbox_len = ARRAY_LEN(session_inbox);
 

@@ -7,6 +7,7 @@
 #include "gateway/base/channel.h"
 #include "gateway/base/iscsi_name.h"
 #include "gateway/scsi/command_set.h"
+#include "gateway/scsi/limits.h"
 
 enum session_message {
 	SESSION_INVALID,
@@ -26,6 +27,8 @@ enum session_message {
 	SESSION_ADOPT,	  /* struct session_join; fd: its socket. A connection joins this session */
 	SESSION_LOGOUT,	  /* struct session_logout: ask the initiator to log out, then end */
 	SESSION_SETTINGS, /* struct session_settings: others than those of its login */
+	SESSION_LIMITS,	  /* struct session_limits: of a LUN, or of all together. Before GRANT, and
+			     when they change */
 	/* session to monitor */
 	SESSION_CLAIM,	    /* struct session_claim, once: the names, before CHAP is answered */
 	SESSION_ENTER,	    /* once: CHAP and negotiation are done, the grant is needed */
@@ -129,6 +132,13 @@ struct session_rules {
 		int16_t lun; /* -1: of all */
 		uint16_t reads;
 	} ranges[SESSION_RANGES_MAX];
+};
+
+/* Without it there is no limit. A LUN need not have come yet. */
+struct session_limits {
+	int32_t lun;	 /* -1: of all together */
+	uint32_t shares; /* sessions of this initiator that have them together, this one included */
+	struct limit_values values;
 };
 
 /* A target port group of the target by which this initiator may come: a portal group. */

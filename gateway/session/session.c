@@ -180,6 +180,7 @@ static void on_turn(void *arg)
 	} while (host_start_waiting(s) || scsi_buffers_turn(&s->nexus));
 	host_arbiter_say(s);
 	set_tick(s);
+	host_limits_wake(s);
 	if (s->audit_timer.at_ms == 0 && iscsi_tasks_running(s->iscsi) > 0)
 		loop_timer_set(s->loop, &s->audit_timer, loop_now_ms(s->loop) + AUDIT_PATIENCE_MS);
 	stop_if_over(s);

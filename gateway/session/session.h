@@ -50,7 +50,7 @@ struct session {
 	struct session_start start;
 	struct channel monitor, auth;
 	struct watch monitor_watch, auth_watch, engine_watch, audit_watch;
-	struct timer login_timer, grace_timer, tick_timer, end_timer, audit_timer;
+	struct timer login_timer, grace_timer, tick_timer, end_timer, audit_timer, limits_timer;
 
 	struct iscsi *iscsi;
 	struct iscsi_limits limits;	  /* as the monitor permits */
@@ -105,6 +105,9 @@ void host_rules_take(struct session *s, struct message *m);
 void host_settings_take(struct session *s, struct message *m);
 void host_targets_take(struct session *s, struct message *m);
 void host_backends_turn(struct session *s); /* closes those that were replaced and are idle */
+/* host_limits.c */
+void host_limits_take(struct session *s, struct message *m);
+void host_limits_wake(struct session *s); /* sets the timer for who waits for a limit */
 
 /* host_commands.c: the host's side of full-feature phase */
 void host_command(void *host, struct iscsi_task *task);
