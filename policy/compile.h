@@ -110,6 +110,10 @@ void compile_initiators(struct compiler *c, struct policy_target *t, const struc
 			bool from_required);
 /* What is negotiated with those who enter: the keys of a target; NULL: their defaults. */
 void compile_limits(struct compiler *c, const struct node *target, struct policy_limits *ret);
+/* What `limits` of this mapping says, of an initiator or of one LUN of its; else unchanged. */
+void compile_rates(struct compiler *c, const struct node *map, struct limit_values *ret);
+void compile_lun_rates(struct compiler *c, const struct policy_initiator *i,
+		       const struct node *luns); /* against those of all its LUNs */
 void compile_redirect(struct compiler *c, struct policy_target *t, const struct node *target);
 /* Of one initiator: until, hours, sessions. */
 void compile_grants(struct compiler *c, struct policy_initiator *i, const struct node *n);

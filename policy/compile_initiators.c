@@ -183,7 +183,8 @@ static void access_compile(struct compiler *c, const struct policy_target *t,
 			   struct policy_initiator *i, const struct node *n)
 {
 	const struct policy_lun *found = NULL;
-	bool write = !n->bad && n->value == 1;
+	const struct node *word = n->kind == NODE_MAP ? node_get(n, "access") : n;
+	struct policy_access access = {.line = n->key->at.line};
 	uint64_t lun = 0;
 
 	if (whole_number_parse(n->key->text, &lun) == 0)
@@ -196,15 +197,18 @@ static void access_compile(struct compiler *c, const struct policy_target *t,
 		diagnose_hint(c->d, "name a LUN of its luns:, or add it there");
 		return;
 	}
-	if (write && lun_read_only(c, found)) {
-		diagnose_error(c->d, n->at, "read-write, but the disk \"%s\" is read_only",
+	access.lun = (uint16_t)lun;
+	access.writable = word ? !word->bad && word->value == 1 : !lun_read_only(c, found);
+	if (access.writable && lun_read_only(c, found)) {
+		diagnose_error(c->d, word->at, "read-write, but the disk \"%s\" is read_only",
 			       shown_text(c->policy->disks[found->disk].name).text);
 		diagnose_hint(c->d, "write read-only, or take read_only from the disk (line %u)",
 			      c->policy->disks[found->disk].line);
 		return;
 	}
-	i->access[i->access_count++] =
-		(struct policy_access){(uint16_t)lun, write, n->key->at.line};
+	if (n->kind == NODE_MAP)
+		compile_rates(c, n, &access.rates);
+	i->access[i->access_count++] = access;
 }
 
 /* Left out: all LUNs of the target, with what the disk allows. */
@@ -213,8 +217,10 @@ static void access_all(struct compiler *c, const struct policy_target *t,
 {
 	i->access = compile_alloc(c, t->lun_count, sizeof *i->access);
 	for (size_t k = 0; k < t->lun_count && i->access; k++)
-		i->access[i->access_count++] = (struct policy_access){
-			t->luns[k].lun, !lun_read_only(c, &t->luns[k]), t->luns[k].line};
+		i->access[i->access_count++] =
+			(struct policy_access){.lun = t->luns[k].lun,
+					       .writable = !lun_read_only(c, &t->luns[k]),
+					       .line = t->luns[k].line};
 }
 
 static void accesses_compile(struct compiler *c, const struct policy_target *t,
@@ -248,10 +254,13 @@ static void initiator_compile(struct compiler *c, const struct policy_target *t,
 	chap_compile(c, i, node_map(n, "chap"));
 	compile_rules(c, t, i, n);
 	compile_grants(c, i, n);
+	i->rates_line = node_get(n, "limits") ? node_place(node_get(n, "limits")).line : 0;
+	compile_rates(c, n, &i->rates);
 	if (!luns)
 		access_all(c, t, i);
 	else if (luns->kind == NODE_MAP)
 		accesses_compile(c, t, i, luns);
+	compile_lun_rates(c, i, luns);
 }
 
 void compile_initiators(struct compiler *c, struct policy_target *t, const struct node *target,

@@ -329,6 +329,22 @@ static uint32_t line_allowed(const struct side *s)
 	return s->initiator->allowed_line;
 }
 
+static void rule_limits(struct text *t, const struct side *s)
+{
+	const struct policy_initiator *i = s->initiator;
+	char text[LIMITS_TEXT];
+
+	text_add(t, "%s", policy_limits_text(&i->rates, text));
+	for (size_t k = 0; k < i->access_count; k++)
+		if (policy_limits_text(&i->access[k].rates, text)[0])
+			text_add(t, "%sLUN %u: %s", t->len > 0 ? "; " : "", i->access[k].lun, text);
+}
+
+static uint32_t line_limits(const struct side *s)
+{
+	return s->initiator->rates_line;
+}
+
 static uint32_t line_protect(const struct side *s)
 {
 	return s->initiator->range_count > 0 ? s->initiator->ranges[0].line : 0;
@@ -414,6 +430,7 @@ const struct fact facts[] = {
 	{OF_RULE, "deny", 0, .write = rule_deny, .line = line_denied},
 	{OF_RULE, "allow", 0, .write = rule_allow, .line = line_allowed},
 	{OF_RULE, "protect", 0, .write = rule_protect, .line = line_protect},
+	{OF_RULE, "limits", 0, .write = rule_limits, .line = line_limits},
 };
 const size_t fact_count = ARRAY_LEN(facts);
 

@@ -8,6 +8,7 @@
 #include "gateway/base/base.h"
 #include "gateway/base/iscsi_name.h"
 #include "gateway/scsi/command_rules.h"
+#include "gateway/scsi/limits.h"
 
 #define POLICY_HASH_SIZE  32
 #define POLICY_HASH_TEXT  (2 * POLICY_HASH_SIZE + 1)
@@ -74,6 +75,7 @@ struct policy_lun {
 struct policy_access { /* what one initiator may do with one LUN of its target */
 	uint16_t lun;
 	bool writable;
+	struct limit_values rates; /* of this LUN; 0: no limit of its own */
 	uint32_t line;
 };
 
@@ -109,6 +111,10 @@ struct policy_hours {
 	uint32_t line;
 };
 
+/* "iops 5000, bandwidth 100MiB, outstanding 64"; "": none. */
+#define LIMITS_TEXT 128
+const char *policy_limits_text(const struct limit_values *v, char ret[LIMITS_TEXT]);
+
 struct policy_initiator {
 	char name[ISCSI_NAME_SIZE];
 	struct network *from; /* none: any address, on loopback portals only */
@@ -121,6 +127,8 @@ struct policy_initiator {
 	uint32_t denied_line, allowed_line; /* allowed_line: where they could be allowed, too */
 	struct policy_range *ranges;
 	size_t range_count;
+	struct limit_values rates; /* of all its LUNs together */
+	uint32_t rates_line;
 	int64_t until_s; /* since 1970: from then on it may not enter; 0: it always may */
 	struct policy_hours hours;
 	uint32_t sessions; /* of this target, at once; 0: any number */

@@ -229,6 +229,33 @@ static int answer_json(const struct policy *p, const struct question *q, const s
 	return r;
 }
 
+static const struct policy_access *access_asked(const struct question *q, const struct decision *d)
+{
+	for (size_t k = 0; k < d->initiator->access_count; k++)
+		if (d->initiator->access[k].lun == q->claim.lun)
+			return &d->initiator->access[k];
+	return NULL;
+}
+
+/* Limits refuse nothing: what is beyond them is later. */
+static void limits_note(struct question *q, const struct decision *d)
+{
+	struct explain_notes *n = &q->running;
+	const struct policy_access *access;
+	char all[LIMITS_TEXT], lun[LIMITS_TEXT] = "";
+
+	if (!d->allowed || !d->initiator || n->note_count == ARRAY_LEN(n->notes))
+		return;
+	access = access_asked(q, d);
+	(void)policy_limits_text(&d->initiator->rates, all);
+	if (access)
+		(void)policy_limits_text(&access->rates, lun);
+	if (all[0] || lun[0])
+		(void)snprintf(n->notes[n->note_count++], sizeof n->notes[0],
+			       "its limits: %s%s%s%s", all, all[0] && lun[0] ? "; " : "",
+			       lun[0] ? "of this LUN " : "", lun);
+}
+
 static int explain_policy(const struct cli *cli, const struct policy *p, struct question *q)
 {
 	struct decision d;
@@ -238,6 +265,7 @@ static int explain_policy(const struct cli *cli, const struct policy *p, struct 
 		return r;
 	policy_decide(p, &q->claim, &d);
 	explain_running(cli, p, &q->claim.from, &d, &q->running);
+	limits_note(q, &d);
 	if (!cli->json)
 		answer_print(cli->arguments[0], p, q, &d);
 	else if (answer_json(p, q, &d) < 0)

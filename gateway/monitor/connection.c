@@ -163,6 +163,7 @@ static void on_process(struct watch *w, uint32_t ready)
 	loop_timer_clear(c->m->loop, &c->timer);
 	record_end(c, status);
 	connection_become(c, CONN_ENDING);
+	limits_share(c);
 	end_if_over(c);
 }
 

@@ -254,6 +254,7 @@ static void grant(struct connection *c)
 	fd_close(&c->kept_fd);
 	c->connections = 1;
 	connection_become(c, CONN_GRANTED);
+	limits_share(c);
 	connection_send(c, SESSION_GRANT, &body, sizeof body, -1);
 	listen_admit(c->m);
 }

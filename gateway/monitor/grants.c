@@ -42,6 +42,7 @@ static int luns_decide(struct connection *c)
 
 	free(TAKE(c->luns));
 	c->lun_count = 0;
+	c->rates = c->initiator->rates;
 	c->luns = calloc(t->lun_count + 1, sizeof *c->luns);
 	if (c->luns == NULL)
 		return -ENOMEM;
@@ -56,6 +57,7 @@ static int luns_decide(struct connection *c)
 			.row = row,
 			.writable = access->writable && !c->m->disks[row]->policy.read_only,
 			.line = access->line,
+			.rates = access->rates,
 		};
 	}
 	return 0;

@@ -64,6 +64,12 @@ enum seat_state {
 	SEAT_LEFT, /* over: the arbiter is to be told */
 };
 
+/* Limits as a session was told last; shares 0: of none. */
+struct limits_told {
+	struct limit_values values;
+	uint32_t shares;
+};
+
 /* A LUN of a session: by value, since a session may outlive the policy that granted it. */
 struct granted_lun {
 	uint16_t lun, row; /* row: of its disk */
@@ -72,6 +78,8 @@ struct granted_lun {
 	bool is_new;   /* … it is to get it: since its login it may have, or write, the LUN */
 	bool counted;  /* among the row's writers */
 	uint32_t line; /* of the policy */
+	struct limit_values rates;
+	struct limits_told rates_told;
 };
 
 struct connection {
@@ -116,6 +124,9 @@ struct connection {
 	uint64_t event_id; /* the login's event: granted when it is durable */
 	uint64_t flush_id; /* its ring is given up when this flush is done; 0: not asked */
 	uint64_t commands, read_bytes, written_bytes;
+	struct limit_values rates; /* of all its LUNs together */
+	struct limits_told rates_told;
+	uint32_t shares;	  /* sessions of its initiator, here */
 	struct granted_lun *luns; /* in order of LUN; from its seat at the arbiter on */
 	size_t lun_count;
 	uint16_t groups[SESSION_GROUPS_MAX]; /* its target port groups: target_groups() */
@@ -472,6 +483,12 @@ int grants_send(struct connection *c) MUST_CHECK;
 void grants_go_on(struct connection *c);   /* its LUNs that it has not been told of */
 void grants_release(struct connection *c); /* its writers' places are free again */
 void rules_send(struct connection *c);
+
+/* shares.c: limits of a session, by c->rates and c->luns. Tells it what it was not told yet. */
+void limits_tell(struct connection *c);
+/* It came or went: tells everybody of its initiator in its target. */
+void limits_share(struct connection *c);
+json_t *limits_json(const struct connection *c); /* those in force */
 
 /* nexuses.c: the unit attention that a session of this nexus begins with, ASC and ASCQ. Its next
  * one begins with another. */

@@ -185,7 +185,7 @@ static json_t *session_json(const struct connection *c)
 
 	/* The user is what the peer said until it is granted: JSON takes UTF-8 alone. */
 	(void)text_escape(c->user, strlen(c->user), user, sizeof user);
-	return json_pack("{s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:b,s:i,s:I,s:o}", "session",
+	return json_pack("{s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:b,s:i,s:I,s:o,s:o}", "session",
 			 (json_int_t)c->id, "state", states[c->state], "initiator",
 			 c->initiator_name, "user", user, "peer", endpoint_show(&c->peer, peer),
 			 "local", endpoint_show(&c->local, local), "algorithm",
@@ -194,7 +194,7 @@ static json_t *session_json(const struct connection *c)
 			 c->portal_name, "up_s", (json_int_t)((clock_ms() - c->since_ms) / 1000),
 			 "discovery", (int)c->claim.discovery, "pid", (int)c->pid, "connections",
 			 (json_int_t)(c->state == CONN_GRANTED ? c->connections : 1), "luns",
-			 luns_json(c));
+			 luns_json(c), "limits", limits_json(c));
 }
 
 json_t *sessions_json(struct monitor *m)

@@ -112,6 +112,12 @@ static const struct row {
 	 "+ initiator vault dave: none -> 192.0.2.6, 192.0.2.7, dave (0, 19)\n"
 	 "+ rule vault dave deny: none -> unmap (0, 23)\n"
 	 "+ access vault dave 2: none -> read-only (0, 22)\n"},
+	{"limits",
+	 {"        deny: [unmap]\n",
+	  "        deny: [unmap]\n        limits: {outstanding: 8, iops: 500}\n"
+	  "        luns: {0: {limits: {bandwidth: 10MiB}}, 1: read-write, 2: read-write}\n"},
+	 "~ rule vault bob limits: none -> iops 500, outstanding 8; LUN 0: bandwidth 10MiB (0, "
+	 "22)\n"},
 	{"an initiator that is gone",
 	 {"      " CAROL ":\n        chap: {user: carol, mutual: gw-c, algorithms: [md5]}\n", "",
 	  "    luns: {0: c}\n    initiators:\n", "    luns: {0: c}\n"},
