@@ -116,8 +116,8 @@ static const struct row {
 	 {"        deny: [unmap]\n",
 	  "        deny: [unmap]\n        limits: {outstanding: 8, iops: 500}\n"
 	  "        luns: {0: {limits: {bandwidth: 10MiB}}, 1: read-write, 2: read-write}\n"},
-	 "~ rule vault bob limits: none -> iops 500, outstanding 8; LUN 0: bandwidth 10MiB (0, "
-	 "22)\n"},
+	 "+ rule vault bob limits: none -> iops 500, outstanding 8; LUN 0: bandwidth 10MiB "
+	 "(19, 23)\n"},
 	{"an initiator that is gone",
 	 {"      " CAROL ":\n        chap: {user: carol, mutual: gw-c, algorithms: [md5]}\n", "",
 	  "    luns: {0: c}\n    initiators:\n", "    luns: {0: c}\n"},
