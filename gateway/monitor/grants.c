@@ -96,6 +96,7 @@ static int grants_merge(struct connection *c, const struct granted_lun *old, siz
 			continue;
 		g->told = old[k].told;
 		g->counted = old[k].counted;
+		g->rates_told = old[k].rates_told;
 		g->is_new = old[k].is_new || (g->writable && !old[k].writable);
 	}
 	return 0;

@@ -177,6 +177,8 @@ static void session_keep(struct connection *c, const struct policy *before,
 		return session_end(c, "disk-replaced", "a disk of it is another now");
 	}
 	settings_send(c, before);
+	if (!c->claim.discovery)
+		limits_tell(c);
 	if (targets_renew(c) < 0)
 		log_warning("session %u is told of its targets as they were before", c->id);
 	if (r->effect == EFFECT_NONE) {

@@ -105,6 +105,7 @@ void host_rules_take(struct session *s, struct message *m);
 void host_settings_take(struct session *s, struct message *m);
 void host_targets_take(struct session *s, struct message *m);
 void host_backends_turn(struct session *s); /* closes those that were replaced and are idle */
+
 /* host_limits.c */
 void host_limits_take(struct session *s, struct message *m);
 void host_limits_wake(struct session *s); /* sets the timer for who waits for a limit */

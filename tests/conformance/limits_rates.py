@@ -7,7 +7,7 @@ from initiator import *
 AREA = "limits"
 GOOD = 0
 GW = "iqn.2026-11.net.example.gw:"
-SECONDS = 15 if SOAK else 3
+SECONDS = 15 if SOAK else 2.5
 STALL = 0.05  # so long an answer is never due: somebody had no processor
 POLICY = """\
 version: 1
@@ -23,7 +23,7 @@ targets:
     luns: {{{{0: vault, 1: second}}}}
     initiators: {{{{{{client}}: {{{{chap: {{{{user: alice, mutual: gw-for-alice}}}}, {keys}}}}}}}}}
 """ for name, keys in {
-    "counted": "limits: {{iops: 500}}",
+    "counted": "limits: {{iops: {rate}}}",
     "wide": "limits: {{bandwidth: 8MiB}}",
     "few": "limits: {{outstanding: 5}}",
     "apart": "luns: {{0: read-write, 1: {{access: read-only, limits: {{iops: 100, outstanding: 2}}}}}}",
@@ -50,7 +50,7 @@ class Load:
 
     def __init__(self, i, kinds, depth=32):
         self.i, self.kinds, self.depth, self.sent = i, kinds, depth, 0
-        self.waiting, self.commands, self.octets, self.bad, self.stalled = {}, {0: 0, 1: 0}, 0, [], 0.0
+        self.waiting = {}
 
     def give(self):
         lun, blocks, writes = kind = self.kinds[self.sent % len(self.kinds)]
@@ -60,7 +60,8 @@ class Load:
         self.sent += 1
 
     def run(self, seconds=SECONDS):
-        for _ in range(self.depth):
+        self.commands, self.octets, self.bad, self.stalled = {0: 0, 1: 0}, 0, [], 0.0
+        while len(self.waiting) < self.depth:
             self.give()
         start = last = time.monotonic()
         while last - start < seconds:
@@ -98,7 +99,7 @@ def limits(target):
     return [s["limits"] for s in gw.sessions() if s["target"] == GW + target and s["state"] == "granted"]
 
 
-gw = Gateway(policy=POLICY).start()
+gw = Gateway(policy=POLICY, rate=500).start()
 
 # --- rates ------------------------------------------------------------------------------------------------------------
 with login("counted") as i:
@@ -106,6 +107,12 @@ with login("counted") as i:
     holds("500 commands a second, of two LUNs", sum(load.commands.values()), 500, load, 1)
     check(AREA, "sessions tells the limits in force", limits("counted") == [{"iops": 500, "luns": [], "shared_by": 1}],
           limits("counted"))
+    done = gw.reload(rate=1500)
+    check(AREA, "another limit is taken up while commands wait", done.returncode == 0, (done.stdout, done.stderr, gw.log()))
+    holds("1500 commands a second, from then on", sum(load.run().commands.values()), 1500, load, 1)
+    gw.reload(rate=500)
+    load.run(0.2)  # what was saved
+    holds("and less again", sum(load.run().commands.values()), 500, load, 1)
     load.end()
     with login("counted") as other:
         loads = [Load(i, [(0, 8, False)]), Load(other, [(0, 8, False)])]
