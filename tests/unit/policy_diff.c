@@ -280,7 +280,9 @@ static const struct {
 	{SECTION_TARGET, "luns"},	  {SECTION_INITIATOR, "luns"},
 	{SECTION_INITIATOR, "like"},	  {SECTION_PROTECT, "blocks"},
 	{SECTION_PROTECT, "from"},	  {SECTION_PROTECT, "lun"},
-	{SECTION_TRANSPORT, "interface"}, {SECTION_AUDIT, "durability"}, /* it has one value */
+	{SECTION_TRANSPORT, "interface"}, {SECTION_LIMITS, "iops"},
+	{SECTION_LIMITS, "bandwidth"},	  {SECTION_LIMITS, "outstanding"},
+	{SECTION_AUDIT, "durability"}, /* it has one value */
 };
 
 static bool is_elsewhere(const struct schema_key *k)
