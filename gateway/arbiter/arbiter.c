@@ -445,8 +445,7 @@ static void take_beat(struct message *m)
 static void (*const handlers[])(struct message *m) = {
 	[ARBITER_BEGIN] = take_begin, [ARBITER_ATTACH] = take_attach, [ARBITER_GO] = take_go,
 	[ARBITER_OVER] = take_over,   [ARBITER_CLEAR] = take_clear,   [ARBITER_NEWS] = take_news,
-	[ARBITER_BEAT] = take_beat,
-	[ARBITER_ROW] = take_row,     [ARBITER_SEAT] = take_seat,
+	[ARBITER_BEAT] = take_beat,   [ARBITER_ROW] = take_row,	      [ARBITER_SEAT] = take_seat,
 };
 
 static void monitor_ready(struct watch *w, uint32_t ready)

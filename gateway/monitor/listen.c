@@ -310,6 +310,27 @@ static int interface_bind(const struct listener *l, int fd)
 		       : 0;
 }
 
+/* One of ours may be about to go that has the port by another address, as 0.0.0.0 and 127.0.0.1:
+ * beside these, and nobody else's, it may be bound. */
+static int bind_beside(const struct listener *l, int fd, const struct sockaddr_storage *sa,
+		       socklen_t len)
+{
+	const struct listener *other;
+	int r = 0;
+
+	for (int on = 1; on >= 0; on--) {
+		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+		for (other = l->m->listeners; other != NULL; other = other->next)
+			if (other->endpoint.port == l->endpoint.port)
+				(void)setsockopt(other->watch.fd, SOL_SOCKET, SO_REUSEPORT, &on,
+						 sizeof on);
+		if (on &&
+		    (bind(fd, (const struct sockaddr *)sa, len) < 0 || listen(fd, BACKLOG) < 0))
+			r = -errno;
+	}
+	return r;
+}
+
 static int listen_at(struct listener *l)
 {
 	struct sockaddr_storage sa;
@@ -324,8 +345,12 @@ static int listen_at(struct listener *l)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
 	if ((r = interface_bind(l, fd)) < 0)
 		return r;
-	if (bind(fd, (struct sockaddr *)&sa, len) < 0 || listen(fd, BACKLOG) < 0)
-		return -errno;
+	if (bind(fd, (struct sockaddr *)&sa, len) < 0)
+		r = errno == EADDRINUSE ? bind_beside(l, fd, &sa, len) : -errno;
+	else if (listen(fd, BACKLOG) < 0)
+		r = -errno;
+	if (r < 0)
+		return r;
 	l->index = l->through[0] ? if_nametoindex(l->through) : 0;
 	l->watch = (struct watch){.fd = fd_take(&fd), .run = on_listener};
 	return 0;

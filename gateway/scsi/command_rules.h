@@ -15,7 +15,7 @@ struct protected_range {
 /* What the policy says of this initiator's commands. */
 #define PROTECTED_RANGES_MAX 16
 struct scsi_rules {
-	uint32_t version; /* another one when they change */
+	uint32_t version;		    /* another one when they change */
 	struct command_set denied, allowed; /* allowed: of those that are off */
 	uint32_t denied_line, allowed_line; /* of the policy */
 	struct protected_range ranges[PROTECTED_RANGES_MAX];

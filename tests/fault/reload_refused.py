@@ -11,6 +11,7 @@ POLICY = """\
 version: 1
 portals:
   {portal}: {{listen: ["127.0.0.1:{port}"{listens}], transport: plain}}
+{portals}
 gateway: {{grace: 1s{gateway}}}
 disks:
   {name}: {{file: {folder}/vault.img, size: 16MiB{disk}}}
@@ -27,7 +28,7 @@ targets:
         {rules}
 {more}
 """
-START = dict(portal="here", listens="", gateway="", name="vault", disk="", second="second", memory="16MiB", disks="", rules="", more="")
+START = dict(portal="here", portals="", listens="", gateway="", name="vault", disk="", second="second", memory="16MiB", disks="", rules="", more="")
 NFT = shutil.which("nft", path="/usr/sbin:/sbin") or ""
 # a mount namespace of its own, so that nft can be another program for a while
 own_mounts = os.geteuid() == 0 and NFT and ctypes.CDLL(None).unshare(0x20000) == 0 and run("mount", "--make-rprivate", "/").returncode == 0
@@ -157,6 +158,21 @@ with Initiator(gw.port).login() as i:
         check(AREA, "a new address is listened on, and the session on the other goes on", second.read(0, 1)[0] == i.read(0, 1)[0] == GOOD, gw.log())
     gw.reload(**START)
     check(AREA, "… and no more, when it goes", not listens(other_port) and i.read(0, 1)[0] == GOOD)
+
+
+def wide(address):
+    return {**START, "portals": f'  wide: {{listen: ["{address}:{other_port}"], transport: plain, accept_risk: true}}'}
+
+
+def where():
+    return {p["listens"] for p in gw.status()["portals"]}
+
+
+for address in ("0.0.0.0", "127.0.0.1", "0.0.0.0"):
+    done = gw.reload(**wide(address))
+    check(AREA, f"one port changes its address to {address}, which meets the one before", done.returncode == 0 and
+          where() == {f"127.0.0.1:{gw.port}", f"{address}:{other_port}"}, (where(), done.stderr))
+gw.reload(**START)
 
 # --- names ----------------------------------------------------------------------------------------------------------------
 serial = identities()["disks"]["vault"]

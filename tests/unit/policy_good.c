@@ -310,6 +310,8 @@ static const struct file_row {
 } file_rows[] = {
 	{"a file that is there needs no size", "a: {file: a.img}", NULL},
 	{"a file with the size that it has", "a: {file: a.img, size: 1MiB}", NULL},
+	{"a file that is to grow", "a: {file: a.img, size: 2MiB}",
+	 "warning: \"a.img\" has 1MiB, and grows to 2MiB"},
 	{"a file that would be cut", "a: {file: a.img, size: 512KiB}",
 	 "\"a.img\" has 1MiB, and not the size 512KiB"},
 	{"a folder is no disk", "a: {file: folder}", "\"folder\" is no regular file"},
@@ -340,23 +342,9 @@ static void test_file(void **state)
 	links_make();
 	(void)snprintf(text, sizeof text, "version: 1\n" HERE "disks: {%s}\n", row->disks);
 	r = parse(text, &p, &said);
-	assert_int_equal(r, row->says ? -EINVAL : 0);
+	assert_int_equal(r, row->says && strncmp(row->says, "warning", 7) != 0 ? -EINVAL : 0);
 	if (row->says && !strstr(said, row->says))
 		fail_msg("%s", said);
-	free(said);
-	policy_free(p);
-}
-
-static void test_growing(void **state)
-{
-	char *said = NULL;
-	struct policy *p;
-
-	(void)state;
-	file_make("a.img", 1 << 20);
-	assert_int_equal(
-		parse("version: 1\n" HERE "disks: {a: {file: a.img, size: 2MiB}}\n", &p, &said), 0);
-	assert_non_null(strstr(said, "warning: \"a.img\" has 1MiB, and grows to 2MiB"));
 	free(said);
 	policy_free(p);
 }
@@ -574,8 +562,6 @@ int main(void)
 	tests_add(&t, "P1: a link-local address is its interface's, here or not", test_scope, NULL);
 	TESTS_ADD_TABLE(&t, examples, test_example);
 	TESTS_ADD_TABLE(&t, file_rows, test_file);
-	tests_add(&t, "a file that is smaller than its size is to grow, which is told",
-		  test_growing, NULL);
 	tests_add(&t, "a file that can't be read is told", test_unreadable, NULL);
 	tests_add(&t, "mistakes as JSON, without secrets", test_json, NULL);
 	tests_add(&t, "sizes and durations", test_quantities, NULL);
