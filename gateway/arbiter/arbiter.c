@@ -23,7 +23,7 @@
 struct brief {
 	uint32_t id;
 	uint8_t status, key;
-	uint16_t code;
+	uint16_t code, field;
 };
 
 struct seat {
@@ -143,8 +143,11 @@ static bool seat_waits(const struct seat *s)
 
 static int brief_send(struct seat *s, const struct brief *b)
 {
-	struct arbiter_answer answer = {
-		.id = b->id, .status = b->status, .key = b->key, .code = b->code};
+	struct arbiter_answer answer = {.id = b->id,
+					.status = b->status,
+					.key = b->key,
+					.code = b->code,
+					.field = b->field};
 
 	return CHANNEL_SEND(&s->channel, ARBITER_ANSWER, &answer);
 }
@@ -189,8 +192,8 @@ static void on_answer(struct member *m, const struct arbiter_answer *answer)
 
 	if (answer->len == 0 && answer->total == 0 && !answer->pointed) {
 		assert(s->brief_count < ARRAY_LEN(s->briefs)); /* one a petition */
-		s->briefs[s->brief_count++] =
-			(struct brief){answer->id, answer->status, answer->key, answer->code};
+		s->briefs[s->brief_count++] = (struct brief){
+			answer->id, answer->status, answer->key, answer->code, answer->field};
 	} else {
 		s->answer = *answer;
 		s->tell_answer = true;

@@ -157,8 +157,12 @@ static const struct remembered *answered_before(const struct court *c, const str
 	return NULL;
 }
 
-static void repeat_answer(const struct remembered *a, struct arbiter_answer *ret)
+/* An operation that was let begin goes on, so something was the matter with the medium before it
+ * ended. */
+static void repeat_answer(const struct remembered *a, const struct arbiter_state *state,
+			  struct arbiter_answer *ret)
 {
+	ret->field = state->operation;
 	ret->status = a->status;
 	ret->key = a->key;
 	ret->code = a->code;
@@ -222,7 +226,7 @@ enum decision change_order(struct court *c, struct petition *p, unsigned d, uint
 		return DECISION_ANSWER;
 	}
 	if ((before = answered_before(c, p, d)) != NULL) {
-		repeat_answer(before, answer);
+		repeat_answer(before, &c->records[d]->state, answer);
 		return DECISION_ANSWER; /* what it changed was published when this arbiter began */
 	}
 	if (is_unknown(c->records[d]))

@@ -21,9 +21,10 @@ static void next(uint32_t life, uint8_t run)
 	begin(life, run);
 }
 
+static struct arbiter_answer answer; /* the last one */
+
 static void give(uint32_t n, const struct arbiter_order *body)
 {
-	struct arbiter_answer answer = {0};
 	struct message m = {0};
 
 	assert_int_equal(CHANNEL_SEND(&sessions[n].channel, ARBITER_ORDER, body), 0);
@@ -107,6 +108,27 @@ static void dies_with_medium_in(void **state)
 	assert_true(state_of().prevented);
 	prevent(1, 8, false);
 	assert_false(state_of().prevented);
+	close_all(0);
+}
+
+static uint16_t operate(uint32_t n, uint32_t id, enum disk_operation action, uint8_t flags)
+{
+	give(n,
+	     &(struct arbiter_order){
+		     .id = id, .kind = ORDER_OPERATION, .action = (uint8_t)action, .flags = flags});
+	return answer.field;
+}
+
+/* Who is told that nothing had failed before would call the medium well when it touched nothing. */
+static void dies_with_failed_format(void **state)
+{
+	open_all(state);
+	assert_int_equal(operate(1, 7, OPERATION_FORMAT, ORDER_BEGIN), OPERATION_NONE);
+	(void)operate(1, 8, OPERATION_FORMAT_FAILED, 0);
+	assert_int_equal(operate(1, 9, OPERATION_FORMAT, ORDER_BEGIN), OPERATION_FORMAT_FAILED);
+	next(2, 1);
+	all_come();
+	assert_int_not_equal(operate(1, 9, OPERATION_FORMAT, ORDER_BEGIN), OPERATION_NONE);
 	close_all(0);
 }
 
@@ -199,6 +221,8 @@ int main(void)
 
 	tests_add(&t, "P4: kill -9 of the arbiter ends no reservation", dies_in_a_run, NULL);
 	tests_add(&t, "P4: kill -9 of the arbiter lets no medium go", dies_with_medium_in, NULL);
+	tests_add(&t, "P4: who begins a format is told that one failed before",
+		  dies_with_failed_format, NULL);
 	tests_add(&t, "P4: a failed disk is failed in the next run", run_ends, NULL);
 	tests_add(&t, "P4: a damaged journal refuses its disk until it is told to forget",
 		  journal_damaged, NULL);
