@@ -338,13 +338,14 @@ void queue_put(struct court *c, struct petition *p)
 
 /* --- time --- */
 
-/* Condemning drops petitions, so the queue is looked at afresh after each. */
+/* Condemning drops petitions, so the queue is looked at afresh after each. Who begins to lie when
+ * others are condemned has as long as they had. */
 static bool condemn_late(struct court *c, uint64_t now_ms)
 {
 	for (struct petition *p = c->queue; p != NULL; p = p->next) {
 		if (p->state == PETITION_QUEUED || p->deadline_ms == 0 || now_ms < p->deadline_ms)
 			continue;
-		p->deadline_ms = 0;
+		p->deadline_ms = now_ms + ARBITER_DRAIN_MS;
 		condemn_undrained(c, p);
 		return true;
 	}

@@ -183,6 +183,27 @@ static void swept_while_clearing(void **state)
 	assert_int_equal(sessions[2].done, 1);
 }
 
+/* One lies until it is killed, the next one only from then on. */
+static void liars_in_turn(void **state)
+{
+	int parity;
+
+	(void)state;
+	court_begin();
+	parity = adopt_and_enter(2, 1);
+	assert_int_equal(reset(1, 2, 1), 0);
+	court_tick(&court, now += ARBITER_DRAIN_MS);
+	assert_int_equal(sessions[2].killed, 1);
+	sessions[3].own.luns[7].in_flight[parity] = 1;
+	court_over(&court, &sessions[2].member, now);
+	assert_int_equal(sessions[1].done, 0);
+	assert_int_equal(court_next_tick(&court), now + ARBITER_DRAIN_MS);
+	court_tick(&court, now += ARBITER_DRAIN_MS);
+	assert_int_equal(sessions[3].killed, 1);
+	court_over(&court, &sessions[3].member, now);
+	assert_int_equal(sessions[1].done, 1);
+}
+
 static void one_look_a_turn(void **state)
 {
 	struct arbiter_drop first = {1, 1}, second = {2, 1};
@@ -361,6 +382,8 @@ int main(void)
 	TESTS_ADD_TABLE(&t, refused, is_refused);
 	tests_add(&t, "a range voids the tokens of its blocks, and none is made meanwhile",
 		  token_and_range, NULL);
+	tests_add(&t, "P6: each who holds a change up costs it five seconds, and is killed",
+		  liars_in_turn, NULL);
 	tests_add(&t, "P6: a token that is void takes no good one's place", revoked_is_freed, NULL);
 	tests_add(&t, "P6: tokens that ended are forgotten", forgotten, NULL);
 	tests_add(&t, "P6: a token ends, whatever its maker asked for", token_ends, NULL);
