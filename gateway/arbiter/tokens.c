@@ -11,6 +11,8 @@
 #define KNOWN_AFTER_MS	 (TOKEN_UNUSED_MAX_S * 1000ull) /* its end: who uses it hears what it was */
 
 #define KEY_ILLEGAL_REQUEST 0x5
+#define KEY_DATA_PROTECT    0x7
+#define WRITE_PROTECTED	    0x2700
 #define TOKEN_UNKNOWN	    0x2304
 #define TOKEN_REVOKED	    0x2306
 #define TOKEN_EXPIRED	    0x2307
@@ -296,7 +298,8 @@ static bool stands_for(const struct token *t, uint64_t lba, uint64_t blocks)
 	return false;
 }
 
-/* Tokens are made under new generations, so under this one there is none for those blocks. */
+/* Tokens are made under new generations, so under this one there is none for those blocks. P3: who
+ * was given the disk for reading writes nothing, so he voids nothing. */
 enum decision order_token_void(struct court *c, struct member *m, unsigned k,
 			       struct arbiter_record *draft, struct arbiter_answer *ret)
 {
@@ -304,6 +307,8 @@ enum decision order_token_void(struct court *c, struct member *m, unsigned k,
 	uint64_t generation = atomic_load(&c->page->generations[d]);
 
 	(void)draft;
+	if (!m->luns[k].writable)
+		return answer_sense(ret, KEY_DATA_PROTECT, WRITE_PROTECTED);
 	for (struct token *t = c->tokens; t != NULL; t = t->next) {
 		if (t->disk == d &&
 		    (is_expired(c, t) || stands_for(t, m->order.lba, m->order.blocks)))

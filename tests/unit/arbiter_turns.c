@@ -245,6 +245,10 @@ static const struct {
 	 {.id = 1, .kind = ORDER_MODES, .len = ARBITER_MODES, .octets = {[0] = 8, [8] = 8}},
 	 false,
 	 0x2700},
+	{"P3: who may read voids nobody's tokens",
+	 {.id = 1, .kind = ORDER_TOKEN_VOID, .blocks = 1},
+	 false,
+	 0x2700},
 	{"P6: a range is as long as a transfer at most",
 	 {.id = 1, .kind = ORDER_TAKE_RANGE, .blocks = ORDER_RANGE_BLOCKS_MAX + 1},
 	 true,
@@ -378,12 +382,12 @@ int main(void)
 	tests_add(&t, "P7: nobody is killed for what waits for its turn", nobody_is_late, NULL);
 	tests_add(&t, "P7: nobody is late for what somebody else's end changed",
 		  swept_while_clearing, NULL);
+	tests_add(&t, "P6: each who holds a change up costs it five seconds, and is killed",
+		  liars_in_turn, NULL);
 	tests_add(&t, "P6: who says much costs one look a turn", one_look_a_turn, NULL);
 	TESTS_ADD_TABLE(&t, refused, is_refused);
 	tests_add(&t, "a range voids the tokens of its blocks, and none is made meanwhile",
 		  token_and_range, NULL);
-	tests_add(&t, "P6: each who holds a change up costs it five seconds, and is killed",
-		  liars_in_turn, NULL);
 	tests_add(&t, "P6: a token that is void takes no good one's place", revoked_is_freed, NULL);
 	tests_add(&t, "P6: tokens that ended are forgotten", forgotten, NULL);
 	tests_add(&t, "P6: a token ends, whatever its maker asked for", token_ends, NULL);
