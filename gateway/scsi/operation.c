@@ -281,6 +281,8 @@ static enum scsi_step began(struct scsi_task *work, const struct arbiter_answer 
 		return SCSI_RUNNING;
 	}
 	o->begun = true;
+	if (o->asker != NULL) /* SAM-5: who waits for it in the task set is told what goes on */
+		task_set_leave(o->asker);
 	/* What failed before is not well for that. */
 	o->untouched = o->stop && answer->field == OPERATION_NONE;
 	if (o->plan.immediate && !o->stop)
@@ -323,7 +325,6 @@ static enum scsi_step recorded(struct scsi_task *task)
 	return SCSI_RUNNING;
 }
 
-/* SAM-5: from now on nobody waits for it in the task set; what comes is told what goes on. */
 enum scsi_step operation_start(struct scsi_task *task, const struct operation_plan *plan)
 {
 	struct operation *o = operation_make(task, plan);
@@ -333,7 +334,6 @@ enum scsi_step operation_start(struct scsi_task *task, const struct operation_pl
 		return task_busy(task);
 	}
 	task->operation = o;
-	task_set_leave(task);
 	return gate_when_recorded(task, recorded);
 }
 

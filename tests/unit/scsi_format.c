@@ -215,6 +215,31 @@ static void aborted_early(void **state)
 	two_close();
 }
 
+/* It waits for its record and for the arbiter; what comes after it is not carried out before. */
+static void ordered(void **state)
+{
+	static const struct rig_command format = FORMAT, write = WRITE_5;
+	struct scsi_task first, second;
+
+	(void)state;
+	two_open();
+	rig_prepare(&first, &format);
+	first.attribute = SCSI_ORDERED;
+	assert_int_equal(scsi_begin(&first), SCSI_RUNNING);
+	rig_prepare(&second, &write);
+	assert_int_equal(scsi_begin(&second), SCSI_RUNNING);
+	assert_null(scsi_next(&rig->nexus));
+	settle();
+	assert_int_equal(rig->queued, 1);
+	assert_ptr_equal(scsi_next(&rig->nexus), &second);
+	assert_int_equal(scsi_start(&second), SCSI_DONE);
+	assert_int_equal(rig_code(&second), 0x0404);
+	rig_reap_one();
+	settle_all();
+	assert_int_equal(first.status, SCSI_GOOD);
+	two_close();
+}
+
 static const struct {
 	const char *why;
 	struct rig_command c;
@@ -263,6 +288,8 @@ int main(void)
 	tests_add(&t, "P4: what the arbiter can't keep does not begin", not_kept, NULL);
 	TESTS_ADD_TABLE(&t, aborts, aborted);
 	TESTS_ADD_TABLE(&t, early_aborts, aborted_early);
+	tests_add(&t, "SAM-5: nothing overtakes an ORDERED FORMAT UNIT until it has begun", ordered,
+		  NULL);
 	TESTS_ADD_TABLE(&t, failures, fails);
 	return tests_run(&t, "scsi");
 }
