@@ -254,6 +254,7 @@ static void failure_fill(struct scsi_nexus *n, struct arbiter_order *ret)
 static void failure_answered(struct scsi_nexus *n)
 {
 	n->told_id = 0;
+	arbiter_view_await(n->arbiter, 0);
 	tell_no_more(n, &n->luns[n->told]);
 }
 
@@ -501,7 +502,7 @@ void scsi_shared_turn(struct scsi_nexus *n)
 
 void shared_leave(struct scsi_task *task)
 {
-	bool asked = !task->orders || task->order_was_out;
+	bool asked = !task->orders;
 
 	if (task->parked)
 		list_take(&task->nexus->parked, task);
@@ -514,5 +515,5 @@ void shared_leave(struct scsi_task *task)
 
 bool shared_order_is_out(const struct scsi_task *task)
 {
-	return task->orders && task->order_out;
+	return task->orders && (task->order_out || task->order_was_out);
 }

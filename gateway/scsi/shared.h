@@ -54,7 +54,7 @@ void shared_park(struct scsi_task *task);
 bool shared_has_token(const struct scsi_task *task);
 /* Voids it, then submits the request. */
 void shared_void_tokens(struct scsi_task *task);
-/* Its order was sent, so that an answer will come. */
+/* Its order was sent, to this arbiter or the one before, so that an answer will come. */
 bool shared_order_is_out(const struct scsi_task *task);
 /* The task ends, or goes away unexecuted: its range is dropped, it waits for nothing. */
 void shared_leave(struct scsi_task *task);

@@ -215,6 +215,29 @@ static void aborted_early(void **state)
 	two_close();
 }
 
+/* The arbiter has let it begin, and is gone with the answer. */
+static void aborted_without_arbiter(void **state)
+{
+	static const struct rig_command format = FORMAT;
+	struct arbiter_order order;
+	struct scsi_task task;
+
+	(void)state;
+	two_open();
+	assert_int_equal(begin_on(&rig->nexus, &task, &format), SCSI_RUNNING);
+	rig_recorded();
+	assert_true(scsi_order_next(&rig->nexus, &order));
+	scsi_order_sent(&rig->nexus);
+	assert_int_equal(rig_say(&rig->seats[0], ARBITER_ORDER, &order, sizeof order), 0);
+	rig->seats[0].answered = 0;
+	scsi_arbiter_changed(&rig->nexus);
+	assert_true(scsi_cancel(&task));
+	settle_all();
+	assert_false(scsi_operates(&rig->nexus));
+	assert_int_not_equal(code_of(run_on(&other, &(struct rig_command)READY)), 0x0404);
+	two_close();
+}
+
 /* It waits for its record and for the arbiter; what comes after it is not carried out before. */
 static void ordered(void **state)
 {
@@ -288,6 +311,8 @@ int main(void)
 	tests_add(&t, "P4: what the arbiter can't keep does not begin", not_kept, NULL);
 	TESTS_ADD_TABLE(&t, aborts, aborted);
 	TESTS_ADD_TABLE(&t, early_aborts, aborted_early);
+	tests_add(&t, "P4: a FORMAT UNIT that is aborted while the arbiter is away is ended",
+		  aborted_without_arbiter, NULL);
 	tests_add(&t, "SAM-5: nothing overtakes an ORDERED FORMAT UNIT until it has begun", ordered,
 		  NULL);
 	TESTS_ADD_TABLE(&t, failures, fails);
