@@ -201,12 +201,16 @@ static void on_answer(struct member *m, const struct arbiter_answer *answer)
 	seat_tell(s);
 }
 
-/* What is to be durable, the record itself says. */
+/* What is to be durable, the record itself says. A slow disk may take long: the monitor is not to
+ * take that for a hang. If there is no room to tell it, the channel is full of what tells as much.
+ */
 static int on_keep(unsigned disk, const struct arbiter_record *record, bool durable)
 {
-	int before = self.keeping.error, r = keeping_keep(&self.keeping, disk, record);
+	int before = self.keeping.error, r;
 
 	(void)durable;
+	(void)monitor_send(ARBITER_KEEPS, NULL, 0);
+	r = keeping_keep(&self.keeping, disk, record);
 	self.tell_trouble = self.tell_trouble || self.keeping.error != before;
 	return r;
 }

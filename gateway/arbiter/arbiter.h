@@ -35,6 +35,7 @@ enum arbiter_message {
 	ARBITER_CLEARED,  /* struct arbiter_cleared; after its ARBITER_SUMMARY */
 	ARBITER_TROUBLE,  /* struct arbiter_trouble: can the journal be written? */
 	ARBITER_ALIVE,	  /* it is there */
+	ARBITER_KEEPS,	  /* it is about to write its journal: nothing is heard of it meanwhile */
 	/* session to arbiter */
 	ARBITER_HELLO,	 /* struct arbiter_hello, once: it admits under this life's generations */
 	ARBITER_EXCLUDE, /* struct arbiter_exclude; one at a time */

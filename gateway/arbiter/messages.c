@@ -25,6 +25,7 @@ const struct message_spec arbiter_outbox[] = {
 	{ARBITER_CLEARED, "cleared", sizeof(struct arbiter_cleared), 0, false},
 	{ARBITER_TROUBLE, "trouble", sizeof(struct arbiter_trouble), 0, false},
 	{ARBITER_ALIVE, "alive", 0, 0, false},
+	{ARBITER_KEEPS, "keeps", 0, 0, false},
 };
 const size_t arbiter_outbox_len = ARRAY_LEN(arbiter_outbox);
 

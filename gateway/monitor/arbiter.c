@@ -12,6 +12,7 @@
 
 #define SILENT_MAX	   10	  /* times that it was asked, one a second */
 #define SILENT_AT_FIRST	   60	  /* … while it reads its journal */
+#define SILENT_KEEPING	   120	  /* … while it writes there, as slow as the disk may be */
 #define LOGIN_NO_RESOURCES 0x0302 /* RFC 7143 section 11.13.5 */
 
 /* No generation anywhere: no session admits a command. The arbiter that could write is dead. */
@@ -320,10 +321,11 @@ void arbiter_message(struct helper *h, const struct message *msg)
 		[ARBITER_READY] = on_ready,	[ARBITER_ATTACHED] = on_attached,
 		[ARBITER_KILL] = on_kill,	[ARBITER_SUMMARY] = on_summary,
 		[ARBITER_CLEARED] = on_cleared, [ARBITER_TROUBLE] = on_trouble,
-		[ARBITER_ALIVE] = on_alive,
+		[ARBITER_ALIVE] = on_alive,	[ARBITER_KEEPS] = on_alive,
 	};
 
 	h->silent = 0;
+	h->keeps = msg->type == ARBITER_KEEPS;
 	handlers[msg->type](h, msg->body);
 }
 
@@ -331,6 +333,13 @@ void arbiter_room(struct helper *h)
 {
 	seats_go_on(h->m);
 	rings_flushed(h->m);
+}
+
+static unsigned silent_most(const struct helper *h)
+{
+	if (!h->ready)
+		return SILENT_AT_FIRST;
+	return h->keeps ? SILENT_KEEPING : SILENT_MAX;
 }
 
 /* Counted in our own turns: what stops all of us stops the count. */
@@ -341,7 +350,7 @@ void arbiter_beat(struct monitor *m)
 	if (h->pid == 0 || m->stopping)
 		return;
 	helper_drain(h);
-	if (h->silent++ < (h->ready ? SILENT_MAX : SILENT_AT_FIRST)) {
+	if (h->silent++ < silent_most(h)) {
 		IGNORE_RESULT(helper_send(h, ARBITER_BEAT, NULL, 0, -1)); /* or the next one */
 		return;
 	}

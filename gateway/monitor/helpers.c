@@ -196,6 +196,7 @@ static void helper_gone(struct helper *h)
 	h->pid = 0;
 	h->ready = false;
 	h->silent = 0;
+	h->keeps = false;
 	h->why[0] = '\0';
 	/* While sessions end, the auditor is needed for what they did, the firewall to clean up. */
 	if (h->kind == HELPER_ARBITER)

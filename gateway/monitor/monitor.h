@@ -39,6 +39,7 @@ struct helper {
 	bool ready, stopping;
 	unsigned deaths;
 	unsigned silent; /* the arbiter: so many times it was asked whether it is there */
+	bool keeps;	 /* … and it said last that it is about to write its journal */
 	uint64_t started_ms;
 	uint32_t layers;
 	char why[512]; /* what is not well with it, "" when nothing */

@@ -119,6 +119,14 @@ static uint16_t operate(uint32_t n, uint32_t id, enum disk_operation action, uin
 	return answer.field;
 }
 
+static void tells_first(void **state)
+{
+	open_all(state);
+	prevent(1, 7, true);
+	expect(&monitor, ARBITER_KEEPS, NULL, 0);
+	close_all(0);
+}
+
 /* Who is told that nothing had failed before would call the medium well when it touched nothing. */
 static void dies_with_failed_format(void **state)
 {
@@ -223,6 +231,7 @@ int main(void)
 	tests_add(&t, "P4: kill -9 of the arbiter lets no medium go", dies_with_medium_in, NULL);
 	tests_add(&t, "P4: who begins a format is told that one failed before",
 		  dies_with_failed_format, NULL);
+	tests_add(&t, "P4: before it writes its journal it says so", tells_first, NULL);
 	tests_add(&t, "P4: a failed disk is failed in the next run", run_ends, NULL);
 	tests_add(&t, "P4: a damaged journal refuses its disk until it is told to forget",
 		  journal_damaged, NULL);

@@ -98,6 +98,26 @@ static void answers(void **state)
 	end();
 }
 
+/* What it writes may take a slow disk long; that it did, it says with the next word. */
+static void writes(void **state)
+{
+	siginfo_t info = {0};
+
+	assert_int_equal(begin(state), 0);
+	assert_int_equal(channel_send(&theirs, ARBITER_KEEPS, NULL, 0, NULL, 0), 0);
+	for (unsigned k = 0; k < 120; k++)
+		arbiter_beat(m);
+	assert_true(is_alive());
+	end();
+	assert_int_equal(begin(state), 0);
+	assert_int_equal(channel_send(&theirs, ARBITER_KEEPS, NULL, 0, NULL, 0), 0);
+	assert_int_equal(channel_send(&theirs, ARBITER_ALIVE, NULL, 0, NULL, 0), 0);
+	for (unsigned k = 0; k < 11; k++)
+		arbiter_beat(m);
+	assert_int_equal(waitid(P_PID, (id_t)arbiter->pid, &info, WEXITED | WNOWAIT), 0);
+	end();
+}
+
 static void while_stopping(void **state)
 {
 	assert_int_equal(begin(state), 0);
@@ -115,6 +135,7 @@ int main(void)
 	tests_add(&t, "P4: an arbiter that is stopped is ended after ten seconds", hangs, NULL);
 	tests_add(&t, "P4: … also before it is ready, if later", hangs_at_first, NULL);
 	tests_add(&t, "an arbiter that answers goes on", answers, NULL);
+	tests_add(&t, "P4: an arbiter whose disk is slow is given time to write", writes, NULL);
 	tests_add(&t, "who stops waits for its helpers elsewhere", while_stopping, NULL);
 	return tests_run(&t, "monitor");
 }
