@@ -130,9 +130,15 @@ static enum scsi_step progress_told(struct scsi_task *work, const struct arbiter
 	return SCSI_RUNNING;
 }
 
+/* That it moves is told as soon as it does. */
 static bool is_worth_telling(const struct operation *o)
 {
-	return o->work.nexus->now_ms - o->told_ms >= TELL_EVERY_MS && progress_of(o) != o->told;
+	uint16_t progress = progress_of(o);
+
+	if (progress == o->told)
+		return false;
+	return o->work.nexus->now_ms - o->told_ms >= TELL_EVERY_MS ||
+	       (o->told == 0 && progress != UINT16_MAX);
 }
 
 static void map_pattern(struct operation *o)

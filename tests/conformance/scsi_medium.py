@@ -86,13 +86,14 @@ def session_of(name):
 
 # --- SANITIZE ----------------------------------------------------------------------------------------------------------
 with first() as one, second() as two:
+    pid = session_of(CLIENT)["pid"]
     check(AREA, "SANITIZE with IMMED is answered at once", sanitize(one, 31) == GOOD)
     check(AREA, "whoever shares the disk is told that it is sanitized", ready(two) == SANITIZING)
     check(AREA, "… and can't read it", said(two.run(read16(0, 1), read=512)) == SANITIZING)
     check(AREA, "… and may ask who the disk is", two.run(bytes([0x12, 0, 0, 0, 96, 0]), read=96)[0] == GOOD)
-    check(AREA, "REQUEST SENSE tells how far it is, and it goes on", wait_for(lambda: (progress(two) or 0) > 0))
-    pid = session_of(CLIENT)["pid"]
-    os.kill(pid, signal.SIGKILL)
+    moves = wait_for(lambda: (progress(two) or 0) > 0)
+    os.kill(pid, signal.SIGKILL)  # before anything else: it might end
+    check(AREA, "REQUEST SENSE tells how far it is, and it goes on", moves)
     check(AREA, "P4: a session that is killed within SANITIZE leaves the disk closed", over(two) == SANITIZE_FAILED)
     check(AREA, "… and nothing of it can be read", said(two.run(read16(0, 1), read=512)) == SANITIZE_FAILED)
     exited = said(two.run(bytes([0x48, 0x1f, 0, 0, 0, 0, 0, 0, 0, 0])))

@@ -119,6 +119,7 @@ static uint64_t told(const struct rig_command *c)
 	return get_be(rig->task.sense + 16, 2);
 }
 
+/* At once that it moves, then every second. */
 static void progress(void **state)
 {
 	static const struct rig_command c = {{0x48, 1, [8] = 5}, OUT(5)}, ready = READY;
@@ -128,14 +129,21 @@ static void progress(void **state)
 
 	(void)state;
 	two_open();
-	memcpy(rig->buffer, (const uint8_t[]){2, 0, 0, 1, 0x5a}, 5);
+	memcpy(rig->buffer, (const uint8_t[]){4, 0, 0, 1, 0x5a}, 5);
 	assert_int_equal(begin_on(&rig->nexus, &task, &c), SCSI_RUNNING);
 	settle();
 	assert_int_equal(told(&ready), 0);
-	while (rig->queue[0]->op != IO_FLUSH)
+	rig_reap(); /* the first pass is written */
+	settle();
+	assert_in_range(told(&ready), 16000, 17000);
+	assert_int_equal(rig->queue[0]->op, IO_FLUSH);
+	do
 		rig_reap_one();
+	while (rig->queue[0]->op != IO_FLUSH);
+	settle();
+	assert_in_range(told(&ready), 16000, 17000);
 	rig->nexus.now_ms += 2000;
-	rig_reap_one(); /* the first pass is over */
+	rig_reap_one(); /* the second pass is over */
 	settle();
 	half = told(&ready);
 	assert_in_range(half, 32000, 33000);
