@@ -15,6 +15,7 @@ TOP = {"gateway", "auth", "policy", "backends", "tests", "deploy", "Makefile", "
 NAMES = "gateway/scsi/command_names.h"
 SETS = "gateway/scsi/command_set.h"
 RULES = "gateway/scsi/command_rules.h"
+LIMITS = "gateway/scsi/limits.h"
 MAY = {
     "gateway/base": [],
     "gateway/iscsi": ["gateway/base"],
@@ -28,7 +29,7 @@ MAY = {
                         "gateway/cli", "auth", "policy", "backends", NAMES],
     "gateway/cli": ["gateway", "auth", "policy", "backends"],
     "auth": ["gateway/base"],
-    "policy": ["gateway/base", NAMES, SETS, RULES],
+    "policy": ["gateway/base", NAMES, SETS, RULES, LIMITS],
     "backends": ["gateway/base"],
 }
 

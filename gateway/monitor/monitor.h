@@ -16,6 +16,7 @@
 #include "gateway/base/channel.h"
 #include "gateway/base/loop.h"
 #include "gateway/base/process.h"
+#include "gateway/monitor/shares.h"
 #include "gateway/session/messages.h"
 #include "policy/diff.h"
 #include "policy/firewall.h"
@@ -63,12 +64,6 @@ enum seat_state {
 	SEAT_ASKED,
 	SEAT_TAKEN,
 	SEAT_LEFT, /* over: the arbiter is to be told */
-};
-
-/* Limits as a session was told last; shares 0: of none. */
-struct limits_told {
-	struct limit_values values;
-	uint32_t shares;
 };
 
 /* A LUN of a session: by value, since a session may outlive the policy that granted it. */
@@ -484,12 +479,6 @@ int grants_send(struct connection *c) MUST_CHECK;
 void grants_go_on(struct connection *c);   /* its LUNs that it has not been told of */
 void grants_release(struct connection *c); /* its writers' places are free again */
 void rules_send(struct connection *c);
-
-/* shares.c: limits of a session, by c->rates and c->luns. Tells it what it was not told yet. */
-void limits_tell(struct connection *c);
-/* It came or went: tells everybody of its initiator in its target. */
-void limits_share(struct connection *c);
-json_t *limits_json(const struct connection *c); /* those in force */
 
 /* nexuses.c: the unit attention that a session of this nexus begins with, ASC and ASCQ. Its next
  * one begins with another. */

@@ -25,6 +25,8 @@ static uint64_t octets_ahead(const struct scsi_task *task)
 {
 	if (!draws_ahead(task->command))
 		return 0;
+	if (task->command->begin == pre_fetch_begin && task->blocks == 0) /* to the end */
+		return SCSI_TRANSFER_MAX;
 	return MIN((uint64_t)task->blocks * task->unit->block_size, SCSI_TRANSFER_MAX);
 }
 

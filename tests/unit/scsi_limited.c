@@ -163,6 +163,11 @@ static const struct mix {
 	 .commands = {{0x28, 0, 8}, {0x28, 0, 8}},
 	 .depth = 6,
 	 .on_first = 300},
+	{"PRE-FETCH to the end counts what it reads",
+	 {.bandwidth = 40 << 20},
+	 .commands = {{0x34, 0, 0}},
+	 .depth = 3,
+	 .on_first = 10},
 	{"VERIFY counts what it reads",
 	 {.bandwidth = 1 << 20},
 	 .commands = {{0x2f, 0, 128}},
@@ -446,6 +451,8 @@ static void a_copy_keeps_to_it(void **state)
 	(void)state;
 	open_disks();
 	limit(-1, (struct limit_values){.bandwidth = 1 << 20});
+	limit(0, (struct limit_values){.outstanding = 1}); /* it does not wait for itself */
+	limit(1, (struct limit_values){.outstanding = 1});
 	from = rig->nexus.now_ms;
 	c = begin_copy(8192);
 	while (!c->done && rig->nexus.now_ms < from + DEADLINE) {
