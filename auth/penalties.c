@@ -304,7 +304,9 @@ enum penalty_kind penalty_look(const struct penalties *p, const struct ip *ip, u
 
 	if (at < p->bans_end && penalty_is_active(&p->bans[at], now_ms))
 		return p->bans[at].kind;
-	at = p->full ? suspect_place(p, &source) : p->suspects_end;
+	if (!p->full || p->rules.after == 0 || penalty_is_exempt(p, &source))
+		return PENALTY_NONE;
+	at = suspect_place(p, &source);
 	return at < p->suspects_end &&
 			       penalty_points_of(p, &p->suspects[at], now_ms) >= p->rules.after
 		       ? PENALTY_BANNED

@@ -367,6 +367,14 @@ static void test_full(void **state)
 	assert_null(fails_so("198.51.100.1", "decoy", false, START_MS + 10));
 	assert_true(is_banned("198.51.100.1", START_MS + 10 + WITHIN_MS));
 	assert_false(is_banned("198.51.100.1", START_MS + 11 + WITHIN_MS));
+	/* … and by no rules that have changed since. */
+	p.rules.exempt[p.rules.exempt_count++] = network_of("198.51.100.0/24");
+	assert_false(is_banned("198.51.100.1", START_MS + 10));
+	p.rules.exempt_count = 0;
+	p.rules.after = 0;
+	assert_false(is_banned("198.51.100.1", START_MS + 10));
+	assert_false(is_banned("198.51.100.1", START_MS + 11 + WITHIN_MS));
+	p.rules.after = AFTER;
 	/* An operator's finds room; and those that are over make room. */
 	row.source = network_of("203.0.113.10");
 	assert_non_null(penalty_put(&p, &row, START_MS + 10));
