@@ -170,6 +170,9 @@ static bool login_is_another(struct judged *j)
 	if (is_too_weak(j->entry, j->s->algorithm))
 		return say(j, EFFECT_AGAIN, "weak-algorithm", j->entry->chap_line,
 			   "it logged in with a CHAP algorithm that is too weak now");
+	if (j->old_entry && !j->old_entry->mutual[0] && j->entry->mutual[0])
+		return say(j, EFFECT_AGAIN, "mutual-required", j->entry->chap_line,
+			   "we prove who we are now, and it did not ask for it");
 	if (j->old_target && !j->old_target->limits.digests_required &&
 	    j->target->limits.digests_required)
 		return say(j, EFFECT_AGAIN, "digests-required", j->target->line,

@@ -272,10 +272,32 @@ static void granted_counts(void **state)
 	policy_free(after);
 }
 
+/* Who logged in one-way never heard our proof; who heard it loses nothing without. */
+static void proof_is_required(void **state)
+{
+	static const char *const edits[8] = {"mutual: gw-c, alg", "mutual: none, alg"};
+	struct policy *one_way = policy_edited(edits), *both = policy_base();
+	struct effect_session s = session_of(&carol);
+	struct effect_result r;
+
+	(void)state;
+	policy_effect(one_way, both, &s, &r);
+	assert_string_equal(effect_name(r.effect), "log-in-again");
+	assert_string_equal(r.reason, "mutual-required");
+	assert_string_equal(r.text, "we prove who we are now, and it did not ask for it");
+	assert_int_equal(r.line, 29);
+	policy_effect(both, one_way, &s, &r);
+	assert_string_equal(r.reason, "unchanged");
+	policy_free(one_way);
+	policy_free(both);
+}
+
 int main(void)
 {
 	TESTS_ADD_TABLE(&t, same_rows, does_not);
 	TESTS_ADD_TABLE(&t, rows, does);
+	tests_add(&t, "who logged in one-way does so again when mutual proof is required",
+		  proof_is_required, NULL);
 	tests_add(&t, "going back takes what a reload gave", granted_counts, NULL);
 	return tests_run(&t, "policy");
 }
