@@ -13,25 +13,45 @@ static const struct cli_option options[] = {
 	{NULL, NULL, NULL},
 };
 
+/* How many octets at *at a quoted text of that kind would end with; 0: none. PowerShell takes
+ * U+2018 to U+201B for a single quote as well. */
+static size_t quote_length(const uint8_t *at, size_t len, char quote_as)
+{
+	if (at[0] == '\'')
+		return 1;
+	return quote_as == '\'' && len >= 3 && at[0] == 0xe2 && at[1] == 0x80 && at[2] >= 0x98 &&
+			       at[2] <= 0x9b
+		       ? 3
+		       : 0;
+}
+
+size_t client_quote(const uint8_t *octets, size_t count, char quote_as, char *ret)
+{
+	size_t len = 0, quote;
+
+	ret[len++] = '\'';
+	for (size_t k = 0; k < count; k += MAX(quote, (size_t)1)) {
+		quote = quote_length(octets + k, count - k, quote_as);
+		if (quote > 0 && quote_as == '\\') {
+			memcpy(ret + len, "'\\'", 3);
+			len += 3;
+		} else if (quote > 0) {
+			memcpy(ret + len, octets + k, quote);
+			len += quote;
+		}
+		memcpy(ret + len, octets + k, MAX(quote, (size_t)1));
+		len += MAX(quote, (size_t)1);
+	}
+	ret[len++] = '\'';
+	return len;
+}
+
 void client_secret_write(const struct client_page *page, enum client_secret which, char quote_as)
 {
 	const struct secret *s = page->secrets[which];
-	char text[4 * sizeof s->octets + 3];
-	size_t len = 0;
+	char text[CLIENT_QUOTED(sizeof s->octets)];
+	size_t len = client_quote(s->octets, s->len, quote_as, text);
 
-	text[len++] = '\'';
-	for (size_t k = 0; k < s->len; k++) {
-		bool quote = s->octets[k] == '\'';
-
-		if (quote)
-			text[len++] = '\'';
-		if (quote && quote_as == '\\') {
-			text[len++] = '\\';
-			text[len++] = '\'';
-		}
-		text[len++] = (char)s->octets[k];
-	}
-	text[len++] = '\'';
 	if (fflush(stdout) == EOF || write(STDOUT_FILENO, text, len) != (ssize_t)len)
 		fprintf(stderr, "sallyport client: a secret could not be written\n");
 	sodium_memzero(text, sizeof text);

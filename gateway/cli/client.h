@@ -34,6 +34,10 @@ struct client_form {
 const struct client_form *client_form_find(const char *name); /* NULL: none */
 #define CLIENT_FORMS "linux, windows, esxi, libiscsi"
 
-/* Writes the secret in quotes, past stdio, whose buffers nobody wipes. A quote within them is
- * written as a shell wants it (quote_as is a backslash) or as PowerShell does (a quote). */
+/* The octets in quotes. A quote within them is written as a shell wants it (quote_as is a
+ * backslash) or as PowerShell does (a quote). Returns the length, of CLIENT_QUOTED(count) at most.
+ */
+#define CLIENT_QUOTED(count) (4 * (count) + 2)
+size_t client_quote(const uint8_t *octets, size_t count, char quote_as, char *ret);
+/* Writes the secret in quotes, past stdio, whose buffers nobody wipes. */
 void client_secret_write(const struct client_page *page, enum client_secret which, char quote_as);

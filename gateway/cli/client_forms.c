@@ -1,6 +1,6 @@
 /* The words of each client's tools: open-iscsi, PowerShell, esxcli, libiscsi. Names that stand in
- * quotes are the compiler's, which lets no quote through; secrets are written by
- * client_secret_write() alone. */
+ * quotes are the compiler's, which lets no quote of a shell through (but those that PowerShell
+ * takes for one); secrets are written by client_secret_write() alone. */
 #include "gateway/cli/client.h"
 
 #include <stdio.h>
@@ -131,15 +131,28 @@ static void powershell_secret(const struct client_page *page, enum client_secret
 	printf("\n");
 }
 
+/* An iSCSI name, in quotes: its letters are of any script. */
+struct quoted {
+	char text[CLIENT_QUOTED(ISCSI_NAME_SIZE) + 1];
+};
+
+static struct quoted powershell_name(const char *name)
+{
+	struct quoted q;
+
+	q.text[client_quote((const uint8_t *)name, strlen(name), '\'', q.text)] = '\0';
+	return q;
+}
+
 static void windows_begin(const struct client_page *page)
 {
 	printf("# Windows, PowerShell, as administrator.\n"
 	       "Set-Service MSiSCSI -StartupType Automatic; Start-Service MSiSCSI\n"
 	       "if ((Get-InitiatorPort | Where-Object ConnectionType -eq 'iSCSI').NodeAddress -ne "
-	       "'%s') { Write-Warning 'first: iscsicli NodeName %s' }\n"
+	       "%s) { Write-Warning ('first: iscsicli NodeName ' + %s) }\n"
 	       "Set-ItemProperty 'HKLM:\\SYSTEM\\CurrentControlSet\\Services\\Disk' -Name "
 	       "TimeOutValue -Type DWord -Value 120\n",
-	       page->initiator, page->initiator);
+	       powershell_name(page->initiator).text, powershell_name(page->initiator).text);
 	powershell_secret(page, CLIENT_SECRET, "$Secret");
 	if (!page->entry->mutual[0])
 		return;
@@ -156,11 +169,11 @@ static void windows_section(const struct client_page *page, const struct client_
 	       "-AuthenticationType %s -ChapUsername '%s' -ChapSecret $Secret "
 	       "-IsHeaderDigest $true -IsDataDigest $true\n",
 	       s->address, s->at.port, type, s->entry->user);
-	printf("Connect-IscsiTarget -NodeAddress '%s' -TargetPortalAddress '%s' "
+	printf("Connect-IscsiTarget -NodeAddress %s -TargetPortalAddress '%s' "
 	       "-TargetPortalPortNumber %u -AuthenticationType %s -ChapUsername '%s' "
 	       "-ChapSecret $Secret -IsHeaderDigest $true -IsDataDigest $true "
 	       "-IsPersistent $true\n",
-	       s->target->name, s->address, s->at.port, type, s->entry->user);
+	       powershell_name(s->target->name).text, s->address, s->at.port, type, s->entry->user);
 }
 
 static void windows_end(const struct client_page *page)

@@ -65,6 +65,12 @@ ran = run("bash", "-c", "\n".join(re.sub(r"^(SECRET|MUTUAL)='.*", r"\1=wrong-sec
 check(AREA, "P1: … and with other secrets they do not", ran.returncode != 0 and "Peripheral" not in ran.stdout, ran.stdout + ran.stderr)
 windows = gw.command("client", CLIENT, "--for", "windows", "--with-secrets").stdout
 check(AREA, "PowerShell gets its quotes doubled, and is told of a secret that is too long", "$Secret = '" + TRICKY.replace("'", "''") + "'" in windows and "Windows takes 12 to 16" in windows, windows)
+typographic = gw.folder / "typographic.yaml"
+typographic.write_text(gw.policy.read_text().replace(TARGET + "-two", TARGET + "-two\u2019s"))
+gw.secret("alice", "it\u2018s al1ce'\u201b9")
+windows = gw.command("client", CLIENT, typographic, "--for", "windows", "--with-secrets").stdout
+check(AREA, "what PowerShell takes for a quote is doubled, too, in names and in secrets",
+      "-two\u2019\u2019s'" in windows and "$Secret = 'it\u2018\u2018s al1ce''\u201b\u201b9'" in windows, windows)
 if os.geteuid() == 0:
     done = run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", SALLYPORT, "client", CLIENT, gw.policy, "--for", "linux", "--with-secrets", "--state", gw.state)
     check(AREA, "P3: who may not read the store gets no secrets", done.returncode == 3 and "iscsiadm" not in done.stdout, done.stdout + done.stderr)
