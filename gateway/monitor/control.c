@@ -16,7 +16,9 @@
 #define CLIENTS_MAX	   16
 #define CONFIRM_WITHIN_MAX 86400
 #define ANSWER_MS	   60000 /* for an answer that has to wait for others */
-#define CLIENT_MS	   5000	 /* for a client to ask and to take its answer */
+#define DENIED_LISTED	   20	 /* one by one, within: */
+#define DENIED_EVERY_MS	   60000
+#define CLIENT_MS	   5000 /* for a client to ask and to take its answer */
 
 struct client {
 	struct watch watch;
@@ -224,6 +226,29 @@ static bool may_change(const struct monitor *m, uid_t uid)
 	return false;
 }
 
+/* Who may only read does not fill the audit log, without which nobody logs in. */
+static json_t *deny(struct monitor *m, const char *line, const char *argument)
+{
+	static uint64_t since_ms;
+	static unsigned listed, counted;
+	uint64_t now = clock_ms();
+
+	if (listed == 0 || now - since_ms >= DENIED_EVERY_MS) {
+		if (counted > 0)
+			trail_say(m, EVENT_OPERATOR, "not-allowed", "%u more, not listed", counted);
+		since_ms = now;
+		listed = counted = 0;
+	}
+	if (listed < DENIED_LISTED) {
+		listed++;
+		trail_say(m, EVENT_OPERATOR, "not-allowed", "%s %s, %s", line,
+			  argument ? argument : "", m->asker);
+	} else {
+		counted++;
+	}
+	return answer_error("only root and the operators of the policy may do this");
+}
+
 static json_t *answer(struct monitor *m, int fd, char *line, const struct request **ret_request)
 {
 	struct ucred peer = {.uid = (uid_t)-1};
@@ -241,12 +266,10 @@ static json_t *answer(struct monitor *m, int fd, char *line, const struct reques
 		if (!requests[k].changes)
 			return requests[k].run(m, argument);
 		(void)snprintf(m->asker, sizeof m->asker, "uid %u, pid %d", peer.uid, peer.pid);
-		trail_say(m, EVENT_OPERATOR, may_change(m, peer.uid) ? line : "not-allowed",
-			  "%s %s, uid %u, pid %d", line, argument ? argument : "", peer.uid,
-			  peer.pid);
 		if (!may_change(m, peer.uid))
-			return answer_error(
-				"only root and the operators of the policy may do this");
+			return deny(m, line, argument);
+		trail_say(m, EVENT_OPERATOR, line, "%s %s, %s", line, argument ? argument : "",
+			  m->asker);
 		return requests[k].run(m, argument ? argument : "");
 	}
 	return answer_error("unknown request");
@@ -272,17 +295,20 @@ static void on_client_too_long(struct timer *t)
 }
 
 /* The new one at the end of the list; the oldest gives way, so that nobody who only connects keeps
- * others out. */
+ * others out; but not an operator's request that waits, of which there are few. */
 static void client_add(struct client *cl)
 {
-	struct client **place = &clients;
+	struct client **place = &clients, *idle = NULL;
 	unsigned count = 0;
 
-	for (; *place != NULL; place = &(*place)->next)
+	for (; *place != NULL; place = &(*place)->next) {
+		if (idle == NULL && (*place)->waits == NULL)
+			idle = *place;
 		count++;
+	}
 	*place = cl;
 	if (count >= CLIENTS_MAX)
-		client_end(clients);
+		client_end(idle != NULL ? idle : clients);
 }
 
 /* As much of the answer as the socket takes now; the rest when it is writable again. */
