@@ -1,6 +1,6 @@
 /* When an initiator may enter, and how often at once: until, hours, sessions. Runs in the monitor
  * and the command line, on a tree that the schema has checked. */
-#include "gateway/audit/when.h"
+#include "gateway/base/when.h"
 #include "policy/compile.h"
 #include "policy/hours.h"
 

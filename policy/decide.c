@@ -4,7 +4,7 @@
  * normalised; who the user is, the authenticator said. */
 #include <stdarg.h>
 #include <stdio.h>
-#include "gateway/audit/when.h"
+#include "gateway/base/when.h"
 #include "policy/hours.h"
 #include "policy/ranges.h"
 

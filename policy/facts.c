@@ -1,7 +1,7 @@
 /* Every fact of a policy as a text, in one table: two policies differ where these texts do. Runs in
  * the monitor and the command line, on what the compiler has checked. */
 #include <stdio.h>
-#include "gateway/audit/when.h"
+#include "gateway/base/when.h"
 #include "policy/facts.h"
 #include "policy/types.h"
 

@@ -7,8 +7,8 @@
 #include "gateway/base/address.h"
 #include "gateway/base/base.h"
 #include "gateway/base/iscsi_name.h"
+#include "gateway/base/limit_values.h"
 #include "gateway/scsi/command_rules.h"
-#include "gateway/scsi/limits.h"
 
 #define POLICY_HASH_SIZE  32
 #define POLICY_HASH_TEXT  (2 * POLICY_HASH_SIZE + 1)

@@ -4,7 +4,7 @@
  * from them, and they are UTF-8. */
 #include "gateway/cli/audit_print.h"
 
-#include "gateway/audit/when.h"
+#include "gateway/base/when.h"
 #include "gateway/base/log.h"
 
 /* Names are ours and need no escaping; every object begins with "seq". */

@@ -2,7 +2,7 @@
  * peers', so all of them go through text_escape(). */
 #include "gateway/cli/audit_print.h"
 
-#include "gateway/audit/when.h"
+#include "gateway/base/when.h"
 #include "gateway/base/log.h"
 #include "gateway/scsi/command_names.h"
 

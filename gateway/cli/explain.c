@@ -3,7 +3,7 @@
  * typed, and trusts neither. */
 #include <jansson.h>
 #include "auth/auth.h"
-#include "gateway/audit/when.h"
+#include "gateway/base/when.h"
 #include "gateway/base/bytes.h"
 #include "gateway/base/clock.h"
 #include "gateway/cli/explain.h"

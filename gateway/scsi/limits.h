@@ -3,17 +3,10 @@
  * clock: `now` is a parameter. Trusts the monitor, which sets the values. */
 #pragma once
 
-#include "gateway/base/base.h"
+#include "gateway/base/limit_values.h"
 
 /* What a bucket holds when nobody drew from it: of so much time. */
 #define LIMITS_BURST_MS 100
-
-/* 0: no limit. */
-struct limit_values {
-	uint64_t bandwidth; /* octets of the medium in a second */
-	uint32_t iops;	    /* commands in a second */
-	uint32_t outstanding;
-};
 
 /* In thousandths of a token. Who draws when there is anything takes all that he needs, and the
  * bucket owes it: so a command of any size runs, and those behind it wait until it is paid. */

@@ -7,7 +7,7 @@
 #include "gateway/base/channel.h"
 #include "gateway/base/iscsi_name.h"
 #include "gateway/scsi/command_set.h"
-#include "gateway/scsi/limits.h"
+#include "gateway/base/limit_values.h"
 
 enum session_message {
 	SESSION_INVALID,

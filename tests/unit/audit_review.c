@@ -11,7 +11,7 @@
 
 #include "gateway/audit/filter.h"
 #include "gateway/audit/folder.h"
-#include "gateway/audit/when.h"
+#include "gateway/base/when.h"
 #include "gateway/audit/writer.h"
 #include "gateway/base/fd.h"
 #include "gateway/cli/audit_print.h"

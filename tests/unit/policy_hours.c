@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 #include <time.h>
-#include "gateway/audit/when.h"
+#include "gateway/base/when.h"
 #include "policy/firewall.h"
 #include "policy/policy.h"
 

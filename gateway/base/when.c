@@ -1,6 +1,6 @@
-/* Times of the review: what people type, and ISO 8601. Runs in the command line; trusts
- * neither the text nor, in printing, the times that files hold. */
-#include "gateway/audit/when.h"
+/* Points in time, of the review and of grants: what people type, and ISO 8601. Runs in the command
+ * line and the monitor; trusts neither the text nor, in printing, the times that files hold. */
+#include "gateway/base/when.h"
 
 #include <stdio.h>
 #include <time.h>
