@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
-#include "gateway/monitor/monitor.h"
+#include "gateway/monitor/bans.h"
 #include "policy/firewall.h"
 
 void bans_rules(struct monitor *m)

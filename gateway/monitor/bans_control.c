@@ -4,7 +4,7 @@
 #include <time.h>
 #include "gateway/base/bytes.h"
 #include "gateway/base/clock.h"
-#include "gateway/monitor/monitor.h"
+#include "gateway/monitor/bans.h"
 #include "policy/firewall.h"
 #include "policy/firewall_netlink.h"
 

@@ -5,7 +5,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/fd.h"
 #include "gateway/base/log.h"
-#include "gateway/monitor/monitor.h"
+#include "gateway/monitor/bans.h"
 #include "policy/firewall.h"
 #include "policy/firewall_netlink.h"
 

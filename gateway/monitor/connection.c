@@ -12,7 +12,7 @@
 #include "gateway/base/fd.h"
 #include "gateway/base/log.h"
 #include "gateway/base/state.h"
-#include "gateway/monitor/monitor.h"
+#include "gateway/monitor/bans.h"
 
 #define LOGIN_GRACE_MS 2000 /* the session has the login timer; this one has the session */
 #define MESSAGES_MAX   (POLICY_LUNS_MAX + 16) /* of one session: each LUN may fail once */

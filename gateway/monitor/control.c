@@ -9,7 +9,7 @@
 #include "gateway/base/bytes.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
-#include "gateway/monitor/monitor.h"
+#include "gateway/monitor/bans.h"
 
 #define CONTROL_NAME	   "control"
 #define REQUEST_MAX	   256

@@ -4,7 +4,7 @@
 #include <time.h>
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
-#include "gateway/monitor/monitor.h"
+#include "gateway/monitor/bans.h"
 #include "policy/firewall.h"
 
 #define TOLD_MS (24u * 3600 * 1000) /* a drift that was mended stays on `status` */

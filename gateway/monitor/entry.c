@@ -8,7 +8,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/fd.h"
 #include "gateway/base/log.h"
-#include "gateway/monitor/monitor.h"
+#include "gateway/monitor/bans.h"
 #include "policy/iscsi_name.h"
 
 /* RFC 7143 section 11.13.5 */

@@ -4,7 +4,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/fd.h"
 #include "gateway/base/log.h"
-#include "gateway/monitor/monitor.h"
+#include "gateway/monitor/bans.h"
 
 bool firewall_is_wanted(const struct policy *p)
 {

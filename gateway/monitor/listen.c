@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
-#include "gateway/monitor/monitor.h"
+#include "gateway/monitor/bans.h"
 
 #define BACKLOG		 256
 #define ACCEPTS_A_TURN	 64

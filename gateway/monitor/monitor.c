@@ -15,7 +15,7 @@
 #include "gateway/base/sandbox.h"
 #include "gateway/base/state.h"
 #include "gateway/cli/cli.h"
-#include "gateway/monitor/monitor.h"
+#include "gateway/monitor/bans.h"
 
 #define TICK_MS		1000
 #define FDS_PER_SESSION 8

@@ -9,7 +9,7 @@
 #include "gateway/base/bytes.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
-#include "gateway/monitor/monitor.h"
+#include "gateway/monitor/bans.h"
 #include "policy/diff.h"
 
 #define STEP_MS		 20000 /* for a helper to do its part; nft has 10 s */

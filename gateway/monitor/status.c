@@ -4,7 +4,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/base/sandbox.h"
-#include "gateway/monitor/monitor.h"
+#include "gateway/monitor/bans.h"
 
 static void add_problem(json_t *problems, const char *what, const char *why)
 {
