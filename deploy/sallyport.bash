@@ -26,7 +26,7 @@ _sallyport() {
 	status) words='--wait --json' ;;
 	sessions) words='kick --json' ;;
 	bans) words='list add lift --all --for --json' ;;
-	disk) words='clear --forget-reservations --json' ;;
+	disk) words='clear free --forget-reservations --json' ;;
 	secret) words='generate set rotate accept-weaker list remove --overlap --finish --key --passphrase-fd --new-passphrase-fd --json' ;;
 	client) words='--for --with-secrets --passphrase-fd linux windows esxi libiscsi' ;;
 	ipsec) words='--dir --gateway --certificates --with-secrets --passphrase-fd' ;;

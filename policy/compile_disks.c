@@ -235,6 +235,8 @@ static void keys_compile(struct compiler *c, const struct node *n, struct policy
 	disk->read_only = schema_value(SECTION_DISK, n, "read_only");
 	disk->write_cache = schema_value(SECTION_DISK, n, "write_cache");
 	disk->removable = schema_value(SECTION_DISK, n, "removable");
+	disk->cluster = schema_value(SECTION_DISK, n, "writers") == 2;
+	disk->writer_lease_ms = (uint32_t)schema_value(SECTION_DISK, n, "writer_lease");
 	disk->thin = wish_compile(n, "thin");
 	disk->rotational = wish_compile(n, "rotational");
 	compile_identity(c, disk, n);

@@ -342,6 +342,15 @@ static const struct policy_access *access_find(const struct question *q)
 	return NULL;
 }
 
+static const struct policy_disk *disk_of(const struct question *q, const struct policy_access *a)
+{
+	const struct policy_lun *lun = q->s.asked->luns;
+
+	while (lun->lun != a->lun)
+		lun++;
+	return &q->policy->disks[lun->disk];
+}
+
 static void ask_lun(const struct question *q, struct verdict *v)
 {
 	const struct policy_access *a = access_find(q);
@@ -350,7 +359,9 @@ static void ask_lun(const struct question *q, struct verdict *v)
 		return;
 	if (a)
 		say(v, a->line, NULL, "it may use LUN %d, %s", q->claim->lun,
-		    a->writable ? "read-write" : "read-only");
+		    !a->writable	     ? "read-only"
+		    : disk_of(q, a)->cluster ? "read-write"
+					     : "read-write, unless another one writes it");
 	else
 		say(v, q->s.entry->line, "unknown-lun", "it has no LUN %d", q->claim->lun);
 }
@@ -358,13 +369,9 @@ static void ask_lun(const struct question *q, struct verdict *v)
 /* Whose word it is that the LUN is read-only. */
 static uint32_t read_only_line(const struct question *q, const struct policy_access *a)
 {
-	for (size_t k = 0; k < q->s.asked->lun_count; k++) {
-		const struct policy_disk *d = &q->policy->disks[q->s.asked->luns[k].disk];
+	const struct policy_disk *d = disk_of(q, a);
 
-		if (q->s.asked->luns[k].lun == a->lun && d->read_only)
-			return d->line;
-	}
-	return a->line;
+	return d->read_only ? d->line : a->line;
 }
 
 static bool is_write(const struct claim *c)

@@ -165,6 +165,11 @@ static void disk_rotational(struct text *t, const struct side *s)
 	write_wish(t, s->disk->rotational);
 }
 
+static void disk_writers(struct text *t, const struct side *s)
+{
+	text_add(t, "%s", s->disk->cluster ? "cluster" : "one");
+}
+
 static void identity_naa(struct text *t, const struct side *s)
 {
 	for (size_t k = 0; k < s->disk->identity.naa_len; k++)
@@ -400,6 +405,8 @@ const struct fact facts[] = {
 	{OF_DISK, "write_cache", FACT_SESSION, FORM_YES, IN_DISK(write_cache)},
 	{OF_DISK, "rotational", FACT_SESSION, .write = disk_rotational},
 	{OF_DISK, "removable", FACT_SESSION, FORM_YES, IN_DISK(removable)},
+	{OF_DISK, "writers", 0, .write = disk_writers},
+	{OF_DISK, "writer_lease", 0, FORM_MS, IN_DISK(writer_lease_ms)},
 
 	{OF_TARGET, "alias", 0, .write = target_alias},
 	{OF_TARGET, "portals", FACT_MAIN, .write = target_portals},

@@ -58,6 +58,8 @@ struct policy_disk {
 	char *path;
 	uint64_t size_bytes;
 	bool read_only, write_cache, removable;
+	bool cluster;		  /* several initiators may write it at once */
+	uint32_t writer_lease_ms; /* of one writer that is lost */
 	enum policy_wish thin, rotational;
 	uint32_t block_size, physical_block_size;
 	struct policy_identity identity;

@@ -88,8 +88,13 @@ const struct schema_key schema_keys[] = {
 	{SECTION_DISK, "removable", TYPE_BOOL, .value = "false", .example = "true",
 	 .help = "RMB: initiators may eject it"},
 	LATER(DISK, "cache", "page or none"),
-	LATER(DISK, "writers", "one or cluster"),
-	LATER(DISK, "writer_lease", "how long an absent writer keeps it"),
+	{SECTION_DISK, "writers", TYPE_CHOICE, .choices = "one cluster", .value = "one",
+	 .example = "cluster",
+	 .help = "how many initiators may write it at once; cluster: any number, for file systems "
+		 "that several machines may mount"},
+	{SECTION_DISK, "writer_lease", TYPE_DURATION, .least = 1000, .most = 86400000,
+	 .value = "150s", .example = "150s",
+	 .help = "how long the one that writes keeps its place when its sessions are lost"},
 	LATER(DISK, "durability", "overrides audit.durability"),
 
 	{SECTION_IDENTITY, "naa", TYPE_TEXT, .least = 1, .most = 64,

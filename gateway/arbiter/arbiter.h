@@ -104,6 +104,8 @@ struct arbiter_summary {
 	uint8_t aptpl;
 	uint8_t reserved[2];
 	char holder[ISCSI_NAME_SIZE]; /* initiator; "": none, or all registrants */
+	/* Nexuses that may write under the persistent reservation; 0: no more. */
+	uint64_t writers[ARBITER_REGISTRANTS];
 };
 
 struct arbiter_trouble {

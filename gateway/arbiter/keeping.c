@@ -178,6 +178,22 @@ static const char *name_of(const struct court *c, const struct arbiter_record *r
 	return "";
 }
 
+/* SPC-4 section 5.13.1: of two types the holder, of the others who is registered. */
+static void writers_of(const struct arbiter_record *r, struct arbiter_summary *ret)
+{
+	uint8_t type = r->state.reservation;
+	bool all = reservation_is_of_registrants(type) || reservation_is_of_all(type);
+	size_t count = 0;
+
+	for (size_t k = 0; k < ARRAY_LEN(r->registrations); k++) {
+		uint64_t nexus = r->registrations[k].nexus;
+
+		if (reservation_is_persistent(type) && nexus != 0 &&
+		    (all || nexus == r->state.holder))
+			ret->writers[count++] = nexus;
+	}
+}
+
 static void summary_of(const struct court *c, unsigned d, struct arbiter_summary *ret)
 {
 	const struct arbiter_record *r = c->records[d];
@@ -192,6 +208,7 @@ static void summary_of(const struct court *c, unsigned d, struct arbiter_summary
 	for (size_t k = 0; k < ARRAY_LEN(r->registrations); k++)
 		ret->registrants += r->registrations[k].nexus != 0;
 	(void)string_copy(ret->holder, sizeof ret->holder, name_of(c, r));
+	writers_of(r, ret);
 }
 
 bool keeping_news(struct keeping *k, const struct court *c, struct arbiter_summary *ret)

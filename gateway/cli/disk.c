@@ -1,5 +1,6 @@
 /* `sallyport disk`: what is known about each disk beyond its grants (who holds it, did it fail),
- * and an operator's word that a failed one is well again. */
+ * and an operator's word that a failed one is well again, or that a lost writer does not come back.
+ */
 #include <stdio.h>
 #include "gateway/cli/ask.h"
 #include "gateway/cli/cli.h"
@@ -37,6 +38,19 @@ static void print_reservation(const json_t *row)
 			       : "");
 }
 
+static void print_writer(const json_t *row)
+{
+	const json_t *writer = json_object_get(row, "writer");
+
+	if (!json_is_object(writer))
+		return;
+	printf("%14swritten by %s", "", text_of(writer, "initiator"));
+	if (json_is_true(json_object_get(writer, "lost")))
+		printf(", which is lost: for %lld s more nobody else may write it",
+		       (long long)json_integer_value(json_object_get(writer, "seconds_left")));
+	printf("\n");
+}
+
 static void print_disks(const json_t *root)
 {
 	const json_t *row;
@@ -53,6 +67,7 @@ static void print_disks(const json_t *root)
 		else if (strcmp(text_of(row, "state"), "ok") != 0)
 			printf("%14sNOT WELL: %s\n", "", text_of(row, "state"));
 		print_reservation(row);
+		print_writer(row);
 	}
 }
 
@@ -92,29 +107,58 @@ static int cleared(const struct cli *cli, bool forget)
 	return EXIT_DONE;
 }
 
+static int freed(const struct cli *cli)
+{
+	if (cli->json)
+		printf("{\"freed\": true}\n");
+	else
+		printf("the write slot of disk %s is free: who logs in next may write it\n",
+		       cli->arguments[1]);
+	return EXIT_DONE;
+}
+
+static int request_make(const struct cli *cli, char *ret, size_t size)
+{
+	bool forget = cli_option(cli, "--forget-reservations") != NULL;
+	const char *does = cli->argument_count > 0 ? cli->arguments[0] : "";
+	bool clears = strcmp(does, "clear") == 0, frees = strcmp(does, "free") == 0;
+	int n;
+
+	if ((does[0] != '\0' && !clears && !frees) || cli->argument_count == 1)
+		return cli_usage(cli, "it takes nothing, clear NAME, or free NAME");
+	if (forget && !clears)
+		return cli_usage(cli, "--forget-reservations goes with clear NAME");
+	n = snprintf(ret, size, "%s%s%s%s",
+		     clears  ? "clear-disk"
+		     : frees ? "free-writer"
+			     : "disks",
+		     does[0] != '\0' ? " " : "", does[0] != '\0' ? cli->arguments[1] : "",
+		     forget ? " forget-reservations" : "");
+	if (n < 0 || (size_t)n >= size)
+		return cli_usage(cli, "no disk has a name as long as that");
+	return EXIT_DONE;
+}
+
 static int disk(const struct cli *cli)
 {
 	bool forget = cli_option(cli, "--forget-reservations") != NULL;
-	bool clears = cli->argument_count > 0;
-	char request[256] = "disks";
+	const char *does = cli->argument_count > 0 ? cli->arguments[0] : "";
+	char request[256];
 	json_t *root;
-	int error, r;
+	int error, r = request_make(cli, request, sizeof request);
 
-	if ((clears && strcmp(cli->arguments[0], "clear") != 0) || cli->argument_count == 1)
-		return cli_usage(cli, "it takes nothing, or clear NAME");
-	if (forget && !clears)
-		return cli_usage(cli, "--forget-reservations goes with clear NAME");
-	if (clears && snprintf(request, sizeof request, "clear-disk %s%s", cli->arguments[1],
-			       forget ? " forget-reservations" : "") >= (int)sizeof request)
-		return cli_usage(cli, "no disk has a name as long as that");
+	if (r != EXIT_DONE)
+		return r;
 	root = gateway_ask(cli->state, request, &error);
 	if (root == NULL)
 		return cli_cannot(cli, "no gateway answers in %s: %s", cli->state,
 				  strerror(-error));
 	if (json_object_get(root, "error") != NULL)
 		r = cli_cannot(cli, "%s: %s", cli->arguments[1], text_of(root, "error"));
+	else if (strcmp(does, "free") == 0)
+		r = freed(cli);
 	else
-		r = clears ? cleared(cli, forget) : list(cli, root);
+		r = does[0] != '\0' ? cleared(cli, forget) : list(cli, root);
 	json_decref(root);
 	return r;
 }
@@ -126,11 +170,14 @@ static const struct cli_option disk_options[] = {
 
 const struct subcommand cli_disk = {
 	.name = "disk",
-	.arguments = "[clear NAME]",
+	.arguments = "[clear NAME | free NAME]",
 	.most = 2,
-	.summary = "size, identity, reservations and failures of each disk; clear ends a failure",
+	.summary = "size, identity, who writes or reserves each disk, and failures; clear ends one",
 	.examples = "  sallyport disk\n  sallyport disk clear vault\n",
-	.text = "Exit status: 0 all are well, or it was cleared; 1 one is not well; 3 it could not "
+	.text = "free: who writes the disk and is lost is not waited for any longer "
+		"(writer_lease). Make\n"
+		"sure first that it is off: two machines that write one file system destroy it.\n"
+		"Exit status: 0 all are well, or it was cleared; 1 one is not well; 3 it could not "
 		"be done.",
 	.options = disk_options,
 	.json = true,

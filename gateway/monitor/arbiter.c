@@ -76,7 +76,7 @@ static void disks_of(const struct connection *c, struct arbiter_attach *ret_info
 		const struct granted_lun *g = &c->luns[k];
 
 		ret_info->disks[g->lun] = (uint16_t)(g->row + 1);
-		if (g->writable)
+		if (g->may) /* whoever writes now: it may reserve */
 			ret_info->writable[g->lun / 64] |= 1ull << g->lun % 64;
 	}
 	if (c->sets_groups)

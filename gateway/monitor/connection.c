@@ -278,6 +278,7 @@ static void on_report(struct connection *c, const struct message *msg)
 	if (c->reported || report.end == SESSION_END_INVALID || report.end >= SESSION_ENDS)
 		return;
 	c->reported = true;
+	c->logged_out = report.end == SESSION_END_LOGOUT;
 	c->commands = report.commands;
 	c->read_bytes = report.read_bytes;
 	c->written_bytes = report.written_bytes;

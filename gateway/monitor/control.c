@@ -99,6 +99,13 @@ static json_t *do_clear(struct monitor *m, const char *argument)
 	return why != NULL ? answer_error(why) : json_null();
 }
 
+static json_t *do_free(struct monitor *m, const char *argument)
+{
+	const char *why = writer_free(m, argument);
+
+	return why != NULL ? answer_error(why) : json_pack("{s:s}", "freed", argument);
+}
+
 /* `again`: it may well be taken in a moment. */
 static json_t *secrets_error(const struct monitor *m, const char *why)
 {
@@ -187,19 +194,13 @@ static const struct request {
 	bool changes;
 	json_t *(*run)(struct monitor *m, const char *argument);
 } requests[] = {
-	{"status", false, do_status},
-	{"sessions", false, do_sessions},
-	{"kick", true, do_kick},
-	{"disks", false, do_disks},
-	{"clear-disk", true, do_clear},
-	{"secrets", true, do_secrets},
-	{"policy", false, do_policy},
-	{"bans", false, do_bans},
-	{"ban", true, bans_add_json},
-	{"unban", true, bans_lift_json},
-	{"accept-weaker", true, do_accept_weaker},
-	{"reload", true, do_reload},
-	{"confirm", true, do_confirm},
+	{"status", false, do_status},	 {"sessions", false, do_sessions},
+	{"kick", true, do_kick},	 {"disks", false, do_disks},
+	{"clear-disk", true, do_clear},	 {"free-writer", true, do_free},
+	{"secrets", true, do_secrets},	 {"policy", false, do_policy},
+	{"bans", false, do_bans},	 {"ban", true, bans_add_json},
+	{"unban", true, bans_lift_json}, {"accept-weaker", true, do_accept_weaker},
+	{"reload", true, do_reload},	 {"confirm", true, do_confirm},
 };
 
 static struct client *waiting(const char *request)

@@ -43,6 +43,7 @@ void disk_shared(struct monitor *m, const struct arbiter_summary *summary)
 	before = d->shared.failed;
 	d->shared = *summary;
 	d->shared.holder[sizeof d->shared.holder - 1] = '\0';
+	writers_look(m, d);
 	if (before == 0 && summary->failed != 0) {
 		log_error("disk %s %s; all of its initiators get errors: %s %s", d->policy.name,
 			  means->text, means->remedy, d->policy.name);
@@ -117,14 +118,16 @@ json_t *disks_shared_json(const struct monitor *m)
 		if (d->leaves)
 			continue;
 		json_array_append_new(
-			list, json_pack("{s:s,s:I,s:s,s:s,s:b,s:o,s:s,s:s,s:i,s:b}", "disk",
-					d->policy.name, "size_bytes",
-					(json_int_t)d->disk.size_bytes, "serial", d->told.serial,
-					"state", disk_state(d, state, sizeof state), "failed",
-					s->failed != 0, "failed_since", since_json(d),
-					"reservation", reservation_text(s->reservation), "holder",
-					s->holder, "registrants", (int)s->registrants,
-					"kept_over_power_loss", (int)s->aptpl));
+			list,
+			json_pack("{s:s,s:I,s:s,s:s,s:b,s:o,s:s,s:s,s:i,s:b,s:s,s:o}", "disk",
+				  d->policy.name, "size_bytes", (json_int_t)d->disk.size_bytes,
+				  "serial", d->told.serial, "state",
+				  disk_state(d, state, sizeof state), "failed", s->failed != 0,
+				  "failed_since", since_json(d), "reservation",
+				  reservation_text(s->reservation), "holder", s->holder,
+				  "registrants", (int)s->registrants, "kept_over_power_loss",
+				  (int)s->aptpl, "writers", d->policy.cluster ? "cluster" : "one",
+				  "writer", writer_json(d)));
 	}
 	return list;
 }

@@ -292,6 +292,7 @@ void disks_commit(struct monitor *m, struct setup *s)
 		m->disk_end = MAX(m->disk_end, (size_t)d->row + 1);
 		s->disk_rows[k] = d->row;
 		disk_settle(m, d, &s->policy->disks[k], plan);
+		writers_commit(m, d);
 	}
 	leaving_count(m);
 	if (m->serving && m->largest_disk > largest)

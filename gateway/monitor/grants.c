@@ -55,7 +55,7 @@ static int luns_decide(struct connection *c)
 		c->luns[c->lun_count++] = (struct granted_lun){
 			.lun = t->luns[k].lun,
 			.row = row,
-			.writable = access->writable && !c->m->disks[row]->policy.read_only,
+			.may = access->writable && !c->m->disks[row]->policy.read_only,
 			.line = access->line,
 			.rates = access->rates,
 		};
@@ -90,14 +90,15 @@ static int grants_merge(struct connection *c, const struct granted_lun *old, siz
 		struct granted_lun *g = granted_find(c->luns, c->lun_count, old[k].lun);
 		bool has = old[k].told || old[k].is_new;
 
-		if (has && (g == NULL || g->row != old[k].row || (old[k].writable && !g->writable)))
+		if (has && (g == NULL || g->row != old[k].row || (old[k].writable && !g->may)))
 			return -ESTALE;
 		if (g == NULL)
 			continue;
 		g->told = old[k].told;
 		g->counted = old[k].counted;
 		g->rates_told = old[k].rates_told;
-		g->is_new = old[k].is_new || (g->writable && !old[k].writable);
+		g->writable = old[k].writable;
+		g->is_new = old[k].is_new || (g->may && !old[k].may);
 	}
 	return 0;
 }
@@ -141,56 +142,25 @@ int grants_decide(struct connection *c)
 
 /* --- writers --- */
 
-static bool may_write(const struct connection *c, uint16_t row)
+static void count_writer(struct granted_lun *g, struct monitor_disk *d)
 {
-	for (size_t k = 0; k < c->lun_count; k++) {
-		if (c->luns[k].counted && c->luns[k].row == row)
-			return true;
-	}
-	return false;
-}
+	bool writes = g->told && g->writable;
 
-/* Another initiator that has the disk; a second path of the same one harms nothing. */
-static const struct connection *other_writer(const struct connection *c, uint16_t row)
-{
-	for (uint32_t k = 0; k < c->m->connection_max; k++) {
-		const struct connection *other = &c->m->connections[k];
-
-		if (other->state == CONN_GRANTED && may_write(other, row) &&
-		    strcmp(other->initiator_name, c->initiator_name) != 0)
-			return other;
-	}
-	return NULL;
-}
-
-static void warn_second_writer(struct connection *c, const struct monitor_disk *d)
-{
-	const struct connection *other = other_writer(c, d->row);
-
-	if (other == NULL)
-		return;
-	log_warning("disk %s may now be written by %s and by %s: without a cluster file system "
-		    "the file system on it will be destroyed",
-		    d->policy.name, other->initiator_name, c->initiator_name);
-	trail_say(c->m, EVENT_DISK, "second-writer", "disk %s may be written by %s and by %s",
-		  d->policy.name, other->initiator_name, c->initiator_name);
-}
-
-static void count_writer(struct connection *c, struct granted_lun *g, struct monitor_disk *d)
-{
-	if (!g->writable || g->counted)
-		return;
-	g->counted = true;
-	d->writers++;
-	warn_second_writer(c, d);
+	if (writes != g->counted)
+		d->writers += writes ? 1u : UINT_MAX; /* one less */
+	g->counted = writes;
 }
 
 void grants_release(struct connection *c)
 {
 	for (size_t k = 0; k < c->lun_count; k++) {
-		if (c->luns[k].counted)
-			c->m->disks[c->luns[k].row]->writers--;
-		c->luns[k].counted = false;
+		struct monitor_disk *d = c->m->disks[c->luns[k].row];
+
+		if (!c->luns[k].told)
+			continue;
+		c->luns[k].told = false;
+		count_writer(&c->luns[k], d);
+		writer_leaves(c, d);
 	}
 }
 
@@ -208,12 +178,13 @@ static void lun_body(const struct granted_lun *g, const struct monitor_disk *d,
 			 (g->writable && d->disk.thin ? SESSION_LUN_THIN : 0) |
 			 (p->removable ? SESSION_LUN_REMOVABLE : 0) |
 			 (p->write_cache ? 0 : SESSION_LUN_DURABLE) |
-			 (d->disk.kind == DISK_MEMORY ? SESSION_LUN_MEMORY : 0),
+			 (d->disk.kind == DISK_MEMORY ? SESSION_LUN_MEMORY : 0) |
+			 (g->may && !g->writable ? SESSION_LUN_WAITS : 0),
 		.block_size = p->block_size,
 		.physical_block_size = p->physical_block_size,
-		.rule_line = g->writable    ? 0
-			     : p->read_only ? p->line
-					    : g->line,
+		.rule_line = g->writable	      ? 0
+			     : g->may || p->read_only ? p->line
+						      : g->line,
 		.size_bytes = d->disk.size_bytes,
 		.shared = d->row,
 		.naa_len = d->told.naa_len,
@@ -226,7 +197,7 @@ static void lun_body(const struct granted_lun *g, const struct monitor_disk *d,
 }
 
 /* 1: it has the LUN; 0: its disk is not well; a negative error when it is us. */
-static int grant_lun(struct connection *c, struct granted_lun *g)
+static int lun_send(struct connection *c, struct granted_lun *g)
 {
 	struct monitor_disk *d = c->m->disks[g->row];
 	OWNED_FD fd = disk_open(&d->disk, g->writable);
@@ -242,8 +213,26 @@ static int grant_lun(struct connection *c, struct granted_lun *g)
 	lun_body(g, d, &body);
 	connection_send(c, SESSION_LUN, &body, sizeof body, fd);
 	g->told = true;
-	count_writer(c, g, d);
+	count_writer(g, d);
 	return 1;
+}
+
+static int grant_lun(struct connection *c, struct granted_lun *g)
+{
+	g->writable = g->writable || writer_enters(c, g, c->m->disks[g->row]);
+	return lun_send(c, g);
+}
+
+void lun_tell_again(struct connection *c, struct granted_lun *g, bool writable)
+{
+	bool before = g->writable;
+
+	g->writable = writable;
+	if (lun_send(c, g) > 0)
+		return;
+	g->writable = before;
+	log_error("session %u is not told of LUN %u: its initiator logs in again to write it",
+		  c->id, g->lun);
 }
 
 int grants_send(struct connection *c)

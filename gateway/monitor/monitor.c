@@ -139,6 +139,7 @@ static int policy_begin(struct monitor *m)
 		log_error("%s", why);
 		return r;
 	}
+	writers_load(m);
 	r = policy_load(m->policy_path, &options, &setup.policy);
 	m->policy_refused = r == -EINVAL;
 	if (r == 0 && (r = setup_prepare(m, &setup)) < 0)
@@ -197,6 +198,7 @@ static void on_tick(struct timer *t)
 	bans_tick(m);
 	seen_tick(m);
 	hours_tick(m);
+	writers_tick(m);
 	rings_flushed(m);
 	(void)snprintf(status, sizeof status, "WATCHDOG=1\nSTATUS=%u sessions, audit %s",
 		       m->granted, trail_well(m) ? "well" : "not well");
@@ -410,6 +412,7 @@ static void end(struct monitor *m)
 {
 	if (m->control.fd >= 0)
 		control_close(m);
+	writers_close(m);
 	disks_close(m);
 	if (m->loop != NULL)
 		listen_close(m);

@@ -16,6 +16,7 @@
 #include "gateway/base/channel.h"
 #include "gateway/base/loop.h"
 #include "gateway/base/process.h"
+#include "gateway/monitor/grants.h"
 #include "gateway/monitor/shares.h"
 #include "gateway/session/messages.h"
 #include "policy/diff.h"
@@ -69,11 +70,12 @@ enum seat_state {
 /* A LUN of a session: by value, since a session may outlive the policy that granted it. */
 struct granted_lun {
 	uint16_t lun, row; /* row: of its disk */
-	bool writable;
-	bool told;     /* the session has its descriptor */
-	bool is_new;   /* … it is to get it: since its login it may have, or write, the LUN */
-	bool counted;  /* among the row's writers */
-	uint32_t line; /* of the policy */
+	bool may;	   /* write, by the policy */
+	bool writable;	   /* now: it may, and nobody else writes */
+	bool told;	   /* the session has its descriptor */
+	bool is_new;	   /* … it is to get it: since its login it may have, or write, the LUN */
+	bool counted;	   /* among the row's writers */
+	uint32_t line;	   /* of the policy */
 	struct limit_values rates;
 	struct limits_told rates_told;
 };
@@ -132,6 +134,7 @@ struct connection {
 	unsigned joined;		     /* connections that were passed to it */
 	uint32_t connections;		     /* that it has, in its own word */
 	char ended[64], detail[128]; /* why, for the audit; the detail is the session's word */
+	bool logged_out;	     /* its initiator did */
 	bool decoy;		     /* its names were one that nobody has */
 };
 
@@ -165,6 +168,8 @@ struct monitor_disk {
 	bool low;		 /* little room is left below it */
 	bool has_news, tell_low; /* that the arbiter has not heard yet */
 	unsigned writers;
+	char writer[ISCSI_NAME_SIZE]; /* who has its write slot; "": nobody */
+	uint64_t writer_until_ms;     /* … without a session; 0: it has one */
 };
 
 /* A disk of a policy on its way to being served. */
@@ -255,6 +260,8 @@ struct monitor {
 	struct strengths strengths;
 	int algorithms_fd; /* the file with them */
 	uint64_t algorithms_size;
+	json_t *writers; /* { serial of a disk: initiator }, for the next run */
+	bool writers_unsaved;
 	json_t *seen; /* { initiator: when } */
 	bool seen_unsaved;
 	uint64_t seen_saved_ms;
@@ -372,12 +379,6 @@ int key_open(struct monitor *m, const struct monitor_options *options) MUST_CHEC
 int key_get(struct monitor *m, char *ret_why, size_t why_size) MUST_CHECK; /* a descriptor */
 void key_close(struct monitor *m);
 
-/* hours.c: grants that end, and hours of the week */
-void hours_tick(struct monitor *m);
-void hours_reload(struct monitor *m);
-/* NULL: its entry is open now; or the reason, for the audit, and the policy's line. */
-const char *hours_closed(const struct connection *c, uint32_t *ret_line);
-
 /* secrets.c: the authenticator, and what it takes up */
 int authenticator_begin(struct helper *h) MUST_CHECK;
 void authenticator_message(struct helper *h, const struct message *msg);
@@ -467,18 +468,6 @@ void entry_refuse(struct connection *c, uint16_t status, const char *reason, con
 /* The same initiator port and target port: RFC 7143 section 6.3.5. */
 bool entry_same_nexus(const struct connection *a, const struct connection *b);
 void entry_claim(const struct connection *c, struct claim *ret_claim);
-
-/* grants.c: what a session is given */
-int grants_decide(struct connection *c) MUST_CHECK; /* c->luns and groups, by the policy */
-/* Of a session, by another policy: what it gets is on its way, rules are told. -ESTALE: it has what
- * the policy does not give it as it is. */
-int grants_widen(struct connection *c) MUST_CHECK;
-uint64_t octets_hash(const void *octets, size_t len);
-/* How many it got (a disk that can't be opened is left out), or a negative error of ours. */
-int grants_send(struct connection *c) MUST_CHECK;
-void grants_go_on(struct connection *c);   /* its LUNs that it has not been told of */
-void grants_release(struct connection *c); /* its writers' places are free again */
-void rules_send(struct connection *c);
 
 /* nexuses.c: the unit attention that a session of this nexus begins with, ASC and ASCQ. Its next
  * one begins with another. */

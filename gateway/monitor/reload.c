@@ -204,6 +204,7 @@ static void reload_commit(struct monitor *m)
 	for (size_t k = 0; k < ARRAY_LEN(rooms); k++)
 		rooms[k](m);
 	connections_swap(m, before, &swapped);
+	writers_reload(m);
 	policy_free(before);
 	seats_go_on(m);
 	listen_admit(m);

@@ -80,7 +80,7 @@ static bool grants_are_same(struct connection *c)
 	same = grants_decide(c) == 0 && c->lun_count == count;
 	for (size_t k = 0; same && k < count; k++)
 		same = was[k].lun == c->luns[k].lun && was[k].row == c->luns[k].row &&
-		       was[k].writable == c->luns[k].writable;
+		       was[k].may == c->luns[k].may;
 	if (same) {
 		free(was);
 		return true;

@@ -174,12 +174,16 @@ void gate_refuse(struct scsi_task *task)
 	put_final(task, VERDICT_REFUSED, 0);
 }
 
-/* P3: who was given a unit for reading changes nothing on it, and does not lock out who writes it.
- */
+#define PERSISTENT_RESERVE_OUT 0x5f
+
+/* P3: who was given a unit for reading changes nothing on it, and does not lock out who writes it;
+ * who could write it but for another initiator may ask for it by a reservation. */
 static bool is_for_writers(const struct scsi_task *task)
 {
 	const struct scsi_command *c = task->command;
 
+	if (task->unit->waits && c->opcode == PERSISTENT_RESERVE_OUT)
+		return false;
 	return command_is_for_writers(c->opcode, c->service_action, c->touches);
 }
 
@@ -464,8 +468,11 @@ static int enter(struct scsi_task *task)
 			return unit->ending ? 0 : -EAGAIN;
 		if (request_conflicts(task))
 			return -EACCES;
-		if (changes_medium(task->io.op) && mode_swp(task->nexus, unit)) {
-			sense_set(task, KEY_DATA_PROTECT, SENSE_SOFTWARE_WRITE_PROTECTED);
+		if (changes_medium(task->io.op) &&
+		    (!unit->writable || mode_swp(task->nexus, unit))) {
+			sense_set(task, KEY_DATA_PROTECT,
+				  unit->writable ? SENSE_SOFTWARE_WRITE_PROTECTED
+						 : SENSE_WRITE_PROTECTED);
 			return -EACCES;
 		}
 		if (!medium_is_available(task))

@@ -56,7 +56,8 @@ struct scsi_lun {
 	bool present;
 	uint16_t number;
 	bool writable, rotational, memory;
-	bool thin; /* may be written, and its disk can give room back */
+	bool waits; /* not writable while another initiator writes: it may reserve */
+	bool thin;  /* may be written, and its disk can give room back */
 	bool removable;
 	bool write_through; /* the policy says so: WCE=0, every write is durable when it is answered
 			     */
@@ -276,6 +277,8 @@ void scsi_lun_added(struct scsi_nexus *n);
  * still have requests. */
 struct backend *scsi_lun_writable(struct scsi_nexus *n, unsigned lun, struct backend *backend,
 				  bool thin);
+/* … or not any more, from the next request on. */
+void scsi_lun_narrowed(struct scsi_nexus *n, unsigned lun, uint32_t rule_line);
 /* Free places in the window: bounded by ring slots (two a command) and admissions, of which tasks
  * that wait for their turn will want theirs. */
 uint32_t scsi_room(const struct scsi_nexus *n);

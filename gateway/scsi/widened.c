@@ -1,6 +1,7 @@
 /* A session that gets more than it logged in with, while it goes on: a LUN that was not there, or
- * one that it may write from now on. Its initiator hears of it by the unit attentions of SPC-4.
- * Runs in the session; the monitor's word is trusted. */
+ * one that it may write from now on; or one that it may not write while another initiator does. Its
+ * initiator hears of it by the unit attentions of SPC-4. Runs in the session; the monitor's word is
+ * trusted. */
 #include "gateway/scsi/shared.h"
 
 /* SPC-4 section 6.33: the list that REPORT LUNS tells is another, for all logical units. */
@@ -25,6 +26,18 @@ struct backend *scsi_lun_writable(struct scsi_nexus *n, unsigned lun, struct bac
 	unit->writable = true;
 	unit->thin = thin;
 	unit->rule_line = 0;
+	unit->waits = false;
 	attention_raise(unit, SENSE_MODE_PARAMETERS_CHANGED);
 	return old;
+}
+
+/* What it is at the backend with ends there, as what was admitted under earlier rules does. */
+void scsi_lun_narrowed(struct scsi_nexus *n, unsigned lun, uint32_t rule_line)
+{
+	struct scsi_lun *unit = &n->luns[lun];
+
+	unit->writable = false;
+	unit->thin = false;
+	unit->rule_line = rule_line;
+	attention_raise(unit, SENSE_MODE_PARAMETERS_CHANGED);
 }

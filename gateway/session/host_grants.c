@@ -25,6 +25,7 @@ static void lun_describe(const struct session_lun *body, struct scsi_lun *lun)
 		.memory = body->flags & SESSION_LUN_MEMORY,
 		.thin = body->flags & SESSION_LUN_THIN,
 		.removable = body->flags & SESSION_LUN_REMOVABLE,
+		.waits = body->flags & SESSION_LUN_WAITS,
 		.write_through = body->flags & SESSION_LUN_DURABLE,
 		.block_size = body->block_size,
 		.physical_block_size = body->physical_block_size,
@@ -55,8 +56,12 @@ static void lun_new(struct session *s, struct message *m, const struct session_l
 
 static void lun_widened(struct session *s, struct message *m, const struct session_lun *body)
 {
-	struct backend *b;
+	struct backend *b = s->nexus.luns[body->lun].backend;
 
+	if (b->writable) { /* it could write before */
+		(void)scsi_lun_writable(&s->nexus, body->lun, b, body->flags & SESSION_LUN_THIN);
+		return;
+	}
 	if (s->replaced_count >= ARRAY_LEN(s->replaced) ||
 	    backend_open(s->engine, m->fds[0], body->size_bytes, true, &b) < 0)
 		return session_end(s, SESSION_END_FAILED, "a disk can't be opened for writing");
@@ -68,18 +73,24 @@ static void lun_widened(struct session *s, struct message *m, const struct sessi
 
 void host_lun_take(struct session *s, struct message *m)
 {
-	const struct scsi_lun *lun;
 	struct session_lun body;
+	struct scsi_lun *lun;
+	bool writable;
 
 	memcpy(&body, m->body, sizeof body);
+	writable = body.flags & SESSION_LUN_WRITABLE;
 	if (body.lun >= BACKENDS_MAX || body.shared >= ARBITER_DISKS_MAX)
 		return;
 	lun = &s->nexus.luns[body.lun];
 	if (!lun->present)
-		lun_new(s, m, &body);
-	else if (!lun->writable && (body.flags & SESSION_LUN_WRITABLE) &&
-		 s->arbiter.luns[body.lun].disk == body.shared)
+		return lun_new(s, m, &body);
+	if (s->arbiter.luns[body.lun].disk != body.shared)
+		return;
+	if (!lun->writable && writable)
 		lun_widened(s, m, &body);
+	else if (lun->writable && !writable)
+		scsi_lun_narrowed(&s->nexus, body.lun, body.rule_line);
+	lun->waits = body.flags & SESSION_LUN_WAITS;
 }
 
 void host_backends_turn(struct session *s)

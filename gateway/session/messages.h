@@ -17,7 +17,7 @@ enum session_message {
 	SESSION_REFUSE,	 /* struct session_verdict: answer this status and close */
 	SESSION_TARGETS, /* fd: sealed memfd, the text of SendTargets for this initiator */
 	SESSION_LUN, /* struct session_lun; fd: the disk. After PERMIT, before GRANT; and later, one
-		      * more, or one that it may write from now on */
+		      * more, or one that it may write from now on, or not any more */
 	SESSION_RULES,	  /* struct session_rules: what it may not do with them. Before GRANT; and
 			   * later,    in force at once */
 	SESSION_AUDIT,	  /* fd: socket to the auditor; before the grant, and when a new one has
@@ -104,6 +104,7 @@ struct session_join {
 #define SESSION_LUN_THIN       (1u << 3)
 #define SESSION_LUN_REMOVABLE  (1u << 4)
 #define SESSION_LUN_DURABLE    (1u << 5) /* every write is, when it is answered: WCE=0 */
+#define SESSION_LUN_WAITS      (1u << 6) /* it may write, but for another initiator that does */
 
 struct session_lun {
 	uint16_t lun;

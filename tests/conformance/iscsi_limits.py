@@ -12,8 +12,8 @@ version: 1
 portals:
   here: {{listen: ["127.0.0.1:{port}", "[::1]:{port}"], transport: plain}}
 disks:
-  vault: {{memory: 16MiB}}
-  second: {{memory: 16MiB}}
+  vault: {{memory: 16MiB, writers: cluster}}
+  second: {{memory: 16MiB, writers: cluster}}
 targets:
   {target}: {{portals: [here], luns: {{0: vault}}, ALICE}}
   GW:tight:

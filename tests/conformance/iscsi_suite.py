@@ -46,12 +46,12 @@ def policy(keys):
     extra = {name: text if name in keys else "" for name, text in KEYS.items()}
     disks, targets = [], []
     for n in range(LANES):
-        disks += [f"vault{n}: {{{{file: {{folder}}/vault{n}.img, size: 256MiB}}}}",
+        disks += [f"vault{n}: {{{{file: {{folder}}/vault{n}.img, size: 256MiB, writers: cluster}}}}",
                   f"locked{n}: {{{{file: {{folder}}/locked{n}.img, size: 16MiB, read_only: true}}}}",
-                  f"stick{n}: {{{{file: {{folder}}/stick{n}.img, size: 64MiB{extra['removable']}}}}}",
-                  f"wide{n}: {{{{file: {{folder}}/wide{n}.img, size: 256MiB{extra['block_size']}}}}}",
-                  f"plain{n}: {{{{file: {{folder}}/plain{n}.img, size: 256MiB, physical_block_size: 512}}}}",
-                  f"large{n}: {{{{file: {{folder}}/large{n}.img, size: 3GiB}}}}"]
+                  f"stick{n}: {{{{file: {{folder}}/stick{n}.img, size: 64MiB{extra['removable']}, writers: cluster}}}}",
+                  f"wide{n}: {{{{file: {{folder}}/wide{n}.img, size: 256MiB{extra['block_size']}, writers: cluster}}}}",
+                  f"plain{n}: {{{{file: {{folder}}/plain{n}.img, size: 256MiB, physical_block_size: 512, writers: cluster}}}}",
+                  f"large{n}: {{{{file: {{folder}}/large{n}.img, size: 3GiB, writers: cluster}}}}"]
         targets.append(f"""\
   {TARGET}{n}:
     portals: [here, there, watched]

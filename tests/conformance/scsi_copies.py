@@ -10,8 +10,8 @@ version: 1
 portals:
   here: {{listen: ["127.0.0.1:{port}"], transport: plain}}
 disks:
-  vault: {{memory: 16MiB}}
-  other: {{memory: 16MiB}}
+  vault: {{memory: 16MiB, writers: cluster}}
+  other: {{memory: 16MiB, writers: cluster}}
 targets:
   {target}:
     portals: [here]

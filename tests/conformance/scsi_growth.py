@@ -14,8 +14,8 @@ portals:
   here: {{listen: ["127.0.0.1:{port}"], transport: plain}}
 gateway: {{io: {io}}}
 disks:
-  vault: {{file: {folder}/vault.img}}
-  tight: {{file: {folder}/{small}/tight.img, size: 64MiB}}
+  vault: {{file: {folder}/vault.img, writers: cluster}}
+  tight: {{file: {folder}/{small}/tight.img, size: 64MiB, writers: cluster}}
 targets:
   {target}:
     portals: [here]

@@ -13,8 +13,8 @@ version: 1
 portals:
   here: {{listen: ["127.0.0.1:{port}"], transport: plain}}
 disks:
-  vault: {{file: {folder}/vault.img, size: 64MiB}}
-  stick: {{file: {folder}/stick.img, size: 16MiB, removable: true}}
+  vault: {{file: {folder}/vault.img, size: 64MiB, writers: cluster}}
+  stick: {{file: {folder}/stick.img, size: 16MiB, removable: true, writers: cluster}}
 targets:
   {target}:
     portals: [here]

@@ -15,8 +15,8 @@ version: 1
 portals:
   here: {{listen: ["127.0.0.1:{port}"], transport: plain}}
 disks:
-  vault: {{file: {folder}/vault.img, size: 64MiB}}
-  through: {{file: {folder}/through.img, size: 64MiB, write_cache: false}}
+  vault: {{file: {folder}/vault.img, size: 64MiB, writers: cluster}}
+  through: {{file: {folder}/through.img, size: 64MiB, write_cache: false, writers: cluster}}
 targets:
   {target}:
     portals: [here]

@@ -11,8 +11,8 @@ version: 1
 portals:
   here: {{listen: ["127.0.0.1:{port}"], transport: plain}}
 disks:
-  {name}: {{memory: 16MiB{keys}}}
-  wide: {{memory: 16MiB, block_size: 4096, physical_block_size: 4096,
+  {name}: {{memory: 16MiB{keys}, writers: cluster}}
+  wide: {{memory: 16MiB, block_size: 4096, physical_block_size: 4096, writers: cluster,
     identity: {{naa: 600140512345678901234567890abcde, serial: 17 A, vendor: LIO-ORG, product: old vault}}}}
 targets:
   {target}:

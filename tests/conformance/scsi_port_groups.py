@@ -16,8 +16,8 @@ portals:
   there: {{listen: ["127.0.0.1:{port2}"], transport: plain}}
   elsewhere: {{listen: ["127.0.0.1:{port3}"], transport: plain}}
 disks:
-  vault: {{file: {folder}/vault.img, size: 16MiB}}
-  second: {{memory: 16MiB}}
+  vault: {{file: {folder}/vault.img, size: 16MiB, writers: cluster}}
+  second: {{memory: 16MiB, writers: cluster}}
 targets:
   {target}:
     portals: [here, there]

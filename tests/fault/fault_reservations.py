@@ -15,8 +15,8 @@ version: 1
 portals:
   here: {{listen: ["127.0.0.1:{port}"], transport: plain}}
 disks:
-  vault: {{file: {folder}/vault.img, size: 64MiB}}
-  second: {{memory: 16MiB}}
+  vault: {{file: {folder}/vault.img, size: 64MiB, writers: cluster}}
+  second: {{memory: 16MiB, writers: cluster}}
 targets:
   {target}:
     portals: [here]

@@ -15,9 +15,9 @@ version: 1
 portals:
   here: {{listen: ["127.0.0.1:{port}"], transport: plain}}
 disks:
-  vault: {{file: {folder}/vault.img, size: 64MiB}}
-  other: {{file: {folder}/other.img, size: 16MiB}}
-  waste: {{file: {folder}/waste.img, size: 16MiB}}
+  vault: {{file: {folder}/vault.img, size: 64MiB, writers: cluster}}
+  other: {{file: {folder}/other.img, size: 16MiB, writers: cluster}}
+  waste: {{file: {folder}/waste.img, size: 16MiB, writers: cluster}}
 targets:
   {target}:
     portals: [here]

@@ -334,6 +334,38 @@ static void readers_shut_nobody_out(void **state)
 	peers_close();
 }
 
+static void who_waits_may_reserve(void **state)
+{
+	struct pr_list list = {.key = KEY_A};
+	struct peer_task t;
+
+	(void)state;
+	peers_open();
+	rig->nexus.luns[0].writable = false;
+	rig->nexus.luns[0].waits = true;
+	peer_register(A);
+	assert_int_equal(pr_out(&t, A, PR_RESERVE, 1, &list), SCSI_GOOD);
+	assert_int_equal(peer_run(&t, A, &write_1, NULL, 0), SCSI_CHECK_CONDITION);
+	assert_int_equal(rig_code(&t.task), SENSE_WRITE_PROTECTED);
+	peers_close();
+}
+
+static void narrowed_write(void **state)
+{
+	uint8_t data[RIG_BLOCK] = {0x5a};
+	struct peer_task late;
+
+	(void)state;
+	open_shared();
+	assert_int_equal(peer_begin(&late, B, &write_1), SCSI_WANT_DATA);
+	scsi_lun_narrowed(&peers[B], 0, 12);
+	assert_int_equal(peer_end(&late, peer_buffer(&late, data, sizeof data)),
+			 SCSI_CHECK_CONDITION);
+	assert_int_equal(rig_code(&late.task), SENSE_WRITE_PROTECTED);
+	assert_int_equal(scsi_attention(&peers[B], 0), SENSE_MODE_PARAMETERS_CHANGED);
+	peers_close();
+}
+
 /* --- PERSISTENT RESERVE IN --- */
 
 static struct rig_command pr_in_command(uint8_t action, uint16_t room, uint32_t edtl)
@@ -554,6 +586,10 @@ int main(void)
 	tests_add(&t, "PREEMPT AND ABORT ends the tasks of who is preempted", tasks_are_ended,
 		  NULL);
 	tests_add(&t, "P3: who may only read shuts nobody out", readers_shut_nobody_out, NULL);
+	tests_add(&t, "P3: who waits for the writer may reserve, and nothing else",
+		  who_waits_may_reserve, NULL);
+	tests_add(&t, "P3: a write that was admitted before its unit was narrowed never lands",
+		  narrowed_write, NULL);
 	tests_add(&t, "READ KEYS in rooms of all sizes", keys_are_read, NULL);
 	tests_add(&t, "READ FULL STATUS of many pieces is whole", long_status_is_whole, NULL);
 	TESTS_ADD_TABLE(&t, changes, status_while);
