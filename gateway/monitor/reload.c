@@ -12,7 +12,7 @@
 #include "gateway/monitor/bans.h"
 #include "policy/diff.h"
 
-#define STEP_MS		 20000 /* for a helper to do its part; nft has 10 s */
+#define STEP_MS		 15000 /* for a helper to do its part; nft has 10 s */
 #define GO_BACK_AGAIN_MS 10000
 #define HASH_LEAST	 12 /* digits of --expect */
 
@@ -116,6 +116,8 @@ static void reload_fail(struct monitor *m)
 		policy_hash_text(reload.setup.policy, hash);
 	if (reload.loaded && (why = firewall_load(m, m->policy, script_is_back)) != NULL)
 		script_is_back(m, m->helpers[HELPER_FIREWALL].pid == 0, why);
+	/* What it was asked to load may be there later, or be there although it said no. */
+	m->hours.firewall_due = true;
 	if (reload.taken && (why = secrets_take_up(m, m->policy, users_are_back)) != NULL &&
 	    m->helpers[HELPER_AUTHENTICATOR].ready)
 		log_error("the old users can't be given to the authenticator: %s", why);
