@@ -224,12 +224,11 @@ static int store_sealed_by(int state_fd, uint8_t ret_id[STORE_KEY_ID_SIZE])
 {
 	uint8_t bytes[STORE_HEADER_SIZE];
 	OWNED_FD fd = openat(state_fd, STORE_FILE, READ_FLAGS);
+	ssize_t n = fd < 0 ? -1 : pread(fd, bytes, sizeof bytes, 0);
 
-	if (fd < 0)
+	if (n < 0)
 		return -errno;
-	if (pread(fd, bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
-		return -EBADMSG;
-	return store_header_key_id(bytes, ret_id);
+	return n == (ssize_t)sizeof bytes ? store_header_key_id(bytes, ret_id) : -EBADMSG;
 }
 
 static int key_move(const struct key_place *next, const struct key_place *place,
@@ -247,28 +246,42 @@ static int key_move(const struct key_place *next, const struct key_place *place,
 	return 0;
 }
 
-/* Whoever changed the key may have been killed: the store is sealed under one of the two. */
+static bool key_is_of(const struct key_place *place, const uint8_t sealed_by[STORE_KEY_ID_SIZE])
+{
+	OWNED_FD fd = open(place->path, READ_FLAGS);
+	uint8_t id[STORE_KEY_ID_SIZE];
+
+	return fd >= 0 && file_key_id(fd, id) == 0 && memcmp(sealed_by, id, sizeof id) == 0;
+}
+
+/* Whoever changed the key may have been killed: the store is sealed under one of the two. A store
+ * that is not there, or says nothing, may come back: until then neither key is taken away. */
 static int key_settle(const struct key_place *place, int state_fd, const struct why *why)
 {
-	uint8_t sealed_by[STORE_KEY_ID_SIZE], id[STORE_KEY_ID_SIZE];
+	uint8_t sealed_by[STORE_KEY_ID_SIZE];
 	struct key_place next;
-	OWNED_FD fd = -1;
+	struct stat st;
 	int r;
 
 	if (place->credential)
 		return 0;
 	if ((r = next_place(place, &next, why)) < 0)
 		return r;
-	fd = open(next.path, READ_FLAGS);
-	if (fd < 0 && errno == ENOENT)
+	if (lstat(next.path, &st) < 0)
+		return errno == ENOENT ? 0
+				       : why_say(why, -errno, "the key file %s can't be found: %s",
+						 next.shown, strerror(errno));
+	r = store_sealed_by(state_fd, sealed_by);
+	if (r == -ENOENT || r == -EBADMSG)
 		return 0;
-	if (fd < 0)
-		return why_say(why, -errno, "the key file %s can't be opened: %s", next.shown,
-			       strerror(errno));
-	if (store_sealed_by(state_fd, sealed_by) == 0 && file_key_id(fd, id) == 0 &&
-	    memcmp(sealed_by, id, sizeof id) == 0)
+	if (r < 0)
+		return why_say(why, r,
+			       "the store of secrets can't be read (%s), and it alone says which "
+			       "is its key, %s or %s",
+			       strerror(-r), place->shown, next.shown);
+	if (key_is_of(&next, sealed_by))
 		return key_move(&next, place, why);
-	if (unlink(next.path) < 0)
+	if (key_is_of(place, sealed_by) && unlink(next.path) < 0)
 		return why_say(why, -errno, "the key file %s of an earlier change can't be removed",
 			       next.shown);
 	return 0;
@@ -287,8 +300,15 @@ int store_key_next(const char *state_path, const uint8_t *bytes, size_t len, cha
 		return why_say(&why, -EROFS,
 			       "the key is a systemd credential, which is changed where it comes "
 			       "from: run this outside of the unit");
-	r = next_place(&place, &next, &why);
-	return r < 0 ? r : key_write(&next, bytes, len, &why);
+	if ((r = next_place(&place, &next, &why)) < 0)
+		return r;
+	r = key_write(&next, bytes, len, &why);
+	if (r == -EEXIST)
+		return why_say(&why, r,
+			       "%s is left of a change that was cut, and no store says whether it "
+			       "is the right key: put the store back, or remove that file",
+			       next.shown);
+	return r;
 }
 
 int store_key_settle(const char *state_path, int state_fd, char *ret_why, size_t why_size)

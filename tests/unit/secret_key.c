@@ -223,6 +223,48 @@ static void run_rubbish(void **state)
 	key_is(key);
 }
 
+/* The next key is the only one that opens the store, which can't be looked at now. */
+static void run_away(void **state)
+{
+	static const char away[] = "away";
+
+	(void)state;
+	key_put(key, sizeof key);
+	store_put_under(key);
+	assert_int_equal(store_key_next(state_path, other_key, 32, why, sizeof why), 0);
+	store_put_under(other_key);
+	assert_int_equal(renameat(state_fd, STORE_FILE, state_fd, away), 0);
+	assert_int_equal(ensure(), 0); /* not there: its file system may not be mounted */
+	assert_int_equal(access(next_path, F_OK), 0);
+	assert_int_equal(store_key_next(state_path, key, 32, why, sizeof why), -EEXIST);
+	assert_non_null(strstr(why, next_path));
+	assert_int_equal(symlinkat(away, state_fd, STORE_FILE), 0);
+	assert_int_equal(ensure(), -ELOOP); /* can't be opened */
+	assert_non_null(strstr(why, next_path));
+	assert_int_equal(access(next_path, F_OK), 0);
+	assert_int_equal(unlinkat(state_fd, STORE_FILE, 0), 0);
+	assert_int_equal(store_write(state_fd, (const uint8_t *)"any", 3, why, sizeof why), 0);
+	assert_int_equal(ensure(), 0); /* damaged: a copy may be put back */
+	assert_int_equal(access(next_path, F_OK), 0);
+	assert_int_equal(renameat(state_fd, away, state_fd, STORE_FILE), 0);
+	assert_int_equal(ensure(), 0);
+	key_is(other_key);
+}
+
+/* Nor is either taken away when the store is of a third. */
+static void run_neither(void **state)
+{
+	(void)state;
+	key_put(key, sizeof key);
+	store_put_under((const uint8_t[STORE_KEY_SIZE]){7});
+	assert_int_equal(store_key_next(state_path, other_key, 32, why, sizeof why), 0);
+	assert_int_equal(ensure(), 0);
+	assert_int_equal(access(next_path, F_OK), 0);
+	store_put_under(key);
+	assert_int_equal(ensure(), 0);
+	key_is(key);
+}
+
 static void run_credential(void **state)
 {
 	(void)state;
@@ -253,6 +295,8 @@ int main(void)
 	add(&t, "a key under a passphrase takes its place without being opened",
 	    run_killed_wrapped);
 	add(&t, "what is no key beside the key is taken away", run_rubbish);
+	add(&t, "while the store can't be read, neither key is taken away", run_away);
+	add(&t, "nor when it was sealed under a third", run_neither);
 	add(&t, "a systemd credential is not changed", run_credential);
 	return tests_run(&t, "secret_key");
 }
