@@ -126,28 +126,12 @@ int store_lock(int state_fd, char *ret_why, size_t why_size)
 }
 
 /* Root may keep the secrets of a gateway that runs as a user of its own: that user has to read
- * them. By descriptor, and only a file that we just made: its folder is that user's. */
-static int owner_follow(int state_fd)
-{
-	OWNED_FD fd = openat(state_fd, STORE_FILE, READ_FLAGS);
-	struct stat folder, file;
-
-	if (fd < 0 || fstat(state_fd, &folder) < 0 || fstat(fd, &file) < 0)
-		return -errno;
-	if (folder.st_uid == file.st_uid || geteuid() != 0)
-		return 0;
-	if (!S_ISREG(file.st_mode) || file.st_nlink != 1 || file.st_uid != 0)
-		return -EPERM;
-	return fchown(fd, folder.st_uid, folder.st_gid) < 0 ? -errno : 0;
-}
-
+ * them, also when we are killed at any moment here. */
 int store_write(int state_fd, const uint8_t *bytes, size_t len, char *ret_why, size_t why_size)
 {
 	const struct why why = {ret_why, why_size};
-	int r = file_replace(state_fd, STORE_FILE, bytes, len, 0600);
+	int r = file_replace_with_folder(state_fd, STORE_FILE, bytes, len, 0600);
 
-	if (r == 0)
-		r = owner_follow(state_fd);
 	if (r < 0)
 		return why_say(&why, r, "the store of secrets can't be written: %s", strerror(-r));
 	return 0;

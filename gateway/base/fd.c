@@ -158,27 +158,46 @@ static int temporary_open(int folder_fd, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
-static int temporary_fill(int folder_fd, const char *name, const void *bytes, size_t len,
-			  mode_t mode)
+/* What a replacement consists of; with_folder: it belongs to whom the folder belongs to. */
+struct content {
+	const void *bytes;
+	size_t len;
+	mode_t mode;
+	bool with_folder;
+};
+
+static int owner_follow(int folder_fd, int fd)
+{
+	struct stat folder, file;
+
+	if (fstat(folder_fd, &folder) < 0 || fstat(fd, &file) < 0)
+		return -errno;
+	if (folder.st_uid == file.st_uid || geteuid() != 0)
+		return 0;
+	return fchown(fd, folder.st_uid, folder.st_gid) < 0 ? -errno : 0;
+}
+
+static int temporary_fill(int folder_fd, const char *name, const struct content *c)
 {
 	OWNED_FD fd = temporary_open(folder_fd, name);
 	int r;
 
 	if (fd < 0)
 		return fd;
-	if ((r = fd_write_all(fd, bytes, len)) < 0)
+	if ((r = fd_write_all(fd, c->bytes, c->len)) < 0 ||
+	    (c->with_folder && (r = owner_follow(folder_fd, fd)) < 0))
 		return r;
-	return fchmod(fd, mode) < 0 || fsync(fd) < 0 ? -errno : 0;
+	return fchmod(fd, c->mode) < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
-int file_replace(int folder_fd, const char *name, const void *bytes, size_t len, mode_t mode)
+static int replace(int folder_fd, const char *name, const struct content *c)
 {
 	char temporary[256];
 	int n = snprintf(temporary, sizeof temporary, ".%s.new", name), r;
 
 	if (n < 0 || (size_t)n >= sizeof temporary || strchr(name, '/') || !*name)
 		return -EINVAL;
-	r = temporary_fill(folder_fd, temporary, bytes, len, mode);
+	r = temporary_fill(folder_fd, temporary, c);
 	if (r == 0 && renameat(folder_fd, temporary, folder_fd, name) < 0)
 		r = -errno;
 	if (r < 0) {
@@ -186,4 +205,15 @@ int file_replace(int folder_fd, const char *name, const void *bytes, size_t len,
 		return r;
 	}
 	return fsync(folder_fd) < 0 ? -errno : 0;
+}
+
+int file_replace(int folder_fd, const char *name, const void *bytes, size_t len, mode_t mode)
+{
+	return replace(folder_fd, name, &(struct content){bytes, len, mode, false});
+}
+
+int file_replace_with_folder(int folder_fd, const char *name, const void *bytes, size_t len,
+			     mode_t mode)
+{
+	return replace(folder_fd, name, &(struct content){bytes, len, mode, true});
 }

@@ -22,3 +22,7 @@ bool fd_is_sealed(int fd);
 /* Replaces the file at path in one step: temporary file beside it, fsync, rename, fsync folder. */
 int file_replace(int folder_fd, const char *name, const void *bytes, size_t len,
 		 mode_t mode) MUST_CHECK;
+/* The same; and when root does it, the file belongs to whom the folder belongs to, from before it
+ * is in its place. */
+int file_replace_with_folder(int folder_fd, const char *name, const void *bytes, size_t len,
+			     mode_t mode) MUST_CHECK;

@@ -2,6 +2,7 @@
  * refused when anybody else could have read it. */
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include "auth/store.h"
 #include "gateway/base/fd.h"
@@ -183,8 +184,28 @@ static void run_stranger(void **state)
 	assert_non_null(strstr(why, "belongs to user 65533"));
 }
 
+/* Whoever is killed between the two leaves a store that the gateway can't read. */
+static unsigned attributes_set_after_move(int watch)
+{
+	_Alignas(struct inotify_event) uint8_t bytes[4096];
+	ssize_t len = read(watch, bytes, sizeof bytes);
+	const struct inotify_event *e;
+	unsigned count = 0;
+	bool moved = false;
+
+	assert_true(len > 0);
+	for (ssize_t at = 0; at < len; at += (ssize_t)(sizeof *e + e->len)) {
+		e = (const struct inotify_event *)(const void *)(bytes + at);
+		count += moved && (e->mask & IN_ATTRIB);
+		moved = moved || (e->mask & IN_MOVED_TO);
+	}
+	assert_true(moved);
+	return count;
+}
+
 static void run_owner(void **state)
 {
+	OWNED_FD watch = -1;
 	struct stat st;
 
 	(void)state;
@@ -193,7 +214,11 @@ static void run_owner(void **state)
 		skip();
 	}
 	assert_int_equal(fchown(state_fd, 65533, 65534), 0);
+	watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	assert_true(watch >= 0 &&
+		    inotify_add_watch(watch, state_path, IN_ATTRIB | IN_MOVED_TO) >= 0);
 	assert_int_equal(store_write(state_fd, (const uint8_t *)"any", 3, why, sizeof why), 0);
+	assert_true(attributes_set_after_move(watch) == 0);
 	assert_int_equal(fstatat(state_fd, STORE_FILE, &st, 0), 0);
 	assert_int_equal(st.st_uid, 65533);
 	assert_int_equal(st.st_mode, S_IFREG | 0600);
