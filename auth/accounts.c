@@ -305,6 +305,15 @@ static size_t tag_find(const struct accounts *a, struct tag t)
 	return (size_t)found;
 }
 
+#define CLOCK_MAY_ERR_S 86400
+
+/* Not before the rotation, either: then the clock was set back, and nobody knows what is over. */
+static bool overlap_lasts(const struct store_entry *e, const struct store_entry *old,
+			  uint64_t now_s)
+{
+	return old->until_s > now_s && e->created_s <= now_s + CLOCK_MAY_ERR_S;
+}
+
 static struct account_key key_of(const struct accounts *a, const struct account_secrets *s,
 				 enum account_role role, uint64_t now_s)
 {
@@ -318,7 +327,7 @@ static struct account_key key_of(const struct accounts *a, const struct account_
 		.now = now >= 0 ? &a->store->secrets[now] : &a->dummies[role],
 		.before = before >= 0 ? &a->store->secrets[before]
 				      : &a->dummies[ACCOUNT_ROLES + role],
-		.overlap = old->until_s > now_s,
+		.overlap = overlap_lasts(e, old, now_s),
 		.since_s = e->created_s,
 	};
 }

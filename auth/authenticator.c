@@ -62,9 +62,9 @@ static void stop(int status)
 	loop_stop(self.loop);
 }
 
-static uint64_t wall_s(void)
+static uint64_t now_s(void)
 {
-	return clock_wall_ns() / 1000000000u;
+	return exchange_time(&self.common, clock_wall_ns() / 1000000000u);
 }
 
 /* --- to the monitor -------------------------------------------------------------------------- */
@@ -166,7 +166,7 @@ static void connection_readable(struct watch *w, uint32_t ready)
 	} else if (r < 0) {
 		connection_free(c);
 	} else if (r > 0) {
-		self.common.now_s = wall_s();
+		(void)now_s();
 		exchange_take(&c->exchange, &self.common, m.type, m.body, &c->answer);
 		sodium_memzero(&m, sizeof m);
 		connection_handle(c);
@@ -225,7 +225,7 @@ static void take_store(struct message *m)
 static void expire(struct timer *t)
 {
 	struct store *s = &self.stores[self.store];
-	size_t count = store_expire(s, wall_s());
+	size_t count = store_expire(s, now_s());
 
 	if (count > 0) {
 		(void)accounts_resolve(&self.accounts, s, (char[1]){0}, 1);
@@ -267,7 +267,7 @@ static bool both_take(int fd, const struct auth_count *count, char *ret_why, siz
 	}
 	if (self.staged)
 		self.store = (old + 1) % STORES;
-	(void)store_expire(&self.stores[self.store], wall_s());
+	(void)store_expire(&self.stores[self.store], now_s());
 	self.ready.missing =
 		(uint32_t)accounts_resolve(&self.accounts, &self.stores[self.store], ret_why, size);
 	if (self.staged)

@@ -39,6 +39,12 @@ void exchange_common_open(struct exchange_common *common, const struct accounts 
 	crypto_shorthash_keygen(common->recent.key);
 }
 
+uint64_t exchange_time(struct exchange_common *common, uint64_t wall_s)
+{
+	common->now_s = MAX(common->now_s, wall_s);
+	return common->now_s;
+}
+
 void exchange_start(struct exchange *e)
 {
 	*e = (struct exchange){.state = EXCHANGE_NEW};

@@ -20,7 +20,7 @@ struct recent {
 struct exchange_common {
 	const struct accounts *accounts;
 	struct recent recent;
-	uint64_t now_s; /* since 1970: the caller says, before each message */
+	uint64_t now_s; /* since 1970: exchange_time() */
 };
 
 enum exchange_state { EXCHANGE_INVALID, EXCHANGE_NEW, EXCHANGE_CHALLENGED, EXCHANGE_OVER };
@@ -44,6 +44,9 @@ struct exchange_answer {
 };
 
 void exchange_common_open(struct exchange_common *common, const struct accounts *accounts);
+/* Before each message; returns the time that counts. It never goes back: what is over stays so,
+ * though somebody sets the clock. */
+uint64_t exchange_time(struct exchange_common *common, uint64_t wall_s);
 void exchange_start(struct exchange *e);
 /* body: the struct that belongs to the type, of its full size; what is in it is a stranger's. */
 void exchange_take(struct exchange *e, struct exchange_common *common, uint32_t type,

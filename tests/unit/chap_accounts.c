@@ -214,6 +214,30 @@ static void run_overlap(void **state)
 	accounts_close(&a);
 }
 
+/* A clock that was ahead when the secret was rotated, or was set back since. */
+static void run_clock_back(void **state)
+{
+	static struct auth_account list[1] = {{"alice", "gw", BITS}};
+	const uint64_t made_s = 1000000, day_s = 86400;
+	struct store_entry e = {.name = "alice", .created_s = made_s, .kind = STORE_SET};
+	struct secret fresh = {17, "alice's next one!"};
+	struct account who;
+	struct accounts a;
+	const char *other;
+
+	(void)state;
+	assert_int_equal(store_rotate(&store, &e, &fresh, made_s + 7 * day_s, &other), 0);
+	accounts_open(&a, dummies, &store);
+	assert_int_equal(accounts_set(&a, list, 1, BITS), 0);
+	assert_int_equal(accounts_resolve(&a, &store, (char[1]){0}, 1), 0);
+	accounts_find(&a, list[0].user, made_s - day_s, &who);
+	assert_true(who.keys[ACCOUNT_USER].overlap);
+	accounts_find(&a, list[0].user, made_s - day_s - 1, &who);
+	assert_false(who.keys[ACCOUNT_USER].overlap);
+	assert_true(who.known && secret_equal(who.keys[ACCOUNT_USER].now, &fresh));
+	accounts_close(&a);
+}
+
 static void add(struct tests *t, const char *sentence, CMUnitTestFunction run)
 {
 	tests_add(t, sentence, run, NULL);
@@ -258,5 +282,7 @@ int main(void)
 	add(&t, "nor where one had it before a rotation, until that is over", run_twin_before);
 	add(&t, "a rotated secret is there with the one before, until the overlap is over",
 	    run_overlap);
+	add(&t, "by a clock of before the rotation the one before is not good, the new one is",
+	    run_clock_back);
 	return tests_run(&t, "chap_accounts");
 }

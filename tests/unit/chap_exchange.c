@@ -356,6 +356,20 @@ static void run_rotated(void **state)
 	store_clear(&s);
 }
 
+static void run_clock(void **state)
+{
+	struct exchange_common c;
+	struct accounts a = {0};
+
+	(void)state;
+	exchange_common_open(&c, &a);
+	assert_int_equal(exchange_time(&c, 1000), 1000);
+	assert_int_equal(exchange_time(&c, 1001), 1001);
+	assert_int_equal(exchange_time(&c, 3), 1001);
+	assert_int_equal(c.now_s, 1001);
+	assert_int_equal(exchange_time(&c, 1002), 1002);
+}
+
 static const struct offers {
 	const char *why;
 	struct auth_offer offer;
@@ -485,6 +499,7 @@ int main(void)
 	TESTS_ADD_TABLE(&t, orders, run_order);
 	tests_add(&t, "challenges and identifiers are random, none comes twice", run_challenges,
 		  NULL);
+	tests_add(&t, "time never goes back, whatever the clock does", run_clock, NULL);
 	tests_add(&t, "a challenge is known as ours 8191 connections later", run_memory, NULL);
 	return tests_run(&t, "chap_exchange");
 }
