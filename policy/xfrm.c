@@ -111,7 +111,10 @@ static void mark_look(const struct nlattr *attr, struct policy_marks *m)
 	case XFRMA_MARK:
 		memcpy(&mark, mnl_attr_get_payload(attr),
 		       MIN(sizeof mark, mnl_attr_get_payload_len(attr)));
-		m->narrowed = m->narrowed || mark.m != 0;
+		m->narrowed = m->narrowed || mark.m != 0 || mark.v != 0;
+		break;
+	case XFRMA_SEC_CTX: /* for packets with a label */
+		m->narrowed = true;
 		break;
 	case XFRMA_IF_ID:
 		memcpy(&id, mnl_attr_get_payload(attr),

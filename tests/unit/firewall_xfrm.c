@@ -28,6 +28,7 @@ struct policy_row {
 	uint8_t action, proto, wrap; /* `wrap`: IPPROTO_AH, …, or CLEAR */
 	bool any_port, optional, transport;
 	uint32_t mark, if_id;
+	bool impossible, labelled; /* a mark of no bits that is 1; for packets with a label */
 	int ifindex;
 	uint8_t type;
 };
@@ -145,6 +146,14 @@ static const struct row {
 	 .states = {STATES}},
 	{.why = "P1: a policy with a mark protects nobody",
 	 .policies = {IN(.mark = 1), OUT()},
+	 .states = {STATES},
+	 .lacks = NONE},
+	{.why = "P1: one with a mark that no packet can have protects nobody",
+	 .policies = {IN(.impossible = true), OUT()},
+	 .states = {STATES},
+	 .lacks = NONE},
+	{.why = "P1: one for packets with a label protects nobody",
+	 .policies = {IN(.labelled = true), OUT()},
 	 .states = {STATES},
 	 .lacks = NONE},
 	{.why = "P1: one for an XFRM interface protects nobody",
@@ -326,6 +335,7 @@ static void policy_put(const struct policy_row *r)
 	struct xfrm_user_tmpl tmpl[2] = {0};
 	struct xfrm_userpolicy_type type = {.type = r->type};
 	struct xfrm_mark mark = {.v = r->mark, .m = r->mark ? UINT32_MAX : 0};
+	struct xfrm_user_sec_ctx context = {.len = sizeof context};
 	struct nlmsghdr *h;
 
 	p.dir = r->way == 'i' ? XFRM_POLICY_IN : r->way == 'o' ? XFRM_POLICY_OUT : XFRM_POLICY_FWD;
@@ -335,8 +345,11 @@ static void policy_put(const struct policy_row *r)
 	mnl_attr_put(h, XFRMA_POLICY_TYPE, sizeof type, &type);
 	if (r->wrap != CLEAR)
 		mnl_attr_put(h, XFRMA_TMPL, sizeof tmpl, tmpl);
-	if (r->mark)
+	mark.v += r->impossible;
+	if (mark.v)
 		mnl_attr_put(h, XFRMA_MARK, sizeof mark, &mark);
+	if (r->labelled)
+		mnl_attr_put(h, XFRMA_SEC_CTX, sizeof context, &context);
 	if (r->if_id)
 		mnl_attr_put_u32(h, XFRMA_IF_ID, r->if_id);
 	message_end(h);
