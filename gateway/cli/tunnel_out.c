@@ -135,14 +135,32 @@ static char *text_make(const struct tunnel_out *o, const struct tunnel_peer *pee
 
 /* --- files -------------------------------------------------------------------------------- */
 
-static int folder_open(int in, const char *name)
+/* Whoever may write there could put a file of his own in place of ours, with keys that he knows.
+ * Where each can remove only what is his own (/tmp), that is kept from what is in it. */
+static int folder_check(int fd)
 {
-	int fd;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_uid != 0 && st.st_uid != geteuid())
+		return -EPERM;
+	return (st.st_mode & 022) && !(st.st_mode & S_ISVTX) ? -EPERM : 0;
+}
+
+/* `flags`: O_NOFOLLOW for what is not named by who calls us. */
+static int folder_open(int in, const char *name, int flags)
+{
+	OWNED_FD fd = -1;
+	int r;
 
 	if (mkdirat(in, name, 0700) < 0 && errno != EEXIST)
 		return -errno;
-	fd = openat(in, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	fd = openat(in, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags);
+	if (fd < 0)
+		return -errno;
+	r = folder_check(fd);
+	return r < 0 ? r : fd_take(&fd);
 }
 
 /* Whole, or not at all; nobody else ever could read it. */
@@ -167,12 +185,15 @@ static int file_write(struct tunnel_out *o, int folder, char *text)
 /* "gateway", or "initiators" and the user's name below it. */
 static int end_folder(const struct tunnel_out *o, const struct tunnel_peer *peer)
 {
-	OWNED_FD top = folder_open(AT_FDCWD, o->folder);
-	OWNED_FD all = top < 0 ? top : folder_open(top, peer ? "initiators" : "gateway");
+	OWNED_FD top = folder_open(AT_FDCWD, o->folder, 0);
+	OWNED_FD all = top;
+
+	if (top >= 0)
+		all = folder_open(top, peer ? "initiators" : "gateway", O_NOFOLLOW);
 
 	if (all < 0 || !peer)
 		return all < 0 ? all : fd_take(&all);
-	return folder_open(all, peer->user);
+	return folder_open(all, peer->user, O_NOFOLLOW);
 }
 
 static int end_write(struct tunnel_out *o, const struct tunnel_peer *peer)
@@ -195,6 +216,12 @@ static int end_write(struct tunnel_out *o, const struct tunnel_peer *peer)
 			o->cli, "a key in the secret store is none of X25519's: `sallyport secret "
 				"list` shows those of the name wireguard.*; remove what was set "
 				"by hand");
+	if (r == -EPERM && o->folder)
+		return cli_cannot(o->cli,
+				  "%s/%s%s: others own or may write to a folder on this way, and "
+				  "could put keys of theirs there: chown it to yourself, and chmod "
+				  "go-w",
+				  o->folder, where, user);
 	if (r < 0 && o->folder)
 		return cli_cannot(o->cli, "%s/%s%s/%s can't be written: %s", o->folder, where, user,
 				  o->file, strerror(-r));

@@ -60,6 +60,12 @@ static int run_interface(struct tunnel_out *o, const struct policy *p,
 	char file[INTERFACE_NAME_SIZE + sizeof ".conf"];
 	int r;
 
+	/* The gateway's key of wg0.alice would be alice's of wg0. */
+	if (strchr(portal->through, '.'))
+		return cli_cannot(o->cli,
+				  "%s: the names of its keys could be those of another "
+				  "interface's: give the tunnel a name without a dot",
+				  portal->through);
 	if (tunnels_find(p, portal, &t) < 0)
 		return cli_cannot(o->cli, "no memory for the tunnels");
 	(void)snprintf(file, sizeof file, "%s.conf", portal->through);

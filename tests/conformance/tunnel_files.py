@@ -103,6 +103,12 @@ shared = folder / "shared.yaml"
 shared.write_text(POLICY + f"      {CLIENT}-2:\n        from: [10.9.0.0/24]\n        chap: {{user: alice2, mutual: gw-for-alice}}\n")
 sallyport("secret", "set", "alice2", stdin="another-secret-0123")
 (folder / "file").write_text("")
+dotted = folder / "dotted.yaml"
+dotted.write_text(POLICY.replace("no-such-0", "no-such.alice"))
+for name, mode in (("open", 0o777), ("group", 0o770), ("linked", 0o700), ("elsewhere", 0o700)):
+    (folder / name).mkdir()
+    (folder / name).chmod(mode)
+(folder / "linked/gateway").symlink_to(folder / "elsewhere")
 for what, status, text, words in (
         ("ipsec without a policy is wrong usage", 2, "POLICY", ("ipsec",)),
         ("ipsec with an unknown option is wrong usage", 2, "--gateway", ("ipsec", "--gatewy", "x", policy)),
@@ -114,9 +120,14 @@ for what, status, text, words in (
         ("a broken policy is told", 1, "error", ("ipsec", folder / "file")),
         ("two initiators with one address in WireGuard are told", 1, "share addresses", ("wireguard", shared)),
         ("a policy that is not there is told", 3, "No such file", ("ipsec", folder / "nothing")),
+        ("P3: a folder that others may write to gets no keys", 3, "others own or may write", ("ipsec", "--dir", folder / "open", policy)),
+        ("P3: nor one that its group may write to", 3, "others own or may write", ("wireguard", "--dir", folder / "group", policy)),
+        ("P3: a link in the place of a folder is not followed", 3, "can't be written", ("ipsec", "--dir", folder / "linked", policy)),
+        ("P3: one key is never two interfaces': a name with a dot is refused", 3, "without a dot", ("wireguard", "--with-secrets", dotted)),
         ("a folder that can't be made is told", 3, "can't be written", ("ipsec", "--dir", folder / "file", policy))):
     done = sallyport(*words)
     check(AREA, what, done.returncode == status and text in done.stderr, f"{done.returncode}\n{done.stderr}")
+check(AREA, "P3: and nothing was written there", not any(list((folder / name).rglob("*.conf")) for name in ("open", "group", "elsewhere")))
 for command in ("ipsec", "wireguard"):
     done = sallyport(command, "--help")
     check(AREA, f"{command} --help begins with two examples", done.returncode == 0 and
