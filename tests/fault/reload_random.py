@@ -48,7 +48,7 @@ def policy(wishes, port, folder):
     entries = [wishes[name].text(name) for name in NAMES]
     dice.shuffle(entries)
     disks = [f"  own-{name}: {{file: {folder}/{name}.img, size: 4MiB}}\n" for name in NAMES]
-    disks += ["  shared: {memory: 1MiB}\n"] + [f"  stranger-{k}: {{memory: 1MiB}}\n" for k in range(strangers)]
+    disks += ["  shared: {memory: 1MiB, writers: cluster}\n"] + [f"  stranger-{k}: {{memory: 1MiB}}\n" for k in range(strangers)]
     dice.shuffle(disks)
     targets = []
     for name in NAMES:
