@@ -11,7 +11,7 @@ version: 1
 portals:
   here: {{listen: ["127.0.0.1:{port}"], transport: plain}}
 disks:
-  vault: {{file: {folder}/vault.img, size: 64MiB}}
+  vault: {{file: {folder}/vault.img, size: 64MiB, writers: cluster}}
 targets:
   {target}:
     portals: [here]
