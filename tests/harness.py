@@ -89,6 +89,19 @@ targets:
 """
 
 
+started = []
+
+
+def tell_why(kind, error, trace):
+    """What ends a test by surprise is told with the last words of its gateways."""
+    sys.__excepthook__(kind, error, trace)
+    for gw in started:
+        print(f"log of {gw.folder.name}:", gw.log()[-3000:], sep="\n", file=sys.stderr)
+
+
+sys.excepthook = tell_why
+
+
 class Gateway:
     """A gateway with a folder, a port and two secrets; running after start()."""
 
@@ -105,6 +118,7 @@ class Gateway:
         self.policy.write_text(policy.format(**self.values))
         self.log_path = self.folder / "log"
         atexit.register(self.close)
+        started.append(self)
         self.secret("alice", SECRET)
         self.secret("gw-for-alice", MUTUAL)
 
