@@ -38,37 +38,6 @@ static bool fresh_show(const struct secret *s)
 	return writev(STDOUT_FILENO, iov, 2) == (ssize_t)s->len + 1;
 }
 
-/* The fresh one is stored: shown, and taken up. */
-static int fresh_give(struct bench *b)
-{
-	if (!fresh_show(b->fresh))
-		return cli_cannot(b->cli,
-				  "the secret of %s is stored, but could not be shown: %s; remove "
-				  "it and generate another",
-				  b->name, strerror(errno));
-	fprintf(stderr,
-		"The secret of %s (%d random bits): on the line of its own, and shown this once.\n",
-		b->name, GENERATED_LEN * 6);
-	return bench_tell(b);
-}
-
-static int run_generate(struct bench *b)
-{
-	if (bench_fresh(b) < 0 || bench_store(b) < 0)
-		return bench_cannot(b);
-	if (store_list_find(&b->store.list, b->name) >= 0)
-		return cli_cannot(b->cli,
-				  "%s has a secret already, which is kept: `sallyport secret "
-				  "remove %s` first, or `set` one over it",
-				  b->name, b->name);
-	fresh_generate(b->fresh);
-	if (bench_put(b, STORE_GENERATED, 0) < 0 || bench_write(b) < 0)
-		return bench_cannot(b);
-	return fresh_give(b);
-}
-
-/* --- rotate ---------------------------------------------------------------------------------- */
-
 static void overlap_say(const struct bench *b)
 {
 	char until[32];
@@ -82,6 +51,39 @@ static void overlap_say(const struct bench *b)
 			"a login used.\n",
 			b->name, secret_time(b->now_s + b->overlap_s, until));
 }
+
+/* Shown before it is stored: whenever this is killed, nobody is left with a secret that counts and
+ * that he never saw. */
+static int fresh_give(struct bench *b)
+{
+	if (!fresh_show(b->fresh))
+		return cli_cannot(b->cli,
+				  "the secret of %s can't be shown: %s; nothing was changed",
+				  b->name, strerror(errno));
+	if (bench_write(b) < 0)
+		return cli_cannot(b->cli, "%s; the secret that was shown is none", b->why);
+	fprintf(stderr,
+		"The secret of %s (%d random bits): on the line of its own, and shown this once.\n",
+		b->name, GENERATED_LEN * 6);
+	if (strcmp(b->verb, "rotate") == 0)
+		overlap_say(b);
+	return bench_tell(b);
+}
+
+static int run_generate(struct bench *b)
+{
+	if (bench_fresh(b) < 0 || bench_store(b) < 0)
+		return bench_cannot(b);
+	if (store_list_find(&b->store.list, b->name) >= 0)
+		return cli_cannot(b->cli,
+				  "%s has a secret already, which is kept: `sallyport secret "
+				  "remove %s` first, or `set` one over it",
+				  b->name, b->name);
+	fresh_generate(b->fresh);
+	return bench_put(b, STORE_GENERATED, 0) < 0 ? bench_cannot(b) : fresh_give(b);
+}
+
+/* --- rotate ---------------------------------------------------------------------------------- */
 
 static int rotate_finish(struct bench *b)
 {
@@ -101,7 +103,7 @@ static int rotate_key(struct bench *b, const char *kind)
 {
 	const bool passphrase = strcmp(kind, "passphrase") == 0;
 
-	if (bench_store(b) < 0 || bench_rekey(b, passphrase) < 0)
+	if (bench_rekey(b, passphrase) < 0)
 		return bench_cannot(b);
 	fprintf(stderr, "All secrets are sealed under a fresh key, which is %s.\n",
 		passphrase ? "under the passphrase: without it nobody can open them"
@@ -125,10 +127,7 @@ static int run_rotate(struct bench *b)
 				  "generate %s` makes its first",
 				  b->name, b->name);
 	fresh_generate(b->fresh);
-	if (bench_put(b, STORE_GENERATED, b->overlap_s) < 0 || bench_write(b) < 0)
-		return bench_cannot(b);
-	overlap_say(b);
-	return fresh_give(b);
+	return bench_put(b, STORE_GENERATED, b->overlap_s) < 0 ? bench_cannot(b) : fresh_give(b);
 }
 
 /* --- set ------------------------------------------------------------------------------------- */

@@ -85,17 +85,24 @@ static int key_begin(struct bench *b)
 	return r;
 }
 
-/* The key before the lock: whoever is asked for its passphrase may take long. */
-int bench_store(struct bench *b)
+/* Before the lock: whoever is asked for a passphrase may take long, and a gateway that starts waits
+ * for the lock. */
+static int bench_begin(struct bench *b)
+{
+	int r = bench_state(b);
+
+	if (r == 0 && !b->fresh)
+		r = bench_fresh(b);
+	return r < 0 ? r : key_begin(b);
+}
+
+static int store_begin(struct bench *b)
 {
 	OWNED_BY(store_list_free) struct store_list names = {0};
 	OWNED_FD fd = -1;
 	size_t size;
 	int r;
 
-	if ((r = bench_state(b)) < 0 || (!b->fresh && (r = bench_fresh(b)) < 0) ||
-	    (r = key_begin(b)) < 0)
-		return r;
 	b->lock_fd = store_lock(b->state_fd, b->why, sizeof b->why);
 	if (b->lock_fd < 0)
 		return b->lock_fd;
@@ -111,6 +118,13 @@ int bench_store(struct bench *b)
 	if (r == 0) /* whatever is written next goes without them */
 		(void)store_expire(&b->store, b->now_s);
 	return r;
+}
+
+int bench_store(struct bench *b)
+{
+	int r = bench_begin(b);
+
+	return r < 0 ? r : store_begin(b);
 }
 
 int bench_fresh(struct bench *b)
@@ -205,17 +219,13 @@ static int key_dress(struct bench *b, bool under_passphrase, uint8_t ret[KEY_WRA
 	return r < 0 ? r : KEY_WRAPPED_SIZE;
 }
 
-int bench_rekey(struct bench *b, bool under_passphrase)
+static int key_change(struct bench *b, const uint8_t *bytes, size_t len)
 {
 	const char *state = b->cli->state;
-	uint8_t bytes[KEY_WRAPPED_SIZE];
-	int len = key_dress(b, under_passphrase, bytes);
-	int lock, r, settled;
+	int lock, settled, r = store_begin(b);
 
-	if (len < 0)
-		return len;
-	r = store_key_next(state, bytes, (size_t)len, b->why, sizeof b->why);
-	sodium_memzero(bytes, sizeof bytes);
+	if (r == 0)
+		r = store_key_next(state, bytes, len, b->why, sizeof b->why);
 	if (r < 0)
 		return r;
 	memcpy(b->key, b->next_key, STORE_KEY_SIZE);
@@ -224,6 +234,20 @@ int bench_rekey(struct bench *b, bool under_passphrase)
 	settled = store_key_settle(state, b->state_fd, b->why, sizeof b->why);
 	(void)close(lock);
 	return r < 0 ? r : settled;
+}
+
+int bench_rekey(struct bench *b, bool under_passphrase)
+{
+	uint8_t bytes[KEY_WRAPPED_SIZE];
+	int len, r = bench_begin(b);
+
+	if (r < 0)
+		return r;
+	if ((len = key_dress(b, under_passphrase, bytes)) < 0)
+		return len;
+	r = key_change(b, bytes, (size_t)len);
+	sodium_memzero(bytes, sizeof bytes);
+	return r;
 }
 
 /* --- the gateway ----------------------------------------------------------------------------- */

@@ -38,8 +38,8 @@ int bench_fresh(struct bench *b) MUST_CHECK; /* memory for the fresh secret */
 int bench_put(struct bench *b, enum store_kind kind, uint64_t overlap_s) MUST_CHECK;
 int bench_write(struct bench *b) MUST_CHECK; /* seals and replaces the file, and lets go of it */
 
-/* Seals the store under a fresh key, which is kept as it is or, `under_passphrase`, asks for one;
- * and replaces both files. */
+/* Opens the store as bench_store() does, seals it under a fresh key, which is kept as it is or,
+ * `under_passphrase`, asks for one; and replaces both files. */
 int bench_rekey(struct bench *b, bool under_passphrase) MUST_CHECK;
 
 /* Has a running gateway take the store up, and says what came of it on stderr. An exit status. */

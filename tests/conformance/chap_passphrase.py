@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The key of the secrets under a passphrase: asked for when the gateway starts, and by whoever changes a secret."""
+import array, fcntl, pathlib, termios
 from harness import *
 from initiator import *
 
@@ -102,6 +103,32 @@ done = subprocess.run([SALLYPORT, "client", CLIENT, str(gw.policy), "--for", "li
                       pass_fds=[fd], capture_output=True, text=True, start_new_session=True, timeout=120)
 os.close(fd)
 check(AREA, "client --with-secrets takes the passphrase, too", done.returncode == 0 and "alice-another-secret" in done.stdout, done.stderr)
+def typing(process, taken):
+    """It has read the passphrase of the key, and waits for the new one."""
+    left = array.array("i", [0])
+    fcntl.ioctl(taken, termios.FIONREAD, left)
+    return left[0] == 0 and pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "S"
+
+
+def is_free(folder):
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(fd)
+
+
+fd, (new, silent) = pipe_with(PASSPHRASE), os.pipe()
+asks = subprocess.Popen([SALLYPORT, "secret", "rotate", "--key", "passphrase", "--passphrase-fd", str(fd), "--new-passphrase-fd", str(new),
+                         "--state", str(gw.state)], pass_fds=[fd, new], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+check(AREA, "while a new passphrase is typed, nobody else waits: the store is not locked", wait_for(lambda: typing(asks, fd)) and is_free(gw.state), asks.pid)
+os.close(fd)
+os.close(new)
+os.close(silent)
+check(AREA, "none is typed: nothing is changed", asks.wait(60) == 3 and "12 to 1023" in asks.stderr.read() and outcome("alice-another-secret") is True, gw.log())
 done = secret("rotate", "--key", "passphrase", old=PASSPHRASE, new=OTHER)
 check(AREA, "another passphrase, of another key: the gateway can't follow, goes on, and says so", done.returncode == 3 and "goes on with what it had" in done.stderr
       and outcome("alice-another-secret") is True, done.stderr)

@@ -102,6 +102,12 @@ check(AREA, "P1: a secret that a name had before its rotation is refused to anot
 for words in (("rotate",), ("rotate", "alice", "--overlap", "7"), ("rotate", "alice", "--overlap", "1h", "--finish"), ("remove", "spare", "--overlap", "1h"), ("set", "alice", "--finish"), ("rotate", "alice", "--overlap", "367d")):
     done = gw.command("secret", *words)
     check("cli", f"secret {' '.join(words)} is wrong usage", done.returncode == 2 and "--help" in done.stderr, done.stderr)
+before = (gw.state / "secrets").read_bytes()
+with open("/dev/full", "wb") as full:
+    for words in (("generate", "unseen"), ("rotate", "gw-for-alice", "--overlap", "0s")):
+        done = subprocess.run([SALLYPORT, "secret", *words, "--state", str(gw.state)], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        check(AREA, f"secret {words[0]}: one that can't be shown is not stored, and the one before counts", done.returncode == 3 and
+              "nothing was changed" in done.stderr and (gw.state / "secrets").read_bytes() == before, done.stderr)
 check("audit", "P3: no secret of a rotation is in the audit log", not any(word in str(gw.audit()) for word in (fresh, third, fourth, fresh_mutual)))
 set_secret("alice", SECRET), set_secret("gw-for-alice", MUTUAL)
 
