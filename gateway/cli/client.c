@@ -27,14 +27,15 @@ static size_t quote_length(const uint8_t *at, size_t len, char quote_as)
 
 size_t client_quote(const uint8_t *octets, size_t count, char quote_as, char *ret)
 {
+	static const char escaped[3] = {'\'', '\\', '\''};
 	size_t len = 0, quote;
 
 	ret[len++] = '\'';
 	for (size_t k = 0; k < count; k += MAX(quote, (size_t)1)) {
 		quote = quote_length(octets + k, count - k, quote_as);
 		if (quote > 0 && quote_as == '\\') {
-			memcpy(ret + len, "'\\'", 3);
-			len += 3;
+			memcpy(ret + len, escaped, sizeof escaped);
+			len += sizeof escaped;
 		} else if (quote > 0) {
 			memcpy(ret + len, octets + k, quote);
 			len += quote;
