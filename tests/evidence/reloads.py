@@ -9,13 +9,19 @@ MARK = "evidence: "
 
 
 def show():
-    told = 0
+    told, failed = 0, []
     for test in sorted(ROOT.glob("*/reload_*.py")):
+        if "evidence(" not in test.read_text():
+            continue
         done = subprocess.run([sys.executable, "-B", test], text=True, capture_output=True,
                               env={**os.environ, "SALLYPORT_EVIDENCE": "1", "PYTHONPATH": str(ROOT)})
         for line in done.stdout.splitlines():
             if line.startswith((MARK, "FAIL")):
                 print(line.removeprefix(MARK))
-                told += 1
+                told += line.startswith(MARK)
+        if done.returncode:
+            failed.append(test.name)
+    if failed:
+        raise SystemExit("what was measured is not right: " + ", ".join(failed) + " failed")
     if not told:
         print("not here: no test of reloads tells figures")
