@@ -9,7 +9,7 @@
 #define STORE_FILE	  "secrets" /* in the state folder */
 #define STORE_NAME_MAX	  63	    /* [A-Za-z0-9._-] */
 #define STORE_NAME_SIZE	  (STORE_NAME_MAX + 1)
-#define STORE_ENTRIES_MAX 10000
+#define STORE_ENTRIES_MAX 12000 /* two stores of it fit into 8 MiB of locked memory */
 #define STORE_KEY_SIZE	  32
 #define STORE_KEY_ID_SIZE 16
 #define STORE_HEADER_SIZE 56

@@ -7,8 +7,7 @@ from evidence.figures import spread
 from harness import BUILD, MUTUAL, Gateway
 from initiator import Initiator
 
-# The store has room for 10 000 secrets, the gateway's own among them.
-COUNTS = (1, 100, 9999)
+COUNTS = (1, 100, 10000)
 LOGINS = 300
 HEAD = """\
 version: 1
