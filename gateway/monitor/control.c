@@ -109,7 +109,8 @@ static json_t *do_free(struct monitor *m, const char *argument)
 /* `again`: it may well be taken in a moment. */
 static json_t *secrets_error(const struct monitor *m, const char *why)
 {
-	bool again = m->secrets_done != NULL || !m->helpers[HELPER_AUTHENTICATOR].ready;
+	bool again = m->secrets_done != NULL || !m->helpers[HELPER_AUTHENTICATOR].ready ||
+		     reload_is_under_way();
 
 	return json_pack("{s:s,s:b}", "error", why, "again", again);
 }
@@ -129,9 +130,13 @@ static void secrets_taken(struct monitor *m, const struct auth_ready *ready)
 /* The argument, what was changed, is for the audit alone. */
 static json_t *do_secrets(struct monitor *m, const char *argument)
 {
-	const char *why = secrets_take_up(m, m->policy, secrets_taken);
+	const char *why;
 
 	(void)argument;
+	/* Else the users of the policy that goes would come after those of the one that comes. */
+	if (reload_is_under_way())
+		return secrets_error(m, "a reload is under way: again in a moment");
+	why = secrets_take_up(m, m->policy, secrets_taken);
 	return why == NULL ? json_null() : secrets_error(m, why);
 }
 

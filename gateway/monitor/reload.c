@@ -264,8 +264,15 @@ static void step_audit(struct monitor *m)
 
 static void on_users(struct monitor *m, const struct auth_ready *ready)
 {
-	if (reload.step != STEP_SECRETS)
+	const char *why = NULL;
+
+	if (reload.step != STEP_SECRETS) { /* too late: that policy was given up */
+		if (ready->taken == 1 && !m->stopping)
+			why = secrets_take_up(m, m->policy, users_are_back);
+		if (why != NULL)
+			log_error("the old users can't be given to the authenticator: %s", why);
 		return;
+	}
 	reload.taken = ready->taken == 1;
 	if (reload.taken)
 		return step_audit(m);
