@@ -203,6 +203,12 @@ void connection_ask_out(struct connection *c, const char *why)
 	connection_timer(c, grace_ms + 500, on_grace_over);
 }
 
+/* That it is about to end may be its own word: it is not believed before its process is over. */
+bool connection_leaves(const struct connection *c)
+{
+	return c->ended[0] != '\0' && (!c->reported || c->timer.at_ms != 0);
+}
+
 static void on_login_too_long(struct timer *t)
 {
 	connection_kill(CONTAINER_OF(t, struct connection, timer), "login-timeout");

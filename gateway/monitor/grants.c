@@ -90,7 +90,7 @@ static int grants_merge(struct connection *c, const struct granted_lun *old, siz
 		struct granted_lun *g = granted_find(c->luns, c->lun_count, old[k].lun);
 		bool has = old[k].told || old[k].is_new;
 
-		if (has && (g == NULL || g->row != old[k].row || (old[k].writable && !g->may)))
+		if (has && (g == NULL || g->row != old[k].row || (old[k].may && !g->may)))
 			return -ESTALE;
 		if (g == NULL)
 			continue;

@@ -37,7 +37,7 @@ static void session_look(struct connection *c)
 
 	bool enters = c->state == CONN_ENTERING && !c->refused;
 
-	if ((c->state != CONN_GRANTED && !enters) || c->ended[0] != '\0')
+	if ((c->state != CONN_GRANTED && !enters) || connection_leaves(c))
 		return;
 	reason = hours_closed(c, &line);
 	if (enters && reason != NULL)

@@ -454,6 +454,7 @@ void connection_become(struct connection *c, enum connection_state state); /* an
 void connection_kill(struct connection *c, const char *why);
 /* A session is asked to log out, and ends after the policy's grace; `why`: for the audit. */
 void connection_ask_out(struct connection *c, const char *why);
+bool connection_leaves(const struct connection *c); /* it was; or it is being killed */
 void connection_free(struct connection *c);  /* closes what is left of it, frees the slot */
 void connection_drain(struct connection *c); /* takes its waiting messages */
 void connection_send(struct connection *c, uint32_t type, const void *body, size_t size, int fd);

@@ -169,7 +169,7 @@ static json_t *luns_json(const struct connection *c)
 		if (c->luns[k].told)
 			json_array_append_new(list,
 					      json_pack("{s:i,s:b}", "lun", (int)c->luns[k].lun,
-							"writable", (int)c->luns[k].writable));
+							"writable", (int)c->luns[k].may));
 	}
 	return list;
 }

@@ -36,6 +36,7 @@ static void entry_find(struct connection *c)
 	c->target = NULL;
 	c->initiator = NULL;
 	entry_claim(c, &claim);
+	claim.now_s = 0; /* hours.c ends who has no grant now, and says why */
 	policy_decide(c->m->policy, &claim, &decision);
 	if (!decision.allowed)
 		return;
@@ -67,12 +68,12 @@ static bool is_as_permitted(const struct connection *c, const struct policy_targ
 	       before->ping_misses == now->ping_misses;
 }
 
-/* The arbiter has heard of these LUNs, if of any. */
+/* The arbiter has heard of these LUNs, if of any; of the groups that it may set it hears again. */
 static bool grants_are_same(struct connection *c)
 {
 	struct granted_lun *was = c->luns;
 	size_t count = c->lun_count;
-	bool same;
+	bool same, set_groups = c->sets_groups;
 
 	if (was == NULL)
 		return true;
@@ -83,6 +84,7 @@ static bool grants_are_same(struct connection *c)
 		       was[k].may == c->luns[k].may;
 	if (same) {
 		free(was);
+		c->seat_more = c->seat_more || c->sets_groups != set_groups;
 		return true;
 	}
 	free(c->luns);
@@ -90,23 +92,6 @@ static bool grants_are_same(struct connection *c)
 	c->lun_count = count;
 	return false;
 }
-
-/* An answer to it is due when it enters: in the midst of its negotiation none can be given. */
-static void login_swap(struct connection *c, const struct policy *before)
-{
-	const struct policy_target *was = c->target;
-
-	if (c->refused)
-		return;
-	entry_find(c);
-	if (!portal_is_another(c) && is_as_permitted(c, was, before) && grants_are_same(c))
-		return;
-	c->outdated = true;
-	if (c->state == CONN_ENTERING)
-		entry_refuse(c, STATUS_UNAVAILABLE, POLICY_CHANGED, "");
-}
-
-/* --- sessions --- */
 
 static void effect_find(const struct connection *c, const struct policy *before,
 			struct effect_result *ret)
@@ -125,10 +110,48 @@ static void effect_find(const struct connection *c, const struct policy *before,
 
 	for (size_t k = 0; k < c->lun_count; k++) {
 		if (c->luns[k].told || c->luns[k].is_new)
-			luns[s.lun_count++] =
-				(struct effect_lun){c->luns[k].lun, c->luns[k].writable};
+			luns[s.lun_count++] = (struct effect_lun){c->luns[k].lun, c->luns[k].may};
 	}
 	policy_effect(before, c->m->policy, &s, ret);
+}
+
+/* What it has proved, it proved for the policy before: a session that began with it would have to
+ * log in again. Who is sent elsewhere gets nothing here. */
+static bool proof_holds(const struct connection *c, const struct policy *before)
+{
+	struct effect_result r;
+
+	if (c->target != NULL && c->target->redirect[0] != '\0')
+		return true;
+	effect_find(c, before, &r);
+	return r.effect != EFFECT_AGAIN && r.effect != EFFECT_ENDS;
+}
+
+/* An answer to it is due when it enters: in the midst of its negotiation none can be given. */
+static void login_swap(struct connection *c, const struct policy *before)
+{
+	const struct policy_target *was = c->target;
+
+	entry_find(c);
+	if (c->refused || (!portal_is_another(c) && is_as_permitted(c, was, before) &&
+			   proof_holds(c, before) && grants_are_same(c)))
+		return;
+	c->outdated = true;
+	if (c->state == CONN_ENTERING)
+		entry_refuse(c, STATUS_UNAVAILABLE, POLICY_CHANGED, "");
+}
+
+/* --- sessions --- */
+
+/* On its way out, with a time at which it is ended: rules bind it until then, if it has an entry.
+ */
+static void session_leaves(struct connection *c)
+{
+	entry_find(c);
+	if (c->initiator != NULL && !c->claim.discovery)
+		rules_send(c);
+	c->target = NULL;
+	c->initiator = NULL;
 }
 
 static void session_end(struct connection *c, const char *reason, const char *text)
@@ -139,6 +162,7 @@ static void session_end(struct connection *c, const char *reason, const char *te
 	log_notice("session %u of %s is asked to log out, and ends in %u s: %s", c->id,
 		   c->initiator_name, c->m->policy->grace_ms / 1000, text);
 	connection_ask_out(c, why);
+	session_leaves(c);
 }
 
 /* More than it has, in what the new policy gives. */
@@ -193,26 +217,19 @@ static void session_swap(struct connection *c, const struct policy *before, stru
 {
 	struct effect_result r;
 
-	if (c->ended[0] != '\0') { /* it is on its way out already */
-		c->target = NULL;
-		c->initiator = NULL;
-		return;
-	}
+	if (connection_leaves(c))
+		return session_leaves(c);
 	effect_find(c, before, &r);
-	if (r.effect == EFFECT_AGAIN || r.effect == EFFECT_ENDS) {
-		c->target = NULL;
-		c->initiator = NULL;
-		ret->ended++;
-		return session_end(c, r.reason, r.text);
-	}
-	session_keep(c, before, &r, ret);
+	if (r.effect != EFFECT_AGAIN && r.effect != EFFECT_ENDS)
+		return session_keep(c, before, &r, ret);
+	ret->ended++;
+	session_end(c, r.reason, r.text);
 }
 
 /* --- all of them --- */
 
 static void waiting_swap(struct connection *c)
 {
-	c->named = ip_is_loopback(&c->peer.ip) || policy_names_address(c->m->policy, &c->peer.ip);
 	if (portal_is_another(c))
 		connection_free(c);
 }
@@ -223,7 +240,9 @@ static void connection_swap(struct connection *c, const struct policy *before, s
 	case CONN_WAITING:
 	case CONN_ASKING:
 		return waiting_swap(c);
-	case CONN_LOGIN: /* judged by this policy, when its proof comes */
+	case CONN_LOGIN: /* judged by this policy, when its proof comes; or refused */
+		c->target = NULL;
+		c->initiator = NULL;
 		if (portal_is_another(c))
 			connection_kill(c, POLICY_CHANGED);
 		return;
@@ -238,15 +257,22 @@ static void connection_swap(struct connection *c, const struct policy *before, s
 	}
 }
 
+/* All of them first: one that is freed gives its place to another, wherever that one stands. */
+static void connection_place_again(struct connection *c)
+{
+	portal_find(c);
+	c->named = ip_is_loopback(&c->peer.ip) || policy_names_address(c->m->policy, &c->peer.ip);
+}
+
 void connections_swap(struct monitor *m, const struct policy *before, struct swapped *ret)
 {
 	*ret = (struct swapped){0};
 	for (uint32_t k = 0; k < m->connection_max; k++) {
-		struct connection *c = &m->connections[k];
-
-		if (c->state == CONN_FREE)
-			continue;
-		portal_find(c);
-		connection_swap(c, before, ret);
+		if (m->connections[k].state != CONN_FREE)
+			connection_place_again(&m->connections[k]);
+	}
+	for (uint32_t k = 0; k < m->connection_max; k++) {
+		if (m->connections[k].state != CONN_FREE)
+			connection_swap(&m->connections[k], before, ret);
 	}
 }

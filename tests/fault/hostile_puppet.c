@@ -3,6 +3,7 @@
  *	claim TSIH INITIATOR TARGET     the names, with one ISID for all
  *	prove USER                      asks for the challenge
  *	response HEX                    the answer to it
+ *	report                          that its session ends, which it does not
  *	say TYPE LONGER PASSES          a message of that type and its size, and so many octets
  *	                                more; passes 1: with a descriptor
  * It tells the peer each message that it was sent. Compiled by session_puppet.py. */
@@ -42,6 +43,11 @@ static void obey(const char *line)
 		put(SESSION_FD_MONITOR, SESSION_CLAIM, &claim, sizeof claim, -1);
 	if (sscanf(line, "prove %255s", proof.user) == 1)
 		put(SESSION_FD_AUTH, AUTH_OFFER, &offer, sizeof offer, -1);
+	if (strcmp(line, "report") == 0) {
+		struct session_report report = {.end = SESSION_END_LEFT};
+
+		put(SESSION_FD_MONITOR, SESSION_REPORT, &report, sizeof report, -1);
+	}
 	if (strncmp(line, "response ", 9) == 0) {
 		for (; at < 16 && sscanf(line + 9 + 2 * at, "%2x", &octet) == 1; at++)
 			proof.response[at] = (uint8_t)octet;

@@ -82,7 +82,9 @@ done = run("cc", "-std=gnu11", "-D_GNU_SOURCE", "-I", ROOT, "-o", folder / "sall
 assert done.returncode == 0, done.stderr
 harness.SALLYPORT = str(folder / "sallyport")
 gw = Gateway(policy=harness.POLICY.replace("{client}:\n", "{client}-bob: {{chap: {{user: bob, mutual: gw-for-bob, algorithms: [md5]}}}}\n"
-                                           "      {client}:\n"))
+                                           "      {client}:\n")
+             .replace("luns: {{0: vault, 1: second}}", "luns: {{{luns}}}").replace("[md5]}}\n{more}", "[{algorithms}]}}\n        {rules}\n{more}"),
+             luns="0: vault, 1: second", algorithms="md5", rules="", more="gateway: {grace: 1s}\n")
 gw.secret("bob", SECRETS["bob"])
 gw.secret("gw-for-bob", "secret-for-bob-01234")
 gw.start()
@@ -134,6 +136,25 @@ bob = Puppet().enter(user="bob", initiator=BOB)
 for lun in range(400):
     bob.say("lun_failed")
 check(AREA, "P6: one that says too much is ended", bob.ended(), gw.sessions())
+
+# --- another policy ---------------------------------------------------------------------------------------------------
+alice = Puppet().enter()
+assert gw.reload(rules="deny: [unmap]", luns="0: vault").returncode == 0, gw.log()
+wait_for(lambda: "logout" in alice.got())
+check(AREA, "P3: a session that is asked to log out is told of the new rules at once, which bind it until it ends",
+      wait_for(lambda: alice.got().count("rules") == 2), (alice.text, gw.log()))
+check(AREA, "P3: it is ended when it does not", alice.ended(), gw.sessions())
+alice = Puppet().enter().do("report")
+assert wait_for(lambda: gw.reload("--json").returncode == 0)
+check(AREA, "a session that says that it ends, and does not, stays while the policy allows it", not alice.over, alice.text)
+assert gw.reload(luns="1: second").returncode == 0, gw.log()
+check(AREA, "P3: … and is ended by a policy that takes its LUN", alice.ended(), (alice.text, gw.sessions(), gw.log()))
+alice = Puppet().claim().prove()
+assert "permit" in alice.got(), alice.text
+assert gw.reload(algorithms="sha256").returncode == 0, gw.log()
+alice.say("enter")
+check(AREA, "P1: a login whose algorithm is too weak for the policy of now is refused, whatever it was when it proved",
+      alice.refused() and "grant" not in alice.got(), (alice.text, gw.log()))
 check(AREA, "P4: no helper died of it, and the gateway stops cleanly", not any(h["deaths"] for h in gw.status()["helpers"]) and
       gw.stop() == 0, gw.log())
 finish()

@@ -29,6 +29,7 @@ targets:
         chap: {{user: alice, mutual: gw-for-alice, algorithms: [md5]}}
       {client}-bob:
         chap: {{user: bob, mutual: gw-for-alice, algorithms: [md5]}}
+        luns: {{0: {bobs}}}
 """
 
 
@@ -203,12 +204,24 @@ def cluster():
               and wait_for(lambda: [alice.settle() is None, bob.settle() is None, alice.store(), bob.store()][2:].count(GOOD) == 1), gw.log())
 
 
-gw = Gateway(policy=POLICY, writers="one", lease="150s")
+def narrowed():
+    """Who waits for the slot may reserve, and so take it: no more, once the policy lets it only read."""
+    with login(CLIENT) as alice, login(BOB) as bob:
+        assert alice.store() == GOOD and bob.store() == PROTECTED
+        done = gw.reload("--json", bobs="read-only")
+        check(AREA, "P3: who waited to write, and may only read now, is asked to log out", done.returncode == 0
+              and json.loads(done.stdout)["asked_to_log_out"] == 1 and alice.store() == GOOD, (done.stdout, done.stderr))
+        check(AREA, "… and ended; who writes goes on", wait_for(lambda: [s["initiator"] for s in gw.sessions() if s["state"] == "granted"] == [CLIENT])
+              and alice.store() == GOOD, gw.sessions())
+
+
+gw = Gateway(policy=POLICY, writers="one", lease="150s", bobs="read-write")
 gw.secret("bob", "bob-secret-0123456789")
 gw.start()
 the_accident()
 lost()
 reserved()
 cluster()
+narrowed()
 check(AREA, "the gateway stops cleanly", gw.stop() == 0, gw.log())
 finish()
