@@ -272,10 +272,27 @@ static bool has_other_session(const struct connection *c, const struct monitor_d
 	return false;
 }
 
+/* Its initiator has logged out after others of its sessions were lost, whose I/O is not over: the
+ * slot is free when that is, and nobody is waited for. */
+static void others_are_logged_out(const struct connection *c, const struct monitor_disk *d)
+{
+	for (uint32_t k = 0; k < c->m->connection_max; k++) {
+		struct connection *other = &c->m->connections[k];
+		size_t from = 0;
+
+		if (other->state == CONN_ENDING && lun_of(other, d, &from) != NULL &&
+		    strcmp(other->initiator_name, c->initiator_name) == 0)
+			other->logged_out = true;
+	}
+}
+
 void writer_leaves(struct connection *c, struct monitor_disk *d)
 {
-	if (d->policy.cluster || strcmp(d->writer, c->initiator_name) != 0 ||
-	    has_other_session(c, d))
+	if (d->policy.cluster || strcmp(d->writer, c->initiator_name) != 0)
+		return;
+	if (c->logged_out)
+		others_are_logged_out(c, d);
+	if (has_other_session(c, d))
 		return;
 	if (c->logged_out) {
 		slot_free(c->m, d);
