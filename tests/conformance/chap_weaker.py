@@ -69,8 +69,9 @@ check(AREA, "and no two begin alike", len({octets[:6] for octets in seen}) == 30
 gw.stop(signal.SIGKILL)
 gw.start()
 check("fault", "after kill -9 of the monitor the strongest is still known", login("7")[0] == 0x0201 and login("8") is True, gw.log())
-os.kill(gw.helper_pid("authenticator"), signal.SIGKILL)
-wait_for(gw.is_well)
+pid = gw.helper_pid("authenticator")
+os.kill(pid, signal.SIGKILL)
+wait_for(lambda: gw.helper_pid("authenticator") not in (0, pid) and gw.is_well())
 check("fault", "after kill -9 of the authenticator, too", login("7")[0] == 0x0201 and login("8") is True, gw.log())
 gw.stop()
 with open(algorithms, "a") as f:

@@ -16,6 +16,7 @@ WANTED = {  # below the gateway's own folder
     "state/secrets": ("file", 0o600),
     "state/identities.json": ("file", 0o600),
     "state/bans.json": ("file", 0o600),
+    "state/writers.json": ("file", 0o600),
     "state/algorithms": ("file", 0o600),
     "state/seen.json": ("file", 0o600),
     "state/audit": ("folder", 0o700),

@@ -6,11 +6,12 @@ from initiator import *
 
 AREA = "fault"
 gw = Gateway().start()
+os.chdir(gw.state)  # which is reached from here alone, by whoever the test becomes
 
 
 def connect():
     s = socket.socket(socket.AF_UNIX)
-    s.connect(str(gw.state / "control"))
+    s.connect("control")
     s.settimeout(60)
     return s
 
