@@ -121,6 +121,7 @@ static void setup_over(struct setup *s)
 	free(s->disks);
 	free(s->portal_tags);
 	json_decref(s->identities);
+	json_decref(s->identities_before);
 	policy_free(s->policy);
 }
 
