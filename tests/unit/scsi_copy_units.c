@@ -19,8 +19,9 @@ static const struct {
 
 static void twice(void **state)
 {
-	static const struct copy_case c = {.targets = {{.lun = 0}, {.lun = 1}},
-					   .segments = {{0, 1, 5, 0, 100}}};
+	static const struct copy_case c = {
+		.targets = {{.lun = 0}, {.lun = 1}},
+		.segments = {{.from = 0, .to = 1, .blocks = 5, .from_lba = 0, .to_lba = 100}}};
 	const __typeof__(rows[0]) *row = *state;
 	struct scsi_task *task;
 

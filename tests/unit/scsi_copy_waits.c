@@ -5,7 +5,9 @@
 static struct scsi_task task;
 
 static const struct copy_case long_one = {
-	.targets = {{0}, {1}}, .segments = {{0, 1, 1200, 0, 2000}}, .list_id = 9};
+	.targets = {{.lun = 0}, {.lun = 1}},
+	.segments = {{.from = 0, .to = 1, .blocks = 1200, .from_lba = 0, .to_lba = 2000}},
+	.list_id = 9};
 
 static struct rig_command extended_copy(void)
 {

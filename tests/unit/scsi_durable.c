@@ -59,7 +59,9 @@ static size_t put_key(void)
 static size_t put_copy(void)
 {
 	static const struct copy_case c = {
-		.targets = {{0}, {1}}, .segments = {{0, 1, 4, 5, 6}}, .list_id = 9};
+		.targets = {{.lun = 0}, {.lun = 1}},
+		.segments = {{.from = 0, .to = 1, .blocks = 4, .from_lba = 5, .to_lba = 6}},
+		.list_id = 9};
 
 	return copy_put(&c);
 }
@@ -67,7 +69,10 @@ static size_t put_copy(void)
 static size_t put_copy_4(void)
 {
 	static const struct copy_case c = {
-		.targets = {{0}, {1}}, .segments = {{0, 1, 4, 5, 6}}, .list_id = 9, .lid4 = true};
+		.targets = {{.lun = 0}, {.lun = 1}},
+		.segments = {{.from = 0, .to = 1, .blocks = 4, .from_lba = 5, .to_lba = 6}},
+		.list_id = 9,
+		.lid4 = true};
 
 	return copy_put(&c);
 }

@@ -113,22 +113,22 @@ static const struct mix {
 } mixes[] = {
 	{"reads of 4 KiB, one at a time",
 	 {.iops = 500},
-	 .commands = {{0x28, 0, 8}},
+	 .commands = {{0x28, 0, 8, 0}},
 	 .depth = 1,
 	 .on_first = 500},
 	{"reads of 4 KiB, six at a time",
 	 {.iops = 500},
-	 .commands = {{0x28, 0, 8}},
+	 .commands = {{0x28, 0, 8, 0}},
 	 .depth = 6,
 	 .on_first = 500},
 	{"reads and writes, small and large",
 	 {.bandwidth = 2 << 20},
-	 .commands = {{0x28, 0, 1}, {0x2a, 0, 64}, {0x28, 0, 128}, {0x2a, 0, 8}},
+	 .commands = {{0x28, 0, 1, 0}, {0x2a, 0, 64, 0}, {0x28, 0, 128, 0}, {0x2a, 0, 8, 0}},
 	 .depth = 4,
 	 .octets = 2 << 20},
 	{"two LUNs share their initiator's",
 	 {.iops = 400},
-	 .commands = {{0x28, 0, 8}, {0x28, 1, 8}},
+	 .commands = {{0x28, 0, 8, 0}, {0x28, 1, 8, 0}},
 	 .depth = 6,
 	 .on_first = 200,
 	 .on_second = 200},
@@ -136,7 +136,7 @@ static const struct mix {
 	 {0},
 	 {.iops = 300},
 	 {.iops = 100},
-	 .commands = {{0x28, 0, 8}, {0x28, 1, 8}},
+	 .commands = {{0x28, 0, 8, 0}, {0x28, 1, 8, 0}},
 	 .depth = 6,
 	 .on_first = 300,
 	 .on_second = 100},
@@ -144,7 +144,7 @@ static const struct mix {
 	 {0},
 	 {.iops = 50},
 	 {0},
-	 .commands = {{0x28, 0, 8}, {0x28, 1, 8}},
+	 .commands = {{0x28, 0, 8, 0}, {0x28, 1, 8, 0}},
 	 .depth = 6,
 	 .on_first = 50,
 	 .on_second = 3000},
@@ -152,7 +152,7 @@ static const struct mix {
 	 {.iops = 500},
 	 {.iops = 100},
 	 {0},
-	 .commands = {{0x28, 0, 8}, {0x28, 1, 8}},
+	 .commands = {{0x28, 0, 8, 0}, {0x28, 1, 8, 0}},
 	 .depth = 6,
 	 .on_first = 100,
 	 .on_second = 400},
@@ -160,17 +160,17 @@ static const struct mix {
 	 {.iops = 300},
 	 {.outstanding = 1},
 	 {0},
-	 .commands = {{0x28, 0, 8}, {0x28, 0, 8}},
+	 .commands = {{0x28, 0, 8, 0}, {0x28, 0, 8, 0}},
 	 .depth = 6,
 	 .on_first = 300},
 	{"PRE-FETCH to the end counts what it reads",
 	 {.bandwidth = 40 << 20},
-	 .commands = {{0x34, 0, 0}},
+	 .commands = {{0x34, 0, 0, 0}},
 	 .depth = 3,
 	 .on_first = 10},
 	{"VERIFY counts what it reads",
 	 {.bandwidth = 1 << 20},
-	 .commands = {{0x2f, 0, 128}},
+	 .commands = {{0x2f, 0, 128, 0}},
 	 .depth = 3,
 	 .on_first = 16},
 };
@@ -226,7 +226,7 @@ static void rates(void **state)
 
 static void changed_midway(void **state)
 {
-	static const struct mix mix = {"", .commands = {{0x28, 0, 8}}, .depth = 6};
+	static const struct mix mix = {"", .commands = {{0x28, 0, 8, 0}}, .depth = 6};
 	struct sums sums = {0};
 
 	(void)state;
@@ -467,7 +467,7 @@ static void a_copy_keeps_to_it(void **state)
 /* The first reads wait behind the copy's piece, the copy's next piece behind them. */
 static void a_copy_and_reads_take_turns(void **state)
 {
-	static const struct mix mix = {"", .commands = {{0x28, 0, 128}}, .depth = 4};
+	static const struct mix mix = {"", .commands = {{0x28, 0, 128, 0}}, .depth = 4};
 	struct client *c;
 	unsigned reads = 0;
 
