@@ -346,7 +346,7 @@ struct iscsi {
 	uint32_t max_connections, time2wait, time2retain;
 	uint32_t max_burst, first_burst, max_r2t, queue_depth;
 	uint32_t outstanding; /* fewer at once than was granted, for now; 0: as granted */
-	uint32_t level; /* ErrorRecoveryLevel; 0 in discovery: RFC 7143 section 7.4.1 */
+	uint32_t level;	      /* ErrorRecoveryLevel; 0 in discovery: RFC 7143 section 7.4.1 */
 
 	/* CmdSN: RFC 7143 section 4.2.2.1 */
 	uint32_t expcmdsn, maxcmdsn;

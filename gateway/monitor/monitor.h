@@ -455,8 +455,8 @@ void connection_kill(struct connection *c, const char *why);
 /* A session is asked to log out, and ends after the policy's grace; `why`: for the audit. */
 void connection_ask_out(struct connection *c, const char *why);
 bool connection_leaves(const struct connection *c); /* it was; or it is being killed */
-void connection_free(struct connection *c);  /* closes what is left of it, frees the slot */
-void connection_drain(struct connection *c); /* takes its waiting messages */
+void connection_free(struct connection *c);	    /* closes what is left of it, frees the slot */
+void connection_drain(struct connection *c);	    /* takes its waiting messages */
 void connection_send(struct connection *c, uint32_t type, const void *body, size_t size, int fd);
 void connection_timer(struct connection *c, uint64_t wait_ms, void (*run)(struct timer *t));
 struct connection *connection_find(struct monitor *m, uint32_t id);
