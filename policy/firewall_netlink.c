@@ -20,9 +20,9 @@
 #define BLOCK_V4_BITS 32
 #define BLOCK_V6_BITS 64
 
-int firewall_netlink_open(struct firewall_netlink *ret_netlink)
+int netlink_socket_open(int bus, struct mnl_socket **ret_socket)
 {
-	struct mnl_socket *socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	struct mnl_socket *socket = mnl_socket_open2(bus, SOCK_CLOEXEC);
 	int r;
 
 	if (!socket)
@@ -32,8 +32,14 @@ int firewall_netlink_open(struct firewall_netlink *ret_netlink)
 		(void)mnl_socket_close(socket);
 		return r;
 	}
-	*ret_netlink = (struct firewall_netlink){.socket = socket, .sequence = 1};
+	*ret_socket = socket;
 	return 0;
+}
+
+int firewall_netlink_open(struct firewall_netlink *ret_netlink)
+{
+	*ret_netlink = (struct firewall_netlink){.sequence = 1};
+	return netlink_socket_open(NETLINK_NETFILTER, &ret_netlink->socket);
 }
 
 void firewall_netlink_close(struct firewall_netlink *n)

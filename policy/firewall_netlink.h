@@ -4,15 +4,18 @@
 
 #include "gateway/base/address.h"
 
+struct mnl_socket;
+struct nlmsghdr;
+
 struct firewall_netlink {
 	struct mnl_socket *socket; /* NULL: not open */
 	uint32_t sequence;
 };
 
+/* A socket of a netlink bus (NETLINK_NETFILTER, NETLINK_XFRM), bound. */
+int netlink_socket_open(int bus, struct mnl_socket **ret_socket) MUST_CHECK;
 int firewall_netlink_open(struct firewall_netlink *ret_netlink) MUST_CHECK;
 void firewall_netlink_close(struct firewall_netlink *n);
-
-struct nlmsghdr;
 
 /* Is there a whole message in the octets that are left? mnl_nlmsg_ok() takes a length beyond
  * INT_MAX for a small one. */

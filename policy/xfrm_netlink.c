@@ -2,6 +2,7 @@
  * was opened before the sandbox. Trusts the kernel's answers. States come with their keys: they are
  * asked for by their addresses alone, and what came is wiped. */
 #include "policy/xfrm.h"
+#include "policy/firewall_netlink.h"
 
 /* The C library's addresses come before the kernel's, which then leave theirs out. */
 #include <netinet/in.h>
@@ -16,18 +17,8 @@
 
 int xfrm_netlink_open(struct xfrm_netlink *ret_netlink)
 {
-	struct mnl_socket *socket = mnl_socket_open2(NETLINK_XFRM, SOCK_CLOEXEC);
-	int r;
-
-	if (!socket)
-		return -errno;
-	if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0) {
-		r = -errno;
-		(void)mnl_socket_close(socket);
-		return r;
-	}
-	*ret_netlink = (struct xfrm_netlink){.socket = socket, .sequence = 1};
-	return 0;
+	*ret_netlink = (struct xfrm_netlink){.sequence = 1};
+	return netlink_socket_open(NETLINK_XFRM, &ret_netlink->socket);
 }
 
 void xfrm_netlink_close(struct xfrm_netlink *n)

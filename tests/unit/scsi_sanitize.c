@@ -340,21 +340,28 @@ static void arbiter_away(void **state)
 	two_close();
 }
 
-/* The audit is away when all is done: the end waits for it, and nothing failed. */
-static void audit_away(void **state)
+/* All is done but the end. */
+static void overwrite_until_audit_is_away(struct scsi_task *task)
 {
 	static const struct rig_command c = {{0x48, 1, [8] = 5}, OUT(5)};
-	struct scsi_task task;
 
-	(void)state;
 	two_open();
 	memcpy(rig->buffer, (const uint8_t[]){1, 0, 0, 1, 0x5a}, 5);
-	assert_int_equal(begin_on(&rig->nexus, &task, &c), SCSI_RUNNING);
+	assert_int_equal(begin_on(&rig->nexus, task, &c), SCSI_RUNNING);
 	settle();
 	while (rig->queue[0]->op != IO_FLUSH)
 		rig_reap_one();
 	atomic_store(&rig->page->state, AUDIT_CANNOT_WRITE);
 	rig_reap_one();
+}
+
+/* The audit is away when all is done: the end waits for it, and nothing failed. */
+static void audit_away(void **state)
+{
+	struct scsi_task task;
+
+	(void)state;
+	overwrite_until_audit_is_away(&task);
 	scsi_audit_moved(&rig->nexus);
 	rig_share();
 	assert_int_equal(rig->dones, 0);
@@ -369,18 +376,10 @@ static void audit_away(void **state)
 /* … but whoever is told to end does not wait. */
 static void audit_away_and_stopped(void **state)
 {
-	static const struct rig_command c = {{0x48, 1, [8] = 5}, OUT(5)};
 	struct scsi_task task;
 
 	(void)state;
-	two_open();
-	memcpy(rig->buffer, (const uint8_t[]){1, 0, 0, 1, 0x5a}, 5);
-	assert_int_equal(begin_on(&rig->nexus, &task, &c), SCSI_RUNNING);
-	settle();
-	while (rig->queue[0]->op != IO_FLUSH)
-		rig_reap_one();
-	atomic_store(&rig->page->state, AUDIT_CANNOT_WRITE);
-	rig_reap_one();
+	overwrite_until_audit_is_away(&task);
 	scsi_operations_stop(&rig->nexus);
 	scsi_audit_moved(&rig->nexus);
 	rig_share();
