@@ -3,6 +3,7 @@
 #include "auth/accounts.h"
 
 #include <stdio.h>
+#include "gateway/base/fd.h"
 #include "gateway/base/log.h"
 
 #define ALGORITHMS                                                      \
@@ -354,4 +355,18 @@ void accounts_find(const struct accounts *a, const char user[CHAP_NAME_SIZE], ui
 		.keys = {key_of(a, &s, ACCOUNT_USER, now_s), key_of(a, &s, ACCOUNT_MUTUAL, now_s)},
 		.mutual_name = one->mutual,
 	};
+}
+
+int accounts_take(struct accounts *a, int fd, const struct auth_count *count)
+{
+	OWNED_FREE char *bytes = NULL;
+	size_t len;
+	int r = fd_read_all(fd, ACCOUNTS_MAX * sizeof(struct auth_account), &bytes, &len);
+
+	if (r < 0)
+		return r;
+	if (len != (size_t)count->count * sizeof(struct auth_account))
+		return -EINVAL;
+	return accounts_set(a, (const struct auth_account *)(void *)bytes, count->count,
+			    count->algorithms);
 }

@@ -49,6 +49,8 @@ void accounts_close(struct accounts *a);
 /* Replaces all; -EINVAL (a name without an end, too many, unknown algorithms) leaves the old. */
 int accounts_set(struct accounts *a, const struct auth_account *list, size_t count,
 		 uint32_t algorithms) MUST_CHECK;
+/* The same with those of a message AUTH_ACCOUNTS; the descriptor stays the caller's. */
+int accounts_take(struct accounts *a, int fd, const struct auth_count *count) MUST_CHECK;
 /* Looks up all secrets, after either side has changed. Returns how many accounts have none that is
  * usable, with a sentence about the first. An account is usable when its secrets are there, no
  * other name has one of them, too, and none is used in the other direction. */

@@ -1,11 +1,9 @@
-/* The authenticator process: one loop, the monitor's channel, one channel per session
- * that logs in. It holds the secrets, opens nothing, and tells the monitor who somebody
- * is before the session hears of it. Trusts the monitor; sessions are hostile, and
- * whatever one sends ends at most its own connection. */
+/* The authenticator process: one loop, the monitor's channel, and what the monitor gives: secrets,
+ * accounts, the portals' keys, the CA's. One channel per session that logs in: connections.c. It
+ * opens nothing, and tells the monitor who somebody is before the session hears of it. Trusts the
+ * monitor. */
 #include <stdio.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include "auth/exchange.h"
+#include "auth/connections.h"
 #include "auth/slab.h"
 #include "auth/store.h"
 #include "gateway/base/clock.h"
@@ -15,7 +13,6 @@
 #include "gateway/base/process.h"
 #include "gateway/base/sandbox.h"
 
-#define CONNECTIONS_MAX 4096
 #define DESCRIPTORS_MAX (CONNECTIONS_MAX + 32)
 #define MEMORY_LIMIT	(256ull << 20)
 #define STORES		2		      /* the one in use, and room to read the next */
@@ -23,17 +20,6 @@
 #define EXPIRY_MS	60000		      /* secrets whose time is over are wiped by then */
 #define SLAB_WANT	((SLOTS_FIXED + STORES * (size_t)STORE_ENTRIES_MAX) * sizeof(struct secret))
 #define SLAB_LEAST	16384 /* 30 secrets */
-
-struct connection {
-	struct watch watch;
-	struct timer timer;
-	struct channel channel;
-	struct exchange exchange;
-	struct exchange_answer answer; /* its verdict waits for the monitor */
-	uint32_t number;
-	bool waits;
-	struct connection *next, *previous;
-};
 
 /* The process has one. */
 static struct authenticator {
@@ -43,13 +29,17 @@ static struct authenticator {
 	struct slab slab;
 	uint8_t *key; /* in the slab; only while a store is unsealed */
 	struct store stores[STORES];
-	size_t store; /* the one in use */
-	bool staged;  /* the other one was read, and waits for its accounts */
+	size_t store;			 /* the one in use */
+	bool staged;			 /* the other one was read, and waits for its accounts */
+	struct identity_sets identities; /* keys of portals */
+	struct slab enrolment_slab;
+	struct enrolment enrolment;
+	struct auth_ca_ready ca_ready;
+	bool ca_ready_waits;
 	struct accounts accounts;
 	struct exchange_common common;
 	struct timer expiry;
-	struct connection *connections;
-	size_t connection_count;
+	struct connections connections;
 	struct auth_ready ready;
 	bool ready_waits;
 	char store_why[256]; /* "": the store was read */
@@ -88,114 +78,9 @@ static void ready_send(void)
 	self.ready_waits = !monitor_send(AUTH_READY, &self.ready, sizeof self.ready);
 }
 
-/* --- connections ----------------------------------------------------------------------------- */
-
-static void connection_free(struct connection *c)
+static void ca_ready_send(void)
 {
-	if (c->previous)
-		c->previous->next = c->next;
-	else
-		self.connections = c->next;
-	if (c->next)
-		c->next->previous = c->previous;
-	self.connection_count--;
-	loop_timer_clear(self.loop, &c->timer);
-	if (!c->waits)
-		loop_unwatch(self.loop, &c->watch);
-	channel_close(&c->channel);
-	sodium_memzero(c, sizeof *c);
-	free(c);
-}
-
-static int connection_answer(struct connection *c)
-{
-	const struct exchange_answer *a = &c->answer;
-
-	if (a->type == AUTH_CHALLENGE)
-		return CHANNEL_SEND(&c->channel, AUTH_CHALLENGE, &a->challenge);
-	if (a->type == AUTH_RESULT)
-		return CHANNEL_SEND(&c->channel, AUTH_RESULT, &a->result);
-	return 0;
-}
-
-/* The verdict first: whatever the session does with its answer, the monitor knows already. */
-static void connection_conclude(struct connection *c)
-{
-	if (!monitor_send(AUTH_VERDICT, &c->answer.verdict, sizeof c->answer.verdict)) {
-		if (!c->waits)
-			loop_unwatch(self.loop, &c->watch);
-		loop_timer_clear(self.loop, &c->timer);
-		c->waits = true;
-		return;
-	}
-	(void)connection_answer(c); /* a session that is gone has no use for it */
-	connection_free(c);
-}
-
-static void connection_handle(struct connection *c)
-{
-	c->answer.verdict.connection = c->number;
-	if (c->answer.verdict.reason != AUTH_REASON_INVALID)
-		connection_conclude(c);
-	else if (connection_answer(c) < 0)
-		connection_free(c);
-}
-
-static void connection_end(struct connection *c, enum auth_reason reason)
-{
-	c->answer = (struct exchange_answer){0};
-	exchange_end(&c->exchange, reason, &c->answer);
-	connection_handle(c);
-}
-
-static void connection_expired(struct timer *t)
-{
-	connection_end(CONTAINER_OF(t, struct connection, timer), AUTH_EXPIRED);
-}
-
-/* A peer that leaves before its proof leaves no verdict: nothing was tried. */
-static void connection_readable(struct watch *w, uint32_t ready)
-{
-	struct connection *c = CONTAINER_OF(w, struct connection, watch);
-	struct message m;
-	int r = channel_receive(&c->channel, &m);
-
-	(void)ready;
-	if (r == -EPROTO) {
-		connection_end(c, AUTH_BROKEN);
-	} else if (r < 0) {
-		connection_free(c);
-	} else if (r > 0) {
-		(void)now_s();
-		exchange_take(&c->exchange, &self.common, m.type, m.body, &c->answer);
-		sodium_memzero(&m, sizeof m);
-		connection_handle(c);
-	}
-}
-
-static struct connection *connection_new(const struct auth_connection *info, int *fd)
-{
-	struct connection *c = self.connection_count < CONNECTIONS_MAX ? calloc(1, sizeof *c)
-								       : NULL;
-
-	if (!c)
-		return NULL;
-	c->number = info->connection;
-	c->watch = (struct watch){*fd, EPOLLIN, connection_readable};
-	c->timer.run = connection_expired;
-	if (loop_watch(self.loop, &c->watch) < 0) {
-		free(c);
-		return NULL;
-	}
-	channel_open(&c->channel, fd_take(fd), auth_session_inbox, auth_session_inbox_len);
-	exchange_start(&c->exchange);
-	loop_timer_set(self.loop, &c->timer, loop_now_ms(self.loop) + info->deadline_ms);
-	c->next = self.connections;
-	if (c->next)
-		c->next->previous = c;
-	self.connections = c;
-	self.connection_count++;
-	return c;
+	self.ca_ready_waits = !monitor_send(AUTH_CA_READY, &self.ca_ready, sizeof self.ca_ready);
 }
 
 /* --- from the monitor ------------------------------------------------------------------------ */
@@ -220,6 +105,25 @@ static void take_store(struct message *m)
 		log_error("%s", why);
 }
 
+static void take_identity(struct message *m)
+{
+	const struct identity_source source = {
+		.info = *(const struct auth_identity *)(const void *)m->body,
+		.key_fd = m->fds[0],
+		.certificate_fd = m->fds[1],
+		.opens_fd = m->fds[2],
+		.store_key = self.key};
+
+	identity_sets_add(&self.identities, &source);
+}
+
+static void take_identities(struct message *m)
+{
+	const struct auth_identities *all = (const void *)m->body;
+
+	identity_sets_end(&self.identities, all->count);
+}
+
 /* What a rotation left good for a while is no good any more the moment its time is over, whenever
  * it is wiped here. */
 static void expire(struct timer *t)
@@ -227,25 +131,12 @@ static void expire(struct timer *t)
 	struct store *s = &self.stores[self.store];
 	size_t count = store_expire(s, now_s());
 
+	identities_clear(&self.identities.before);
 	if (count > 0) {
 		(void)accounts_resolve(&self.accounts, s, (char[1]){0}, 1);
 		log_notice("secrets of before a rotation: %zu of them are over, and wiped", count);
 	}
 	loop_timer_set(self.loop, t, loop_now_ms(self.loop) + EXPIRY_MS);
-}
-
-static int accounts_read(int fd, const struct auth_count *count)
-{
-	OWNED_FREE char *bytes = NULL;
-	size_t len;
-	int r = fd_read_all(fd, ACCOUNTS_MAX * sizeof(struct auth_account), &bytes, &len);
-
-	if (r < 0)
-		return r;
-	if (len != (size_t)count->count * sizeof(struct auth_account))
-		return -EINVAL;
-	return accounts_set(&self.accounts, (const struct auth_account *)(void *)bytes,
-			    count->count, count->algorithms);
 }
 
 /* A store or accounts that can't be read leave both old ones in use: nobody logs in by half of a
@@ -260,7 +151,11 @@ static bool both_take(int fd, const struct auth_count *count, char *ret_why, siz
 		(void)string_copy(ret_why, size, self.store_why);
 		return false;
 	}
-	if ((r = accounts_read(fd, count)) < 0) {
+	if (*self.identities.why && !first) {
+		(void)string_copy(ret_why, size, self.identities.why);
+		return false;
+	}
+	if ((r = accounts_take(&self.accounts, fd, count)) < 0) {
 		(void)snprintf(ret_why, size, "the accounts of the policy can't be taken up: %s",
 			       strerror(-r));
 		return false;
@@ -273,8 +168,10 @@ static bool both_take(int fd, const struct auth_count *count, char *ret_why, siz
 	if (self.staged)
 		store_clear(&self.stores[old]);
 	loop_timer_set(self.loop, &self.expiry, loop_now_ms(self.loop) + EXPIRY_MS);
-	if (*self.store_why)
-		(void)string_copy(ret_why, size, self.store_why);
+	identity_sets_take_up(&self.identities);
+	if (*self.store_why || *self.identities.why)
+		(void)string_copy(ret_why, size,
+				  *self.store_why ? self.store_why : self.identities.why);
 	return !*self.store_why;
 }
 
@@ -289,6 +186,8 @@ static void take_accounts(struct message *m)
 	ready->secrets = (uint32_t)self.stores[self.store].list.count;
 	if (self.staged && !ready->taken)
 		store_clear(&self.stores[(self.store + 1) % STORES]);
+	ready->identities = (uint32_t)self.identities.now.count;
+	identity_sets_forget(&self.identities);
 	self.staged = false;
 	self.store_why[0] = '\0';
 	ready_send();
@@ -299,36 +198,57 @@ static void take_connection(struct message *m)
 	const struct auth_connection *info = (const void *)m->body;
 	struct auth_verdict refused = {.connection = info->connection, .reason = AUTH_BROKEN};
 
-	if (connection_new(info, &m->fds[0]))
+	if (connections_add(&self.connections, info, &m->fds[0]))
 		return;
 	log_error("connection %u is refused: %zu log in already, or there is no memory",
-		  info->connection, self.connection_count);
+		  info->connection, self.connections.count);
 	(void)monitor_send(AUTH_VERDICT, &refused, sizeof refused);
+}
+
+static void take_ca(struct message *m)
+{
+	enrolment_message(&self.enrolment, m->fds, self.key, (int64_t)now_s(), &self.ca_ready);
+	ca_ready_send();
+}
+
+static void take_ca_close(struct message *m)
+{
+	(void)m;
+	enrolment_close(&self.enrolment);
+}
+
+static void take_enrol_go(struct message *m)
+{
+	connections_enrol(&self.connections, (const void *)m->body, &self.stores[self.store]);
+}
+
+static void take_enrol_no(struct message *m)
+{
+	connections_refuse(&self.connections, (const void *)m->body);
 }
 
 static const struct {
 	uint32_t type;
 	void (*take)(struct message *m);
 } handlers[] = {
-	{AUTH_STORE, take_store},
-	{AUTH_ACCOUNTS, take_accounts},
-	{AUTH_CONNECTION, take_connection},
+	{AUTH_STORE, take_store},	    {AUTH_ACCOUNTS, take_accounts},
+	{AUTH_CONNECTION, take_connection}, {AUTH_IDENTITY, take_identity},
+	{AUTH_IDENTITIES, take_identities}, {AUTH_CA, take_ca},
+	{AUTH_CA_CLOSE, take_ca_close},	    {AUTH_ENROL_GO, take_enrol_go},
+	{AUTH_ENROL_NO, take_enrol_no},
 };
 
 /* What could not be sent to the monitor before. */
 static void flush(void)
 {
-	struct connection *c = self.connections, *next;
-
 	if (loop_change(self.loop, &self.watch, EPOLLIN) < 0)
 		stop(1);
 	if (self.ready_waits)
 		ready_send();
-	for (; c && !(self.watch.events & EPOLLOUT); c = next) {
-		next = c->next;
-		if (c->waits)
-			connection_conclude(c);
-	}
+	if (self.ca_ready_waits)
+		ca_ready_send();
+	if (!(self.watch.events & EPOLLOUT))
+		connections_conclude(&self.connections);
 }
 
 static void monitor_ready(struct watch *w, uint32_t ready)
@@ -366,20 +286,6 @@ static void slab_share_out(void)
 	exchange_common_open(&self.common, &self.accounts);
 }
 
-/* From then on all new memory is locked, too, the stack's as it grows; and what goes beyond the
- * limit ends the process once the sandbox has taken the right to do so. So only where the limit
- * covers all that the process may ever have. */
-static bool lock_everything(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0)
-		return false;
-	limit.rlim_cur = MAX(limit.rlim_cur, (rlim_t)MEMORY_LIMIT);
-	limit.rlim_max = MAX(limit.rlim_max, limit.rlim_cur);
-	return setrlimit(RLIMIT_MEMLOCK, &limit) == 0 && mlockall(MCL_CURRENT | MCL_FUTURE) == 0;
-}
-
 /* Whatever needs files or rights, before the sandbox closes. */
 static int prepare(void)
 {
@@ -396,14 +302,26 @@ static int prepare(void)
 			  "SHA3-256)");
 		return -ENOSYS;
 	}
+	if (!identities_open()) /* it serves portals without TLS; of others it says so */
+		log_warning("no memory can be locked for private keys of portals");
 	if ((r = slab_open(&self.slab, SLAB_WANT, SLAB_LEAST, why, sizeof why)) < 0) {
 		log_error("%s", why);
 		return r;
 	}
 	slab_share_out();
-	self.ready.locked = lock_everything() ? 2 : 1;
+	if (slab_open(&self.enrolment_slab, sizeof(struct enrolment_locked),
+		      sizeof(struct enrolment_locked), why, sizeof why) == 0)
+		IGNORE_RESULT(/* without it nobody joins, and AUTH_CA says so */
+			      enrolment_open(&self.enrolment, (void *)self.enrolment_slab.memory));
+	self.ready.locked = slab_lock_all(MEMORY_LIMIT) ? 2 : 1;
 	self.expiry.run = expire;
-	return loop_open(&self.loop);
+	r = loop_open(&self.loop);
+	self.connections = (struct connections){.loop = self.loop,
+						.common = &self.common,
+						.identities = &self.identities,
+						.enrolment = &self.enrolment,
+						.tell = monitor_send};
+	return r;
 }
 
 static int enter(void)
@@ -426,8 +344,11 @@ static int enter(void)
 
 static void clear_up(void)
 {
-	while (self.connections)
-		connection_free(self.connections);
+	connections_close(&self.connections);
+	identity_sets_close(&self.identities);
+	identities_close();
+	take_ca_close(NULL);
+	slab_close(&self.enrolment_slab);
 	for (size_t i = 0; i < STORES; i++)
 		store_list_free(&self.stores[i].list);
 	slab_close(&self.slab);

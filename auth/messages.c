@@ -7,7 +7,13 @@
 const struct message_spec auth_inbox[] = {
 	{AUTH_STORE, "store", 0, 2, false},
 	{AUTH_ACCOUNTS, "accounts", sizeof(struct auth_count), 1, false},
+	{AUTH_CA, "ca", sizeof(struct auth_ca), 4, false},
+	{AUTH_CA_CLOSE, "ca-close", 0, 0, false},
+	{AUTH_ENROL_GO, "enrol-go", sizeof(struct auth_enrol_go), 0, false},
+	{AUTH_ENROL_NO, "enrol-no", sizeof(struct auth_enrol_no), 0, false},
 	{AUTH_CONNECTION, "connection", sizeof(struct auth_connection), 1, false},
+	{AUTH_IDENTITY, "identity", sizeof(struct auth_identity), 3, false},
+	{AUTH_IDENTITIES, "identities", sizeof(struct auth_identities), 0, false},
 };
 const size_t auth_inbox_len = ARRAY_LEN(auth_inbox);
 
@@ -15,6 +21,8 @@ const size_t auth_inbox_len = ARRAY_LEN(auth_inbox);
 const struct message_spec auth_outbox[] = {
 	{AUTH_READY, "ready", sizeof(struct auth_ready), 0, false},
 	{AUTH_VERDICT, "verdict", sizeof(struct auth_verdict), 0, false},
+	{AUTH_CA_READY, "ca-ready", sizeof(struct auth_ca_ready), 0, false},
+	{AUTH_ENROL_ASK, "enrol-ask", sizeof(struct auth_enrol_ask), 0, false},
 };
 const size_t auth_outbox_len = ARRAY_LEN(auth_outbox);
 
@@ -22,6 +30,8 @@ const size_t auth_outbox_len = ARRAY_LEN(auth_outbox);
 const struct message_spec auth_session_inbox[] = {
 	{AUTH_OFFER, "offer", sizeof(struct auth_offer), 0, true},
 	{AUTH_PROOF, "proof", sizeof(struct auth_proof), 0, true},
+	{AUTH_SIGN, "sign", sizeof(struct auth_sign), 0, true},
+	{AUTH_ENROL, "enrol", sizeof(struct auth_enrol), 0, true},
 };
 const size_t auth_session_inbox_len = ARRAY_LEN(auth_session_inbox);
 
@@ -29,11 +39,13 @@ const size_t auth_session_inbox_len = ARRAY_LEN(auth_session_inbox);
 const struct message_spec auth_session_outbox[] = {
 	{AUTH_CHALLENGE, "challenge", sizeof(struct auth_challenge), 0, true},
 	{AUTH_RESULT, "result", sizeof(struct auth_result), 0, true},
+	{AUTH_SIGNATURE, "signature", sizeof(struct auth_signature), 0, true},
+	{AUTH_ENROLLED, "enrolled", sizeof(struct auth_enrolled), 0, true},
 };
 const size_t auth_session_outbox_len = ARRAY_LEN(auth_session_outbox);
 
 _Static_assert(sizeof(struct auth_proof) <= CHANNEL_BODY_MAX, "a proof is one message");
-_Static_assert(AUTH_RESULT < CHANNEL_TYPES_MAX, "types fit the channel's bits");
+_Static_assert(AUTH_ENROLLED < CHANNEL_TYPES_MAX, "types fit the channel's bits");
 
 /* IANA's PPP authentication algorithms. */
 static const struct {
@@ -76,6 +88,13 @@ const char *auth_reason_name(enum auth_reason reason)
 		[AUTH_NO_ALGORITHM] = "no-algorithm",
 		[AUTH_BROKEN] = "broken",
 		[AUTH_EXPIRED] = "expired",
+		[AUTH_JOIN_CLOSED] = "join-no-invitation-is-open",
+		[AUTH_JOIN_UNKNOWN] = "join-unknown-code",
+		[AUTH_JOIN_USED] = "join-code-used",
+		[AUTH_JOIN_OVER] = "join-code-expired",
+		[AUTH_JOIN_UNPROVEN] = "join-code-not-proven",
+		[AUTH_JOIN_OTHER_NAME] = "join-code-is-for-another-name",
+		[AUTH_JOIN_FAILED] = "join-failed",
 	};
 
 	return (unsigned)reason < AUTH_REASONS ? names[reason] : "invalid";

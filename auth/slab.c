@@ -55,3 +55,17 @@ void slab_close(struct slab *s)
 	(void)munmap(s->memory, s->size);
 	*s = (struct slab){0};
 }
+
+/* From then on all new memory is locked, too, the stack's as it grows; and what goes beyond the
+ * limit ends the process once the sandbox has taken the right to do so. So only where the limit
+ * covers all that the process may ever have. */
+bool slab_lock_all(uint64_t most)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0)
+		return false;
+	limit.rlim_cur = MAX(limit.rlim_cur, (rlim_t)most);
+	limit.rlim_max = MAX(limit.rlim_max, limit.rlim_cur);
+	return setrlimit(RLIMIT_MEMLOCK, &limit) == 0 && mlockall(MCL_CURRENT | MCL_FUTURE) == 0;
+}

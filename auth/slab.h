@@ -13,4 +13,6 @@ struct slab {
  * locked memory allows no more. -ENOMEM and a sentence for people when not even `least` can be
  * locked: secrets are never kept in memory that may reach the swap. */
 int slab_open(struct slab *s, size_t want, size_t least, char *ret_why, size_t why_size) MUST_CHECK;
+/* All memory of this process, `most` octets at most. False: the limit of locked memory is less. */
+bool slab_lock_all(uint64_t most) MUST_CHECK;
 void slab_close(struct slab *s); /* wipes; harmless on a closed one */

@@ -1,7 +1,10 @@
 /* A disk within the session: a granted descriptor, its size and its access. The last
  * place before the kernel, so it asserts what the gate has decided: a request has an
  * admission, lies within the disk, and writes only where writing was granted. */
+#include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include "backends/engine.h"
 
@@ -10,6 +13,13 @@
 static int file_stat(int fd, struct stat *ret_stat)
 {
 	return syscall(SYS_fstat, fd, ret_stat) < 0 ? -errno : 0;
+}
+
+static bool is_in_memory(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
 }
 
 /* Slot 0 is the lifeline's. */
@@ -32,10 +42,12 @@ int backend_open(struct engine *e, int fd, uint64_t size_bytes, bool writable,
 {
 	OWNED_FREE struct backend *b = calloc(1, sizeof *b);
 	struct stat st;
-	int r;
+	int r, flags = fcntl(fd, F_GETFL);
 
 	if (!b)
 		return -ENOMEM;
+	if (flags < 0)
+		return -errno;
 	if (size_bytes > INT64_MAX)
 		return -EINVAL;
 	if ((r = file_stat(fd, &st)) < 0)
@@ -48,6 +60,8 @@ int backend_open(struct engine *e, int fd, uint64_t size_bytes, bool writable,
 		.writable = writable,
 		.used_bytes = used_bytes(&st),
 		.named = S_ISREG(st.st_mode) && st.st_nlink > 0,
+		.direct = (flags & O_DIRECT) != 0,
+		.memory = is_in_memory(fd),
 	};
 	if (b->slot == 0)
 		return -EMFILE;
@@ -107,6 +121,7 @@ int backend_submit(struct backend *b, const struct admission *admission, struct 
 	io->first = 0;
 	io->retries = 0;
 	io->result = 0;
+	io->bounces = io_bounces(io);
 	e->in_flight++;
 	b->in_flight++;
 	e->ops->start(e, io);

@@ -10,6 +10,9 @@
 struct admission; /* made by the gate, one for each command; opaque to everybody else */
 
 #define IO_SEGMENTS_MAX 64
+/* Around the page cache (O_DIRECT), memory that begins here, in segments of so many octets (the
+ * last may be shorter), is read into and written from as it lies; other memory costs a copy. */
+#define IO_ALIGNED 4096u
 
 enum io_op {
 	IO_INVALID,
@@ -44,6 +47,7 @@ struct io {
 	size_t progress;
 	unsigned first; /* segment of iov[] that is next */
 	unsigned retries;
+	bool bounces; /* its memory is not as O_DIRECT wants it: through a buffer of the pool */
 	int result;
 };
 
@@ -54,21 +58,30 @@ struct engine;
 /* Before the sandbox closes. `lifeline` is an end of a pipe or socket that must stay open as long
  * as any I/O of this engine can still reach a disk: io_uring keeps it among its registered files,
  * the threads keep the descriptor itself. Taken over on success. `depth`: requests at once.
- * ENGINE_AUTO: io_uring where it is there and can be restricted, else threads.
+ * ENGINE_AUTO: io_uring where it is there and can be restricted, else threads. These are what
+ * ENGINE_URING has, too, where memory or descriptors for a ring are short.
  *
- * What an engine asks of the kernel afterwards, through everything declared here: close, fstat, and
+ * What an engine asks of the kernel afterwards, through everything declared here: close, fstat,
+ * fstatfs, fcntl with F_GETFL, and
  *   io_uring: io_uring_enter, io_uring_register with IORING_REGISTER_FILES_UPDATE (6), and
  *             restart_syscall, because completions interrupt poll() and its like;
- *   threads:  preadv2, pwritev2, fdatasync;
- *   both:     fallocate (PUNCH_HOLE or ZERO_RANGE, with KEEP_SIZE), lseek, futex, read, write;
+ *   threads:  fdatasync;
+ *   both:     pread64, pwrite64, preadv2, pwritev2, fallocate (PUNCH_HOLE or ZERO_RANGE, with
+ *             KEEP_SIZE), lseek, futex, read, write;
  * engine_close() also munmap, madvise, rt_sigprocmask and exit, of its threads. The filter must
  * be put on all threads (TSYNC). */
 int engine_open(enum engine_kind kind, unsigned depth, int lifeline,
 		struct engine **ret_engine) MUST_CHECK;
 enum engine_kind engine_kind(const struct engine *e);
+int engine_short_of(const struct engine *e); /* -errno: why it has threads and no ring; or 0 */
+/* Hands what was submitted to the kernel, in one call; what the page cache has may be read at once,
+ * so engine_reap() is to follow. */
+void engine_flush(struct engine *e);
+unsigned engine_reap(struct engine *e);	    /* calls done() of what has ended; their number */
 int engine_poll_fd(const struct engine *e); /* readable when engine_reap() has work */
-void engine_flush(struct engine *e);	/* hands what was submitted to the kernel, in one call */
-unsigned engine_reap(struct engine *e); /* calls done() of what has ended; their number */
+/* A thread has more to run, and does not tell of each request that ended: reap every few
+ * milliseconds, too. */
+bool engine_is_behind(const struct engine *e);
 unsigned engine_in_flight(const struct engine *e);
 void engine_close(struct engine *e); /* waits for what is in flight; close the backends first */
 
@@ -79,7 +92,11 @@ struct backend {
 	unsigned slot;	     /* its place in io_uring's table of files */
 	uint64_t size_bytes; /* as granted: requests beyond it are our own bug (assert) */
 	bool writable;
-	bool named; /* a regular file with a name that may be deleted; a memfd has none */
+	bool named;  /* a regular file with a name that may be deleted; a memfd has none */
+	bool direct; /* opened with O_DIRECT: nothing of it goes through the page cache */
+	bool memory; /* its file system is memory (tmpfs): nothing waits for a disk */
+	/* Can a write be told not to wait? Known once one was tried. */
+	enum { WRITES_UNTRIED, WRITES_AT_ONCE, WRITES_WAIT } writes;
 	unsigned in_flight;
 	uint64_t used_bytes; /* room that it took at the last backend_check() */
 };

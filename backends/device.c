@@ -110,7 +110,7 @@ static int device_claim(const struct disk_spec *spec, struct disk *d, char *why,
 	d->dev = p.st.st_rdev;
 	d->rotational = device_is_rotational(p.st.st_rdev);
 	d->thin = !spec->read_only && device_can_punch(p.st.st_rdev);
-	return 0;
+	return direct_check(spec, d, p.real, why, why_size);
 }
 
 static int device_open(const struct disk *d, bool writable)
@@ -118,7 +118,8 @@ static int device_open(const struct disk *d, bool writable)
 	OWNED_FD fd = -1;
 	int r = place_open_claimed(d, &fd);
 
-	return r < 0 ? r : fd_reopen(fd, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+	return r < 0 ? r
+		     : fd_reopen(fd, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | direct_flag(d));
 }
 
 static int device_check(const struct disk *d)

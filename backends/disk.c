@@ -40,6 +40,9 @@ static int spec_check(const struct disk_spec *spec, char *why, size_t why_size)
 	if (spec->size_bytes > INT64_MAX)
 		return disk_say(spec, -EFBIG, why, why_size, "size %ju is beyond 8 EiB",
 				(uintmax_t)spec->size_bytes);
+	if (spec->kind == DISK_MEMORY && spec->direct)
+		return disk_say(spec, -EINVAL, why, why_size,
+				"is in memory, and has no way around the page cache");
 	if (spec->kind != DISK_MEMORY && (!spec->path || spec->path[0] != '/'))
 		return disk_say(spec, -EINVAL, why, why_size, "its path must begin with /");
 	return 0;
@@ -47,7 +50,10 @@ static int spec_check(const struct disk_spec *spec, char *why, size_t why_size)
 
 int disk_claim(const struct disk_spec *spec, struct disk *ret_disk, char *ret_why, size_t why_size)
 {
-	struct disk d = {.kind = spec->kind, .claim_fd = -1, .read_only = spec->read_only};
+	struct disk d = {.kind = spec->kind,
+			 .claim_fd = -1,
+			 .read_only = spec->read_only,
+			 .direct = spec->direct};
 	int r;
 
 	if ((r = spec_check(spec, ret_why, why_size)) < 0)

@@ -13,6 +13,8 @@ struct disk_spec {
 	uint64_t size_bytes; /* DISK_FILE: made sparse with this size when missing, 0: must exist;
 			      * DISK_MEMORY: its size */
 	bool read_only;
+	bool direct;	     /* opened with O_DIRECT for every grant: refused where that can't be */
+	uint32_t block_size; /* with direct: requests are whole blocks of this size */
 	const struct disk *held;  /* claimed by us already, and maybe the same; or NULL */
 	const char *const *roots; /* the path must lie below one of these, after symbolic links */
 	size_t root_count;
@@ -22,7 +24,7 @@ struct disk {
 	enum disk_kind kind;
 	int claim_fd;	     /* holds the lock (flock, O_EXCL on devices, or the memfd) */
 	uint64_t size_bytes; /* a multiple of 512 */
-	bool read_only;
+	bool read_only, direct;
 	bool rotational;
 	bool thin; /* room can be given back: what is discarded reads as zeroes */
 	char path[4096];

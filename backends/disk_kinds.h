@@ -23,6 +23,12 @@ int disk_say(const struct disk_spec *spec, int error, char *why, size_t why_size
 int disk_hold_too(const struct disk_spec *spec, struct disk *d, char *why,
 		  size_t why_size) MUST_CHECK;
 
+/* O_DIRECT for those that go around the page cache, or 0. */
+int direct_flag(const struct disk *d);
+/* spec->direct: can it be, in blocks of that size? `d` has its claim_fd and its size. */
+int direct_check(const struct disk_spec *spec, const struct disk *d, const char *real, char *why,
+		 size_t why_size) MUST_CHECK;
+
 /* A path that was opened without touching what it names (O_PATH). */
 struct place {
 	int fd;

@@ -19,6 +19,7 @@ struct engine_ops {
 	/* Starts what is left of io. Never calls done(). */
 	void (*start)(struct engine *e, struct io *io);
 	void (*flush)(struct engine *e);
+	bool (*is_behind)(const struct engine *e);
 	/* Ends what has ended, through engine_end(); with `wait`, at least one request. */
 	unsigned (*reap)(struct engine *e, bool wait);
 	void (*close)(struct engine *e);
@@ -28,6 +29,7 @@ struct engine {
 	const struct engine_ops *ops;
 	unsigned depth, in_flight;
 	int poll_fd;
+	int short_of; /* -errno: what there was too little of for io_uring; or 0 */
 	bool slot_used[URING_SLOTS];
 };
 
@@ -37,5 +39,7 @@ int threads_open(unsigned depth, int lifeline, struct engine **ret_engine) MUST_
 /* Takes in what one system call returned (>= 0, or -errno). True: the request is over and its
  * result is set. False: the rest of it is to be started. */
 bool io_advance(struct io *io, ssize_t returned);
+/* Does what is left of io go through a buffer? */
+bool io_bounces(const struct io *io);
 /* Counts io out and calls done(). */
 void engine_end(struct engine *e, struct io *io);

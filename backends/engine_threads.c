@@ -37,6 +37,11 @@ static void threads_flush(struct engine *e)
 	pool_flush(pool_of(e));
 }
 
+static bool threads_is_behind(const struct engine *e)
+{
+	return pool_is_behind(CONTAINER_OF(e, struct threads, engine)->pool);
+}
+
 static unsigned threads_reap(struct engine *e, bool wait)
 {
 	struct io *io, *next;
@@ -65,6 +70,7 @@ static const struct engine_ops threads_ops = {
 	.detach = threads_detach,
 	.start = threads_start,
 	.flush = threads_flush,
+	.is_behind = threads_is_behind,
 	.reap = threads_reap,
 	.close = threads_close,
 };

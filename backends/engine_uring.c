@@ -2,19 +2,26 @@
  * system-call filter, so the ring is made disabled, restricted to vectored reads and
  * writes and fsync on registered files, and only then enabled. The lifeline is among
  * those files and nowhere else: it closes when the ring, and with it the last I/O that
- * outlived a killed process, is gone. What a ring may not do, because its modes could not
- * be limited, a thread does (pool.c). Trusts its caller, who holds the gate's leave. */
+ * outlived a killed process, is gone. Threads (pool.c) do what it may not, or does badly;
+ * a read or two that the page cache has are done at once. Trusts its caller, who holds the
+ * gate's leave. */
 #include <liburing.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include "backends/engine.h"
 #include "backends/pool.h"
 
+#define CACHED_HERE 2
+
 struct uring {
 	struct engine engine;
 	struct io_uring ring;
-	struct pool *pool;
-	unsigned in_pool; /* requests that the pool has */
+	/* What a ring may not do, because its modes could not be limited, and what it would give to
+	 * threads of the kernel's, with a wake-up each: writes to a file in the page cache. */
+	struct pool *changer, *writer;
+	/* Through the page cache, and not begun; those that it had, or took. */
+	struct io_list cached, hits;
+	unsigned cached_count;
 };
 
 static const struct io_uring_restriction restrictions[] = {
@@ -66,9 +73,12 @@ static void uring_detach(struct backend *b)
 	assert(r == 1); /* the slot is ours, and emptying one needs no memory */
 }
 
-static bool is_for_pool(const struct io *io)
+/* NULL: the ring. */
+static struct pool *pool_for(struct uring *u, const struct io *io)
 {
-	return io->op >= IO_DISCARD;
+	if (io->op >= IO_DISCARD || io->bounces)
+		return u->changer;
+	return io->op == IO_WRITE && io->backend->writes == WRITES_WAIT ? u->writer : NULL;
 }
 
 static void ring_start(struct uring *u, struct io *io)
@@ -90,16 +100,77 @@ static void ring_start(struct uring *u, struct io *io)
 	io_uring_sqe_set_data(sqe, io);
 }
 
+static void start_elsewhere(struct uring *u, struct io *io)
+{
+	struct pool *pool = pool_for(u, io);
+
+	if (pool)
+		pool_put(pool, io);
+	else
+		ring_start(u, io);
+}
+
+static bool is_cached(const struct io *io)
+{
+	const struct backend *b = io->backend;
+
+	if (b->direct || io->bounces)
+		return false;
+	return io->op == IO_READ || (io->op == IO_WRITE && !io->fua && b->writes != WRITES_WAIT);
+}
+
 static void uring_start(struct engine *e, struct io *io)
 {
 	struct uring *u = CONTAINER_OF(e, struct uring, engine);
 
-	if (is_for_pool(io)) {
-		u->in_pool++;
-		pool_put(u->pool, io);
+	if (is_cached(io)) {
+		io_list_append(&u->cached, io);
+		u->cached_count++;
 	} else {
-		ring_start(u, io);
+		start_elsewhere(u, io);
 	}
+}
+
+/* As much as can be done without waiting for a disk. */
+static ssize_t call_at_once(const struct io *io)
+{
+	struct backend *b = io->backend;
+	off_t offset = (off_t)io->offset;
+	int flags = b->memory ? 0 : RWF_NOWAIT;
+	const struct iovec *v = io->iov;
+	ssize_t n;
+
+	if (b->memory && io->iov_count == 1) /* no vector for the kernel to copy and check */
+		return io->op == IO_READ ? pread(b->fd, v->iov_base, v->iov_len, offset)
+					 : pwrite(b->fd, v->iov_base, v->iov_len, offset);
+	if (io->op == IO_READ)
+		return preadv2(b->fd, io->iov, (int)io->iov_count, offset, flags);
+	n = pwritev2(b->fd, io->iov, (int)io->iov_count, offset, flags);
+	if (n < 0 && errno == EOPNOTSUPP)
+		b->writes = WRITES_WAIT;
+	else if (b->writes == WRITES_UNTRIED && (n > 0 || errno == EAGAIN))
+		b->writes = WRITES_AT_ONCE;
+	return n;
+}
+
+/* A few are run here, without the ring's part in it, and what waits for nothing; many are handed
+ * over in one call. The file systems that make each write wait are known by the first. */
+static void cached_begin(struct uring *u)
+{
+	bool few = u->cached_count <= CACHED_HERE;
+	struct io *io;
+
+	while ((io = io_list_pop(&u->cached))) {
+		bool here = few || io->backend->memory ||
+			    (io->op == IO_WRITE && io->backend->writes == WRITES_UNTRIED);
+		ssize_t n = here ? call_at_once(io) : -1;
+
+		if (n > 0 && io_advance(io, n))
+			io_list_append(&u->hits, io);
+		else
+			start_elsewhere(u, io);
+	}
+	u->cached_count = 0;
 }
 
 /* The kernel may take less than is there (no memory just now): what is left stays queued, and the
@@ -108,7 +179,9 @@ static void uring_flush(struct engine *e)
 {
 	struct uring *u = CONTAINER_OF(e, struct uring, engine);
 
-	pool_flush(u->pool);
+	cached_begin(u);
+	pool_flush(u->writer);
+	pool_flush(u->changer);
 	for (unsigned tries = 0; io_uring_sq_ready(&u->ring) > 0 && tries < IO_RETRIES_MAX;
 	     tries++) {
 		int r = io_uring_submit(&u->ring);
@@ -119,30 +192,59 @@ static void uring_flush(struct engine *e)
 	}
 }
 
-static unsigned reap_pool(struct uring *u, bool wait)
+static unsigned reap_pool(struct uring *u, struct pool *pool)
 {
 	struct io *io, *next;
 	unsigned ended = 0;
 
-	if (u->in_pool == 0)
-		return 0;
-	pool_flush(u->pool);
-	for (io = pool_take(u->pool, wait); io; io = next, ended++) {
+	for (io = pool_take(pool, false); io; io = next, ended++) {
 		next = io->next;
-		u->in_pool--;
 		engine_end(&u->engine, io);
 	}
 	return ended;
+}
+
+static unsigned reap_hits(struct uring *u)
+{
+	unsigned ended = 0;
+	struct io *io;
+
+	for (; (io = io_list_pop(&u->hits)); ended++)
+		engine_end(&u->engine, io);
+	return ended;
+}
+
+static unsigned reap_pools(struct uring *u)
+{
+	return reap_pool(u, u->writer) + reap_pool(u, u->changer);
+}
+
+static bool uring_is_behind(const struct engine *e)
+{
+	const struct uring *u = CONTAINER_OF(e, struct uring, engine);
+
+	return pool_is_behind(u->writer) || pool_is_behind(u->changer);
+}
+
+/* The kernel did not take all. */
+static bool is_short_of_memory(const struct uring *u)
+{
+	return io_uring_sq_ready(&u->ring) > 0;
 }
 
 static unsigned uring_reap(struct engine *e, bool wait)
 {
 	struct uring *u = CONTAINER_OF(e, struct uring, engine);
 	struct io_uring_cqe *cqe;
-	unsigned ended = reap_pool(u, wait);
+	struct epoll_event ready;
+	unsigned ended;
 
-	if (wait && ended == 0)
-		(void)io_uring_submit_and_wait(&u->ring, 1);
+	if (wait) {
+		uring_flush(e);
+		if (!u->hits.first)
+			(void)epoll_wait(e->poll_fd, &ready, 1, is_short_of_memory(u) ? 1 : -1);
+	}
+	ended = reap_hits(u) + reap_pools(u);
 	while (io_uring_peek_cqe(&u->ring, &cqe) == 0) {
 		struct io *io = io_uring_cqe_get_data(cqe);
 		int returned = cqe->res;
@@ -152,7 +254,7 @@ static unsigned uring_reap(struct engine *e, bool wait)
 			ended++;
 			engine_end(e, io);
 		} else {
-			ring_start(u, io);
+			start_elsewhere(u, io);
 		}
 	}
 	uring_flush(e);
@@ -164,7 +266,8 @@ static void uring_close(struct engine *e)
 	struct uring *u = CONTAINER_OF(e, struct uring, engine);
 
 	fd_close(&e->poll_fd);
-	pool_close(u->pool);
+	pool_close(u->writer);
+	pool_close(u->changer);
 	io_uring_queue_exit(&u->ring);
 	free(u);
 }
@@ -175,18 +278,19 @@ static const struct engine_ops uring_ops = {
 	.detach = uring_detach,
 	.start = uring_start,
 	.flush = uring_flush,
+	.is_behind = uring_is_behind,
 	.reap = uring_reap,
 	.close = uring_close,
 };
 
-/* One descriptor that is readable when the ring or the pool has something. */
-static int poll_open(const int fds[2])
+/* One descriptor that is readable when the ring or a pool has something. */
+static int poll_open(const int fds[3])
 {
 	int fd = epoll_create1(EPOLL_CLOEXEC), r = 0;
 
 	if (fd < 0)
 		return -errno;
-	for (int i = 0; r == 0 && i < 2; i++) {
+	for (int i = 0; r == 0 && i < 3; i++) {
 		struct epoll_event event = {.events = EPOLLIN};
 
 		if (epoll_ctl(fd, EPOLL_CTL_ADD, fds[i], &event) < 0)
@@ -199,17 +303,15 @@ static int poll_open(const int fds[2])
 
 static int helpers_open(struct uring *u)
 {
-	int r = pool_open(1, &u->pool);
+	int r = pool_open(1, &u->writer);
 
+	if (r == 0)
+		r = pool_open(1, &u->changer);
 	if (r < 0)
 		return r;
-	r = poll_open((int[]){u->ring.ring_fd, pool_fd(u->pool)});
-	if (r < 0) {
-		pool_close(u->pool);
-		return r;
-	}
+	r = poll_open((int[]){u->ring.ring_fd, pool_fd(u->writer), pool_fd(u->changer)});
 	u->engine.poll_fd = r;
-	return 0;
+	return MIN(r, 0);
 }
 
 int uring_open(unsigned depth, int lifeline, struct engine **ret_engine)
@@ -227,6 +329,8 @@ int uring_open(unsigned depth, int lifeline, struct engine **ret_engine)
 	if (r == 0)
 		r = helpers_open(u);
 	if (r < 0) {
+		pool_close(u->writer);
+		pool_close(u->changer);
 		io_uring_queue_exit(&u->ring);
 		return r;
 	}

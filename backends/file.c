@@ -147,7 +147,7 @@ static int file_claim(const struct disk_spec *spec, struct disk *d, char *why, s
 	d->dev = p.st.st_dev;
 	d->ino = p.st.st_ino;
 	d->rotational = device_is_rotational(p.st.st_dev);
-	return 0;
+	return direct_check(spec, d, p.real, why, why_size);
 }
 
 static int file_open(const struct disk *d, bool writable)
@@ -155,7 +155,7 @@ static int file_open(const struct disk *d, bool writable)
 	OWNED_FD fd = -1;
 	int r = place_open_claimed(d, &fd);
 
-	return r < 0 ? r : fd_reopen(fd, open_flags(writable));
+	return r < 0 ? r : fd_reopen(fd, open_flags(writable) | direct_flag(d));
 }
 
 static int file_check(const struct disk *d)

@@ -6,39 +6,53 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 #include "backends/engine.h"
 #include "backends/pool.h"
 
-struct io_list {
-	struct io *first, *last;
-};
+#define TOLD_AT_ONCE 16
+#define TOLD_OCTETS  (256u << 10)
 
 struct pool {
 	int event_fd;
-	struct io_list fresh; /* put and not flushed: the session's thread alone */
+	struct io_list fresh;	      /* put and not flushed: the session's thread alone */
+	unsigned fresh_count, inside; /* put and not flushed; put and not taken */
 
 	pthread_mutex_t lock; /* for what follows */
 	pthread_cond_t work, over;
 	struct io_list queue, ended;
-	bool stop;
+	bool stop, told; /* told: the event is set */
+	unsigned untold; /* ended since it was; octets of these */
+	size_t untold_octets;
 	unsigned running;
 
+	uint8_t *bounce; /* BOUNCE_OCTETS for each thread */
 	pthread_t threads[POOL_THREADS];
 	unsigned started;
 };
 
-static void list_append(struct io_list *list, struct io *first, struct io *last)
+void io_list_append(struct io_list *list, struct io *io)
 {
-	last->next = NULL;
-	if (list->last)
-		list->last->next = first;
-	else
-		list->first = first;
-	list->last = last;
+	struct io_list one = {io, io};
+
+	io->next = NULL;
+	io_list_join(list, &one);
 }
 
-static struct io *list_pop(struct io_list *list)
+void io_list_join(struct io_list *list, struct io_list *more)
+{
+	if (!more->first)
+		return;
+	if (list->last)
+		list->last->next = more->first;
+	else
+		list->first = more->first;
+	list->last = more->last;
+	*more = (struct io_list){0};
+}
+
+struct io *io_list_pop(struct io_list *list)
 {
 	struct io *io = list->first;
 
@@ -75,7 +89,7 @@ static ssize_t io_extent(struct io *io)
 }
 
 /* One system call of the request. */
-static ssize_t io_call(struct io *io)
+static ssize_t io_call(struct io *io, uint8_t *bounce)
 {
 	const struct iovec *iov = io->iov + io->first;
 	int count = (int)(io->iov_count - io->first);
@@ -83,7 +97,9 @@ static ssize_t io_call(struct io *io)
 	int fd = io->backend->fd;
 	ssize_t n;
 
-	if (io->op == IO_READ)
+	if (io->bounces)
+		n = bounce_call(io, bounce);
+	else if (io->op == IO_READ)
 		n = preadv2(fd, iov, count, offset, 0);
 	else if (io->op == IO_WRITE)
 		n = pwritev2(fd, iov, count, offset, io->fua ? RWF_DSYNC : 0);
@@ -98,28 +114,42 @@ static ssize_t io_call(struct io *io)
 	return n < 0 ? -errno : n;
 }
 
+/* Many at once, while more are there to be run: to be woken for each costs more than a short write.
+ * A disk that hangs keeps nothing that ended before to itself: pool_is_behind(). */
+static bool is_to_be_told(const struct pool *p)
+{
+	return !p->told &&
+	       (!p->queue.first || p->untold >= TOLD_AT_ONCE || p->untold_octets >= TOLD_OCTETS);
+}
+
 static void *worker(void *arg)
 {
 	struct pool *p = arg;
 	const uint64_t one = 1;
+	uint8_t *bounce;
 
 	pthread_mutex_lock(&p->lock);
-	p->running++;
+	bounce = p->bounce + (size_t)p->running++ * BOUNCE_OCTETS;
 	pthread_cond_signal(&p->over);
 	while (!p->stop) {
-		struct io *io = list_pop(&p->queue);
+		struct io *io = io_list_pop(&p->queue);
 
 		if (!io) {
 			pthread_cond_wait(&p->work, &p->lock);
 			continue;
 		}
 		pthread_mutex_unlock(&p->lock);
-		while (!io_advance(io, io_call(io)))
+		while (!io_advance(io, io_call(io, bounce)))
 			;
 		pthread_mutex_lock(&p->lock);
-		list_append(&p->ended, io, io);
-		pthread_cond_signal(&p->over);
-		(void)!write(p->event_fd, &one, sizeof one);
+		io_list_append(&p->ended, io);
+		p->untold++;
+		p->untold_octets += io->length;
+		if (is_to_be_told(p)) {
+			p->told = true;
+			pthread_cond_signal(&p->over);
+			(void)!write(p->event_fd, &one, sizeof one);
+		}
 	}
 	pthread_mutex_unlock(&p->lock);
 	return NULL;
@@ -159,7 +189,9 @@ int pool_open(unsigned threads, struct pool **ret_pool)
 	pthread_cond_init(&p->work, NULL);
 	pthread_cond_init(&p->over, NULL);
 	p->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	r = p->event_fd < 0 ? -errno : pool_start(p, threads);
+	p->bounce = mmap(NULL, POOL_THREADS * BOUNCE_OCTETS, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	r = p->event_fd < 0 || p->bounce == MAP_FAILED ? -errno : pool_start(p, threads);
 	if (r < 0) {
 		pool_close(p);
 		return r;
@@ -175,7 +207,9 @@ int pool_fd(const struct pool *p)
 
 void pool_put(struct pool *p, struct io *io)
 {
-	list_append(&p->fresh, io, io);
+	io_list_append(&p->fresh, io);
+	p->fresh_count++;
+	p->inside++;
 }
 
 void pool_flush(struct pool *p)
@@ -183,10 +217,11 @@ void pool_flush(struct pool *p)
 	if (!p->fresh.first)
 		return;
 	pthread_mutex_lock(&p->lock);
-	list_append(&p->queue, p->fresh.first, p->fresh.last);
-	pthread_cond_broadcast(&p->work);
+	io_list_join(&p->queue, &p->fresh);
+	for (unsigned i = 0; i < MIN(p->fresh_count, p->started); i++)
+		pthread_cond_signal(&p->work);
 	pthread_mutex_unlock(&p->lock);
-	p->fresh = (struct io_list){0};
+	p->fresh_count = 0;
 }
 
 struct io *pool_take(struct pool *p, bool wait)
@@ -194,18 +229,33 @@ struct io *pool_take(struct pool *p, bool wait)
 	struct io *ended;
 	uint64_t count;
 
-	(void)!read(p->event_fd, &count, sizeof count);
+	if (p->inside == 0)
+		return NULL;
 	pthread_mutex_lock(&p->lock);
-	while (wait && !p->ended.first)
+	while (wait && !p->told)
 		pthread_cond_wait(&p->over, &p->lock);
 	ended = p->ended.first;
+	if (p->told)
+		(void)!read(p->event_fd, &count, sizeof count);
 	p->ended = (struct io_list){0};
+	p->told = false;
+	p->untold = 0;
+	p->untold_octets = 0;
 	pthread_mutex_unlock(&p->lock);
+	for (struct io *io = ended; io; io = io->next)
+		p->inside--;
 	return ended;
+}
+
+bool pool_is_behind(const struct pool *p)
+{
+	return p->inside > 1;
 }
 
 void pool_close(struct pool *p)
 {
+	if (!p)
+		return;
 	pthread_mutex_lock(&p->lock);
 	p->stop = true;
 	pthread_cond_broadcast(&p->work);
@@ -216,5 +266,7 @@ void pool_close(struct pool *p)
 	pthread_cond_destroy(&p->over);
 	pthread_mutex_destroy(&p->lock);
 	fd_close(&p->event_fd);
+	if (p->bounce != MAP_FAILED)
+		(void)munmap(p->bounce, POOL_THREADS * BOUNCE_OCTETS);
 	free(p);
 }

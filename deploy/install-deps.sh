@@ -1,25 +1,29 @@
 #!/bin/sh
-# Installs what building (build) or testing (test, kernel) needs, when root; else names the command to type.
+# Installs what building (build), testing (test, kernel) or measuring (bench) needs, when root; else names the command to type.
 # For Debian and Ubuntu; elsewhere it names what is needed. Makes the two users that a gateway started
 # as root runs its processes as.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
 
 build="gcc make libc6-dev libssl-dev libsodium-dev libyaml-dev libnftnl-dev libmnl-dev liburing-dev
-	libseccomp-dev libisal-dev libjansson-dev libidn-dev nftables
+	libseccomp-dev libisal-dev libjansson-dev libidn-dev libzstd-dev libsqlite3-dev nftables
 	tzdata"
 test="python3 libcmocka-dev libiscsi-bin qemu-utils qemu-block-extra iproute2 tshark clang clang-format
-	clang-tidy mandoc shellcheck git procps systemd"
+	clang-tidy mandoc shellcheck git procps systemd e2fsprogs xfsprogs ntfs-3g fdisk stunnel4
+	haproxy"
 
 kernel="python3 qemu-system-x86 qemu-block-extra ipxe-qemu seabios binutils tshark iproute2"
+
+bench="python3 openssl stunnel4 tgt istgt"
 
 what=${1:-build}
 case $what in
 build) packages=$build ;;
 test) packages="$build $test" ;;
 kernel) packages="$build $kernel" ;;
+bench) packages="$build $bench" ;;
 *)
-	echo "install-deps.sh: build, test or kernel, not '$what'" >&2
+	echo "install-deps.sh: build, test, kernel or bench, not '$what'" >&2
 	exit 2
 	;;
 esac
@@ -39,6 +43,11 @@ runtime() {
 	done
 }
 
+# The browser that the report's page is tried in: Debian has it as a package, Ubuntu has not.
+browser() {
+	installed chromium || [ -z "$(apt-cache show chromium 2>/dev/null)" ] || echo chromium
+}
+
 fetch() {
 	# shellcheck disable=SC2086
 	apt-get install -qqy --no-install-recommends $missing >/dev/null
@@ -51,12 +60,12 @@ if ! command -v apt-get >/dev/null; then
 fi
 
 missing=
-runtime=$(runtime)
+runtime="$(runtime) $(browser)"
 for p in $packages; do
 	installed "$p" || missing="$missing $p"
 done
-[ "$what" != test ] || missing="$missing${runtime:+ $runtime}"
-missing=${missing# }
+[ "$what" != test ] || missing="$missing $runtime"
+missing=$(echo $missing)
 
 if [ -n "$missing" ]; then
 	if [ "$(id -u)" -ne 0 ]; then
@@ -68,7 +77,7 @@ if [ -n "$missing" ]; then
 	fetch 2>/dev/null || {
 		apt-get update -qq
 		# only now does a fresh machine know which packages there are
-		[ "$what" != test ] || missing="$missing $(runtime)"
+		[ "$what" != test ] || missing="$missing $(runtime) $(browser)"
 		fetch
 	} || {
 		echo "the packages could not be installed; try:  apt-get install $missing" >&2

@@ -15,15 +15,19 @@ done
 put deploy/sysusers.conf lib/sysusers.d sallyport.conf
 put deploy/sallyport.bash share/bash-completion/completions sallyport
 put LICENSE share/doc/sallyport
+put gateway/cli/report/uplot/LICENSE share/doc/sallyport LICENSE.uPlot
 if [ -f README.md ]; then put README.md share/doc/sallyport; fi
+put deploy/images/report.png share/doc/sallyport/deploy/images
 for example in deploy/examples/*; do
 	if [ -f "$example" ]; then put "$example" share/doc/sallyport/examples; fi
 done
 
-unit=$root/lib/systemd/system/sallyport.service
-install -d "${unit%/*}"
-sed "s|@PREFIX@|$prefix|g" deploy/sallyport.service >"$unit"
-chmod 0644 "$unit"
+units=$root/lib/systemd/system
+install -d "$units"
+for unit in deploy/*.service; do
+	sed "s|@PREFIX@|$prefix|g" "$unit" >"$units/$(basename "$unit")"
+	chmod 0644 "$units/$(basename "$unit")"
+done
 
 [ -n "$1" ] || cat <<TEXT
 Installed below $prefix. To serve, as root:

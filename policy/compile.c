@@ -252,6 +252,8 @@ void policy_free(struct policy *p)
 		free(p->portals[i].listen);
 		free(p->portals[i].interfaces);
 		free(p->portals[i].advertise);
+		policy_tls_free(p->portals[i].tls);
+		free(p->portals[i].proxies);
 	}
 	for (size_t i = 0; i < p->disk_count; i++) {
 		free(p->disks[i].path);
@@ -265,6 +267,11 @@ void policy_free(struct policy *p)
 		free(p->disk_roots[i]);
 	for (size_t i = 0; i < p->operator_count; i++)
 		free(p->operators[i]);
+	for (size_t i = 0; i < p->trail.command_count; i++)
+		free(p->trail.command[i]);
+	free(p->trail.command);
+	free(p->trail.file);
+	free(p->trail.syslog);
 	free(p->path);
 	free(p->text);
 	for (size_t i = 0; i < p->decoy_count; i++)

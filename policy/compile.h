@@ -88,14 +88,23 @@ bool network_compile(struct compiler *c, const struct node *n, struct network *r
 void compile_likes(struct compiler *c);
 void compile_settings(struct compiler *c);
 void compile_bans(struct compiler *c);
+void compile_trail(struct compiler *c);	 /* audit: keep, space, checkpoints */
 void compile_decoys(struct compiler *c); /* after the targets, which are not */
 uint32_t compile_algorithms(struct compiler *c, const struct node *list, uint32_t otherwise);
 void compile_portals(struct compiler *c);
 /* Of one portal: its group, and what discovery says of it. */
 void compile_group(struct compiler *c, struct policy_portal *p, const struct node *portal);
 void compile_advertise(struct compiler *c, struct policy_portal *p, const struct node *portal);
+/* Of one portal with `transport: tls`: its certificates; of others: that it has none. And the
+ * certificate that an initiator has to show. */
+void compile_tls(struct compiler *c, struct policy_portal *p, const struct node *portal);
+void compile_pin(struct compiler *c, const struct policy_target *t, struct policy_initiator *i,
+		 const struct node *n);
+void policy_tls_free(struct policy_tls *tls);
+void compile_advertise_near(struct policy_portal *p, const struct node *portal);
 /* Of one portal: what protects its connections; and whether it may listen on `at` then. */
 void compile_transport(struct compiler *c, struct policy_portal *p, const struct node *portal);
+void compile_proxies(struct compiler *c, struct policy_portal *p, const struct node *portal);
 bool compile_tunnel_end(struct compiler *c, const struct policy_portal *p, const struct node *at,
 			const struct ip *ip, const char *interface);
 /* What all of them advertise: no address twice. */

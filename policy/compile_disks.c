@@ -230,13 +230,29 @@ static void blocks_compile(struct compiler *c, const struct node *n, struct poli
 	}
 }
 
+/* A disk in memory is in the page cache, and nowhere else. */
+static void cache_check(struct compiler *c, const struct node *n, const struct policy_disk *disk)
+{
+	if (disk->kind != POLICY_MEMORY || !disk->direct)
+		return;
+	diagnose_error(c->d, node_get(n, "cache")->at,
+		       "\"cache: none\" is for files and devices, and \"%s\" is in memory",
+		       shown_text(disk->name).text);
+	diagnose_hint(c->d, "take it out, or put the disk on a file or a device");
+}
+
 static void keys_compile(struct compiler *c, const struct node *n, struct policy_disk *disk)
 {
+	const struct node *durability = node_get(n, "durability");
+
 	disk->read_only = schema_value(SECTION_DISK, n, "read_only");
 	disk->write_cache = schema_value(SECTION_DISK, n, "write_cache");
 	disk->removable = schema_value(SECTION_DISK, n, "removable");
+	disk->direct = schema_value(SECTION_DISK, n, "cache") == 2;
 	disk->cluster = schema_value(SECTION_DISK, n, "writers") == 2;
 	disk->writer_lease_ms = (uint32_t)schema_value(SECTION_DISK, n, "writer_lease");
+	disk->durability = durability && !durability->bad ? (enum durability)durability->value
+							  : DURABILITY_INVALID;
 	disk->thin = wish_compile(n, "thin");
 	disk->rotational = wish_compile(n, "rotational");
 	compile_identity(c, disk, n);
@@ -257,6 +273,7 @@ static void disk_compile(struct compiler *c, const struct node *n, struct policy
 		return;
 	size_compile(c, n, on, disk);
 	blocks_compile(c, n, disk);
+	cache_check(c, n, disk);
 	if (disk->kind != POLICY_MEMORY && !on->bad && on->kind == NODE_TEXT)
 		path_compile(c, on, disk, file);
 }

@@ -85,6 +85,19 @@ void compile_advertise(struct compiler *c, struct policy_portal *p, const struct
 	}
 }
 
+/* Who comes by TLS comes through the near end of its tunnel, and discovery leads it there again:
+ * never to us past the tunnel. One address, whatever family the tunnel itself came by: two would be
+ * two paths to who asks. */
+void compile_advertise_near(struct policy_portal *p, const struct node *portal)
+{
+	if (p->transport != PORTAL_TLS || node_get(portal, "advertise") || !p->advertise)
+		return;
+	p->advertise[0] = (struct endpoint){.ip = {.version = 4, .bytes = {127, 0, 0, 1}},
+					    .port = TUNNEL_NEAR_PORT};
+	p->advertise_count = 1;
+	p->advertise_near = true;
+}
+
 struct advertise_row {
 	const struct endpoint *endpoint;
 	const struct node *node;

@@ -254,6 +254,7 @@ static void initiator_compile(struct compiler *c, const struct policy_target *t,
 	chap_compile(c, i, node_map(n, "chap"));
 	compile_rules(c, t, i, n);
 	compile_grants(c, i, n);
+	compile_pin(c, t, i, n);
 	i->rates_line = node_get(n, "limits") ? node_place(node_get(n, "limits")).line : 0;
 	compile_rates(c, n, &i->rates);
 	if (!luns)

@@ -84,6 +84,8 @@ static void portal_compile(struct compiler *c, const struct node *n, struct name
 	compile_group(c, p, n);
 	compile_advertise(c, p, n);
 	compile_transport(c, p, n);
+	compile_advertise_near(p, n);
+	compile_proxies(c, p, n);
 	p->loopback = true;
 	row->bad = !listen;
 	if (row->bad)

@@ -161,11 +161,23 @@ static void compile_firewall(struct compiler *c)
 			    "yourself");
 }
 
+/* The choices stand in the order of the enum. */
+_Static_assert(DURABILITY_HANDED_OVER == 1 && DURABILITY_SYNCED == 3, "schema_keys.c");
+
+static void compile_audit(struct compiler *c)
+{
+	const struct node *audit = node_map(c->root, "audit");
+
+	c->policy->audit_writes_only = schema_value(SECTION_AUDIT, audit, "commands") == 2;
+	c->policy->outcomes_all = schema_value(SECTION_AUDIT, audit, "outcomes") == 2;
+	c->policy->durability = (enum durability)schema_value(SECTION_AUDIT, audit, "durability");
+}
+
 void compile_settings(struct compiler *c)
 {
 	compile_auth(c);
 	compile_gateway(c);
 	compile_firewall(c);
-	c->policy->audit_writes_only =
-		schema_value(SECTION_AUDIT, node_map(c->root, "audit"), "commands") == 2;
+	compile_audit(c);
+	compile_trail(c);
 }

@@ -5,7 +5,7 @@
 
 /* What the entries of a target have in common. */
 struct target_portals {
-	bool loopback; /* all of them */
+	bool loopback; /* all of them, and no proxy says who comes from elsewhere */
 	bool unclear;  /* a mistake was told: who must give an address can't be judged */
 };
 
@@ -33,7 +33,8 @@ static struct target_portals portals_compile(struct compiler *c, struct policy_t
 			continue;
 		}
 		t->portals[t->portal_count++] = row->index;
-		what.loopback = what.loopback && c->policy->portals[row->index].loopback;
+		what.loopback = what.loopback && c->policy->portals[row->index].loopback &&
+				c->policy->portals[row->index].proxy_count == 0;
 	}
 	return what;
 }

@@ -1,6 +1,7 @@
-/* What protects a portal's connections: nothing (plain), IPsec, or the interface of a tunnel. Runs
- * in the monitor and the command line, on a tree that the schema has checked. A tunnel has one end
- * here, and the portal listens on it: so its addresses are named, and are no loopback addresses. */
+/* What protects a portal's connections: nothing (plain), TLS, IPsec, or the interface of a tunnel.
+ * Runs in the monitor and the command line, on a tree that the schema has checked. A tunnel has one
+ * end here, and the portal listens on it: so its addresses are named, and are no loopback
+ * addresses. */
 #include "policy/compile.h"
 
 #include <net/if.h>
@@ -8,11 +9,17 @@
 
 const char *policy_transport_text(const struct policy_portal *p, char ret[TRANSPORT_TEXT])
 {
+	static const char *const names[] = {
+		[PORTAL_INVALID] = "",
+		[PORTAL_PLAIN] = "plain",
+		[PORTAL_TLS] = "tls",
+		[PORTAL_IPSEC] = "ipsec",
+	};
+
 	if (p->transport == PORTAL_INTERFACE)
 		(void)snprintf(ret, TRANSPORT_TEXT, "interface %s", p->through);
 	else
-		(void)string_copy(ret, TRANSPORT_TEXT,
-				  p->transport == PORTAL_IPSEC ? "ipsec" : "plain");
+		(void)string_copy(ret, TRANSPORT_TEXT, names[p->transport]);
 	return ret;
 }
 
@@ -43,13 +50,17 @@ void compile_transport(struct compiler *c, struct policy_portal *p, const struct
 	p->transport = PORTAL_PLAIN;
 	if (n && n->kind == NODE_MAP)
 		interface_compile(c, p, node_get(n, "interface"));
-	else if (n && !n->bad && n->value == schema_choice("plain ipsec", "ipsec"))
+	else if (n && !n->bad && n->value == schema_choice(POLICY_TRANSPORTS, "ipsec"))
 		p->transport = PORTAL_IPSEC;
+	else if (n && !n->bad && n->value == schema_choice(POLICY_TRANSPORTS, "tls"))
+		p->transport = PORTAL_TLS;
+	compile_tls(c, p, portal);
 	risk = node_get(portal, "accept_risk");
 	if (p->transport == PORTAL_PLAIN || !risk || risk->bad || !n || n->bad)
 		return;
 	diagnose_error(c->d, risk->key->at, "\"accept_risk\" is for plain portals");
-	diagnose_hint(c->d, "take it out: the tunnel protects this one");
+	diagnose_hint(c->d, "take it out: %s protects this one",
+		      p->transport == PORTAL_TLS ? "TLS" : "the tunnel");
 }
 
 bool compile_tunnel_end(struct compiler *c, const struct policy_portal *p, const struct node *at,

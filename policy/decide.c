@@ -7,19 +7,17 @@
 #include "gateway/base/when.h"
 #include "policy/hours.h"
 #include "policy/ranges.h"
+#include "policy/shown.h"
 
 #define NS_PER_S UINT64_C(1000000000)
 
 const char *layer_name(enum layer layer)
 {
 	static const char *const names[LAYERS] = {
-		[LAYER_FIREWALL] = "firewall",
-		[LAYER_PORTAL] = "portal",
-		[LAYER_INITIATOR] = "initiator",
-		[LAYER_ADDRESS] = "address",
-		[LAYER_CHAP] = "chap",
-		[LAYER_TARGET] = "target",
-		[LAYER_LUN] = "lun",
+		[LAYER_FIREWALL] = "firewall",	 [LAYER_PORTAL] = "portal",
+		[LAYER_INITIATOR] = "initiator", [LAYER_ADDRESS] = "address",
+		[LAYER_CHAP] = "chap",		 [LAYER_CERTIFICATE] = "certificate",
+		[LAYER_TARGET] = "target",	 [LAYER_LUN] = "lun",
 		[LAYER_COMMAND] = "command",
 	};
 
@@ -107,7 +105,7 @@ static bool entry_fits(const struct policy_target *t, const struct policy_initia
 		       const struct claim *claim)
 {
 	return portal_serves(t, claim->portal) && address_fits(i, &claim->from) &&
-	       user_fits(i, claim->user) && is_open(i, claim);
+	       user_fits(i, claim->user) && shown_fits(i, claim->certificate) && is_open(i, claim);
 }
 
 /* --- what is asked ------------------------------------------------------------------------ */
@@ -237,10 +235,23 @@ static bool say_closed(const struct question *q, struct verdict *v,
 static void ask_firewall(const struct question *q, struct verdict *v)
 {
 	const struct policy_portal *portal = &q->policy->portals[q->claim->portal];
-	char from[ADDRESS_TEXT];
+	char from[ADDRESS_TEXT], proxy[ADDRESS_TEXT];
 
 	(void)ip_show(&q->claim->from, from);
-	if (q->s.reach)
+	if (!policy_comes_right(portal, q->claim))
+		say(v, portal->proxies_line ? portal->proxies_line : portal->line, "wrong-address",
+		    portal->proxy_count > 0
+			    ? "%s is no proxy of the portal %s, and nobody else may reach it"
+			    : "%s is no proxy: the portal %s has none",
+		    q->claim->proxy.version ? ip_show(&q->claim->proxy, proxy) : from,
+		    portal->name);
+	else if (q->s.reach && portal->proxy_count > 0)
+		say(v, portal->proxies_line, NULL,
+		    "packets to the portal %s carry its proxies' addresses: %s is judged at its "
+		    "login, "
+		    "bans too",
+		    portal->name, from);
+	else if (q->s.reach)
 		say(v, q->s.reach->from_line ? q->s.reach->from_line : portal->line, NULL,
 		    "%s may reach the portal %s", from, portal->name);
 	else if (q->s.closed)
@@ -314,6 +325,34 @@ static void ask_chap(const struct question *q, struct verdict *v)
 		say(v, i->chap_line, NULL, "it has to prove that it is the user %.60s%s%.60s",
 		    i->user, i->mutual[0] ? ", and we prove that we are " : "; we prove nothing",
 		    i->mutual);
+}
+
+/* Beside CHAP, never instead of it: what its session says of its certificate is the session's. */
+static void ask_certificate(const struct question *q, struct verdict *v)
+{
+	const struct policy_initiator *i = q->s.entry;
+	const struct claim *c = q->claim;
+	const struct policy_portal *portal = &q->policy->portals[c->portal];
+	char text[sizeof v->text];
+	const char *fault;
+	uint32_t line;
+
+	if (!i || (!c->certificate && portal->transport != PORTAL_TLS))
+		return;
+	line = i->pinned ? i->pin_line : i->line;
+	fault = c->certificate ? shown_fault(portal, i, c->certificate, &line, text) : NULL;
+	if (!c->certificate && c->user)
+		say(v, line, "tls-no-certificate", "it showed no certificate");
+	else if (fault)
+		say(v, line, fault, "%s", text);
+	else if (c->certificate)
+		say(v, line, NULL, "its certificate is %s",
+		    i->pinned ? "the one that is pinned" : "in its name");
+	else if (i->pinned)
+		say(v, line, NULL, "it has to show the certificate that is pinned");
+	else
+		say(v, line, NULL, "it has to show a certificate with the URI iscsi:%.180s",
+		    i->name);
 }
 
 static void ask_target(const struct question *q, struct verdict *v)
@@ -429,13 +468,10 @@ static void ask_command(const struct question *q, struct verdict *v)
 }
 
 static void (*const questions[LAYERS])(const struct question *, struct verdict *) = {
-	[LAYER_FIREWALL] = ask_firewall,
-	[LAYER_PORTAL] = ask_portal,
-	[LAYER_INITIATOR] = ask_initiator,
-	[LAYER_ADDRESS] = ask_address,
-	[LAYER_CHAP] = ask_chap,
-	[LAYER_TARGET] = ask_target,
-	[LAYER_LUN] = ask_lun,
+	[LAYER_FIREWALL] = ask_firewall,   [LAYER_PORTAL] = ask_portal,
+	[LAYER_INITIATOR] = ask_initiator, [LAYER_ADDRESS] = ask_address,
+	[LAYER_CHAP] = ask_chap,	   [LAYER_CERTIFICATE] = ask_certificate,
+	[LAYER_TARGET] = ask_target,	   [LAYER_LUN] = ask_lun,
 	[LAYER_COMMAND] = ask_command,
 };
 
@@ -445,7 +481,10 @@ static void decide_on_portal(const struct policy *p, const struct claim *claim, 
 {
 	struct question q = {.policy = p, .claim = claim, .s = subject_find(p, claim)};
 
-	*d = (struct decision){.identity = q.s.fits, .target = q.s.asked};
+	*d = (struct decision){
+		.identity = q.s.fits && policy_comes_right(&p->portals[claim->portal], claim),
+		.target = q.s.asked,
+	};
 	if (!claim->target || q.s.target == q.s.asked)
 		d->initiator = q.s.entry;
 	for (size_t layer = LAYER_NONE + 1; layer < LAYERS; layer++) {
@@ -454,6 +493,7 @@ static void decide_on_portal(const struct policy *p, const struct claim *claim, 
 		    !d->verdicts[layer].allowed)
 			d->layer = (enum layer)layer;
 	}
+	d->identity = d->identity && d->layer != LAYER_CERTIFICATE;
 	d->allowed = d->layer == LAYER_NONE && d->identity;
 	if (d->layer == LAYER_NONE && !d->allowed) {
 		d->layer = LAYER_PORTAL;

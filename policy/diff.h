@@ -76,12 +76,13 @@ struct effect_lun {
 struct effect_session {
 	const char *portal;    /* by name */
 	struct endpoint local; /* that it reached; port 0: not known, the portal's name will do */
-	struct ip from;
-	const char *user;	       /* NULL: not known */
-	uint32_t algorithm;	       /* CHAP's number of it; 0: not known */
-	const char *initiator;	       /* normalised */
-	const char *target;	       /* normalised; NULL: a discovery session */
-	const struct effect_lun *luns; /* what it was granted */
+	struct ip from, proxy; /* proxy: that said so; version 0: none */
+	const char *user;      /* NULL: not known */
+	uint32_t algorithm;    /* CHAP's number of it; 0: not known */
+	const struct claim_certificate *certificate; /* NULL: it came by no TLS portal */
+	const char *initiator;			     /* normalised */
+	const char *target;			     /* normalised; NULL: a discovery session */
+	const struct effect_lun *luns;		     /* what it was granted */
 	size_t lun_count;
 	int64_t now_s; /* since 1970; 0: time is not asked about */
 };

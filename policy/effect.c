@@ -80,10 +80,12 @@ static struct claim claim_of(const struct judged *j)
 {
 	return (struct claim){
 		.from = j->s->from,
+		.proxy = j->s->proxy,
 		.portal = (size_t)(j->portal - j->after->portals),
 		.user = j->s->user,
 		.initiator = j->s->initiator,
 		.target = j->s->target,
+		.certificate = j->s->certificate,
 		.lun = -1,
 		.now_s = j->s->now_s,
 	};
@@ -299,11 +301,49 @@ static const struct fact *rule_find(const struct judged *j)
 	return found;
 }
 
+static enum durability durability_of(const struct policy *p, const struct policy_target *t,
+				     uint16_t lun)
+{
+	const struct policy_disk *d = disk_find(p, t, lun);
+
+	return d && d->durability != DURABILITY_INVALID ? d->durability : p->durability;
+}
+
+static bool durability_is_another(const struct judged *j)
+{
+	bool another = j->before->durability != j->after->durability;
+
+	for (size_t k = 0; k < j->s->lun_count && !another; k++) {
+		uint16_t lun = j->s->luns[k].lun;
+
+		another = durability_of(j->before, j->old_target, lun) !=
+			  durability_of(j->after, j->target, lun);
+	}
+	return another;
+}
+
+/* What is recorded of it, and when: the key, and a sentence. NULL: as before. */
+static const char *records_find(const struct judged *j, const char **ret_text)
+{
+	if (j->before->audit_writes_only != j->after->audit_writes_only) {
+		*ret_text = "which of its commands are recorded changes at once";
+		return "audit.commands";
+	}
+	if (j->before->outcomes_all != j->after->outcomes_all) {
+		*ret_text = "which of its commands get a second record changes at once";
+		return "audit.outcomes";
+	}
+	if (!durability_is_another(j))
+		return NULL;
+	*ret_text = "what its commands wait for changes at once";
+	return "audit.durability";
+}
+
 static void rules_find(struct judged *j)
 {
 	const struct fact *rule = rule_find(j);
 	const struct side is = {.policy = j->after, .initiator = j->entry};
-	bool records = j->before->audit_writes_only != j->after->audit_writes_only;
+	const char *text = NULL, *records = records_find(j, &text);
 	uint32_t line = rule ? rule->line(&is) : 0;
 
 	j->r->rules = rule || records;
@@ -313,8 +353,7 @@ static void rules_find(struct judged *j)
 		(void)say(j, EFFECT_RULES, rule->key, line ? line : j->entry->line,
 			  "what it may do changes at once: %s", rule->key);
 	else
-		(void)say(j, EFFECT_RULES, "audit.commands", 0,
-			  "which of its commands are recorded changes at once");
+		(void)say(j, EFFECT_RULES, records, 0, "%s", text);
 }
 
 void policy_effect(const struct policy *before, const struct policy *after,

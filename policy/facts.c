@@ -77,14 +77,19 @@ static void gateway_decoys(struct text *t, const struct side *s)
 	write_names(t, s->policy->decoys, s->policy->decoy_count);
 }
 
-static void bans_exempt(struct text *t, const struct side *s)
+static void write_networks(struct text *t, const struct network *networks, size_t count)
 {
 	struct text_list list = {0};
-	char network[ADDRESS_TEXT];
+	char text[ADDRESS_TEXT];
 
-	for (size_t k = 0; k < s->policy->ban_exempt_count; k++)
-		text_list_add(&list, "%s", network_format(&s->policy->ban_exempt[k], network));
+	for (size_t k = 0; k < count; k++)
+		text_list_add(&list, "%s", network_format(&networks[k], text));
 	text_list_join(&list, t);
+}
+
+static void bans_exempt(struct text *t, const struct side *s)
+{
+	write_networks(t, s->policy->ban_exempt, s->policy->ban_exempt_count);
 }
 
 static void gateway_io(struct text *t, const struct side *s)
@@ -129,6 +134,11 @@ static void portal_advertise(struct text *t, const struct side *s)
 	text_list_join(&list, t);
 }
 
+static void portal_proxies(struct text *t, const struct side *s)
+{
+	write_networks(t, s->portal->proxies, s->portal->proxy_count);
+}
+
 /* --- disks -------------------------------------------------------------------------------- */
 
 static void disk_backend(struct text *t, const struct side *s)
@@ -163,6 +173,11 @@ static void disk_thin(struct text *t, const struct side *s)
 static void disk_rotational(struct text *t, const struct side *s)
 {
 	write_wish(t, s->disk->rotational);
+}
+
+static void disk_cache(struct text *t, const struct side *s)
+{
+	text_add(t, "%s", s->disk->direct ? "none" : "page");
 }
 
 static void disk_writers(struct text *t, const struct side *s)
@@ -213,12 +228,7 @@ static void lun_disk(struct text *t, const struct side *s)
 
 static void initiator_from(struct text *t, const struct side *s)
 {
-	struct text_list list = {0};
-	char text[ADDRESS_TEXT];
-
-	for (size_t k = 0; k < s->initiator->from_count; k++)
-		text_list_add(&list, "%s", network_format(&s->initiator->from[k], text));
-	text_list_join(&list, t);
+	write_networks(t, s->initiator->from, s->initiator->from_count);
 }
 
 static void chap_algorithms(struct text *t, const struct side *s)
@@ -299,6 +309,11 @@ static void initiator_sessions(struct text *t, const struct side *s)
 		text_add(t, "%u", s->initiator->sessions);
 }
 
+static uint32_t line_proxies(const struct side *s)
+{
+	return s->portal->proxies_line ? s->portal->proxies_line : s->portal->line;
+}
+
 static uint32_t line_until(const struct side *s)
 {
 	return s->initiator->until_line;
@@ -312,6 +327,11 @@ static uint32_t line_hours(const struct side *s)
 static uint32_t line_sessions(const struct side *s)
 {
 	return s->initiator->sessions_line;
+}
+
+static uint32_t line_pin(const struct side *s)
+{
+	return s->initiator->pin_line;
 }
 
 static uint32_t line_from(const struct side *s)
@@ -373,6 +393,17 @@ const struct fact facts[] = {
 	{OF_SETTING, "firewall.manage", 0, FORM_YES, IN_POLICY(manage_firewall)},
 	{OF_SETTING, "firewall.on_drift", 0, .write = firewall_on_drift},
 	{OF_SETTING, "audit.commands", 0, .write = audit_commands},
+	{OF_SETTING, "audit.durability", 0, .write = audit_durability},
+	{OF_SETTING, "audit.outcomes", 0, .write = audit_outcomes},
+	{OF_SETTING, "audit.keep.for", 0, .write = keep_for},
+	{OF_SETTING, "audit.keep.at_most", 0, .write = keep_at_most},
+	{OF_SETTING, "audit.space.warn", 0, .write = space_warn},
+	{OF_SETTING, "audit.space.refuse", 0, .write = space_refuse},
+	{OF_SETTING, "audit.space.stop", 0, .write = space_stop},
+	{OF_SETTING, "audit.space.reserve", 0, .write = space_reserve},
+	{OF_SETTING, "audit.checkpoints.file", 0, .write = checkpoints_file},
+	{OF_SETTING, "audit.checkpoints.command", 0, .write = checkpoints_command},
+	{OF_SETTING, "audit.checkpoints.syslog", 0, .write = checkpoints_syslog},
 	{OF_SETTING, "gateway.disk_roots", 0, .write = gateway_roots},
 	{OF_SETTING, "gateway.operators", 0, .write = gateway_operators},
 	{OF_SETTING, "gateway.decoys", 0, .write = gateway_decoys},
@@ -389,6 +420,12 @@ const struct fact facts[] = {
 	{OF_PORTAL, "accept_risk", 0, FORM_YES, IN_PORTAL(accept_risk)},
 	{OF_PORTAL, "group", 0, FORM_TEXT, IN_PORTAL(group)},
 	{OF_PORTAL, "advertise", 0, .write = portal_advertise},
+	{OF_PORTAL, "certificate", 0, .write = portal_certificate},
+	{OF_PORTAL, "key", 0, .write = portal_key},
+	{OF_PORTAL, "client_ca", 0, .write = portal_client_ca},
+	{OF_PORTAL, "crl", 0, .write = portal_crl},
+	{OF_PORTAL, "allow_tls12", 0, .write = portal_tls12},
+	{OF_PORTAL, "proxy_from", 0, .write = portal_proxies, .line = line_proxies},
 
 	{OF_DISK, "name", FACT_SESSION, FORM_TEXT, IN_DISK(name)},
 	{OF_DISK, "backend", FACT_MAIN | FACT_SESSION, .write = disk_backend},
@@ -403,10 +440,12 @@ const struct fact facts[] = {
 	{OF_DISK, "formerly", 0, .write = disk_formerly},
 	{OF_DISK, "thin", FACT_SESSION, .write = disk_thin},
 	{OF_DISK, "write_cache", FACT_SESSION, FORM_YES, IN_DISK(write_cache)},
+	{OF_DISK, "cache", FACT_SESSION, .write = disk_cache},
 	{OF_DISK, "rotational", FACT_SESSION, .write = disk_rotational},
 	{OF_DISK, "removable", FACT_SESSION, FORM_YES, IN_DISK(removable)},
 	{OF_DISK, "writers", 0, .write = disk_writers},
 	{OF_DISK, "writer_lease", 0, FORM_MS, IN_DISK(writer_lease_ms)},
+	{OF_DISK, "durability", 0, .write = disk_durability},
 
 	{OF_TARGET, "alias", 0, .write = target_alias},
 	{OF_TARGET, "portals", FACT_MAIN, .write = target_portals},
@@ -430,6 +469,7 @@ const struct fact facts[] = {
 	 .same = same_algorithms},
 	{OF_INITIATOR, "until", 0, .write = initiator_until, .line = line_until},
 	{OF_INITIATOR, "hours", 0, .write = initiator_hours, .line = line_hours},
+	{OF_INITIATOR, "certificate", 0, .write = initiator_certificate, .line = line_pin},
 	{OF_INITIATOR, "sessions", 0, .write = initiator_sessions, .line = line_sessions},
 
 	{OF_ACCESS, "access", FACT_MAIN, .write = access_may},

@@ -59,6 +59,28 @@ struct fact {
 	/* NULL: by the texts. Where a fact is another's default, it is no difference of its own. */
 	bool (*same)(const struct side *before, const struct side *after);
 };
+/* facts_trail.c: audit, and a disk's part of it */
+void audit_durability(struct text *t, const struct side *s);
+void audit_outcomes(struct text *t, const struct side *s);
+void disk_durability(struct text *t, const struct side *s);
+void keep_for(struct text *t, const struct side *s);
+void keep_at_most(struct text *t, const struct side *s);
+void space_warn(struct text *t, const struct side *s);
+void space_refuse(struct text *t, const struct side *s);
+void space_stop(struct text *t, const struct side *s);
+void space_reserve(struct text *t, const struct side *s);
+void checkpoints_file(struct text *t, const struct side *s);
+void checkpoints_command(struct text *t, const struct side *s);
+void checkpoints_syslog(struct text *t, const struct side *s);
+
+/* facts_tls.c: certificates */
+void portal_certificate(struct text *t, const struct side *s);
+void portal_key(struct text *t, const struct side *s);
+void portal_client_ca(struct text *t, const struct side *s);
+void portal_crl(struct text *t, const struct side *s);
+void portal_tls12(struct text *t, const struct side *s);
+void initiator_certificate(struct text *t, const struct side *s);
+
 void fact_write(const struct fact *f, struct text *t, const struct side *s);
 extern const struct fact facts[];
 extern const size_t fact_count;

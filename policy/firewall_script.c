@@ -48,6 +48,24 @@ static void opening_add(struct opening *o, const struct policy_target *t, int64_
 	}
 }
 
+/* Packets carry the proxies' addresses; who is behind them, the login judges. Nobody may enter:
+ * then they are kept out, too. */
+static int opening_by_proxies(const struct policy_portal *portal, struct opening *o)
+{
+	struct address_range *ranges;
+
+	if (portal->proxy_count == 0 || (o->count == 0 && !o->local))
+		return 0;
+	ranges = calloc(portal->proxy_count, sizeof *ranges);
+	if (!ranges)
+		return -ENOMEM;
+	for (size_t k = 0; k < portal->proxy_count; k++)
+		ranges[k] = range_of(&portal->proxies[k]);
+	free(o->ranges);
+	*o = (struct opening){ranges, ranges_merge(ranges, portal->proxy_count), false};
+	return 0;
+}
+
 /* Twice over the targets: first to count, then to gather. */
 static int opening_find(const struct policy *p, size_t portal, int64_t now_s, struct opening *ret)
 {
@@ -63,7 +81,7 @@ static int opening_find(const struct policy *p, size_t portal, int64_t now_s, st
 	}
 	o.count = ranges_merge(o.ranges, o.count);
 	*ret = o;
-	return 0;
+	return opening_by_proxies(&p->portals[portal], ret);
 }
 
 static bool opening_has(const struct opening *o, uint8_t version)
@@ -183,9 +201,6 @@ static void limits_write(FILE *f, const struct family *family)
 		v, v, family->source, CONNECTIONS_PER_MINUTE, CONNECTIONS_BURST, v);
 }
 
-/* What is said to a portal: sessions go on, new connections come from allowed addresses; one that
- * another table's helper expects ("related") is as new as any. Over the loopback interface nothing
- * is limited: whoever is there would shut out everybody. */
 static bool is_tunnelled(const struct policy_portal *portal)
 {
 	return portal->transport == PORTAL_IPSEC || portal->transport == PORTAL_INTERFACE;
@@ -200,6 +215,10 @@ static void tunnel_write(FILE *f, const struct policy_portal *portal)
 		fprintf(f, "\t\tiifname != \"%s\" drop\n", portal->through);
 }
 
+/* What is said to a portal: sessions go on, new connections come from allowed addresses; one that
+ * another table's helper expects ("related") is as new as any. Over the loopback interface nothing
+ * is limited: whoever is there would shut out everybody. Nor are proxies, who are everybody: the
+ * gateway counts by what they tell. */
 static void portal_chain_write(FILE *f, const struct policy_portal *portal, const struct opening *o)
 {
 	fprintf(f, "\tchain portal_%s {\n", portal->name);
@@ -219,7 +238,10 @@ static void portal_chain_write(FILE *f, const struct policy_portal *portal, cons
 		if (!is_tunnelled(portal))
 			fprintf(f, "\t\tiifname \"lo\" %s saddr @from_%s_%u accept\n",
 				family->header, portal->name, family->version);
-		if (!portal->loopback)
+		if (portal->proxy_count > 0 && !portal->loopback)
+			fprintf(f, "\t\t%s saddr @from_%s_%u accept\n", family->header,
+				portal->name, family->version);
+		else if (!portal->loopback)
 			fprintf(f, "\t\t%s saddr @from_%s_%u goto limit_%u\n", family->header,
 				portal->name, family->version, family->version);
 	}
@@ -301,11 +323,13 @@ static void output_chain_write(FILE *f, const struct policy *p)
 static int portals_write(FILE *f, const struct policy *p, int64_t now_s)
 {
 	for (size_t i = 0; i < p->portal_count; i++) {
-		struct opening o;
+		struct opening o = {0};
 		int r = opening_find(p, i, now_s, &o);
 
-		if (r < 0)
+		if (r < 0) {
+			free(o.ranges);
 			return r;
+		}
 		for (size_t k = 0; k < ARRAY_LEN(families); k++)
 			sources_write(f, &p->portals[i], &o, &families[k]);
 		portal_chain_write(f, &p->portals[i], &o);

@@ -6,18 +6,33 @@
 #include <stdio.h>
 #include "gateway/base/address.h"
 #include "gateway/base/base.h"
+#include "gateway/base/durability.h"
 #include "gateway/base/iscsi_name.h"
 #include "gateway/base/limit_values.h"
 #include "gateway/scsi/command_rules.h"
+#include "gateway/tls/certificates.h"
 
 #define POLICY_HASH_SIZE  32
 #define POLICY_HASH_TEXT  (2 * POLICY_HASH_SIZE + 1)
 #define POLICY_NAME_SIZE  64 /* portals, disks: [a-z0-9-], at most 63 */
 #define POLICY_LUNS_MAX	  256
 #define POLICY_DISKS_MAX  4096
-#define POLICY_RANGES_MAX 16 /* of an initiator */
+#define POLICY_RANGES_MAX 16   /* of an initiator */
+#define TUNNEL_NEAR_PORT  3260 /* where `connect` listens on the initiator's machine */
 
 enum portal_transport { PORTAL_INVALID, PORTAL_PLAIN, PORTAL_TLS, PORTAL_IPSEC, PORTAL_INTERFACE };
+
+/* Of a portal with TLS. Paths are absolute; NULL: the gateway's own CA has it, in the state folder.
+ * What the files held when the policy was read is what is served: they are read once. */
+struct policy_tls {
+	char *certificate, *key, *client_ca;
+	char **crls;
+	size_t crl_count;
+	bool allow_tls12;
+	struct tls_part chain, authorities, revocations;
+	bool unread;	  /* a CRL could not be read: who was taken back is not known */
+	char closed[256]; /* at a start: what is wrong with its files; else "" */
+};
 
 struct policy_portal {
 	char name[POLICY_NAME_SIZE];
@@ -28,11 +43,15 @@ struct policy_portal {
 	size_t listen_count;
 	struct endpoint *advertise; /* what discovery says instead of the address reached */
 	size_t advertise_count;
+	bool advertise_near;	 /* the policy says none: the near end of the initiator's tunnel */
+	struct policy_tls *tls;	 /* of PORTAL_TLS; else NULL */
+	struct network *proxies; /* who tells whose a connection is, and nobody else connects */
+	size_t proxy_count;
 	char group[POLICY_NAME_SIZE]; /* its portal group's name; left out: its own */
 	uint16_t group_tag;	      /* a group that is given by number; 0: the state has it */
 	bool accept_risk;
 	bool loopback; /* every endpoint is */
-	uint32_t line;
+	uint32_t line, proxies_line;
 };
 
 /* "plain", "ipsec", "interface wg0". */
@@ -58,8 +77,10 @@ struct policy_disk {
 	char *path;
 	uint64_t size_bytes;
 	bool read_only, write_cache, removable;
-	bool cluster;		  /* several initiators may write it at once */
-	uint32_t writer_lease_ms; /* of one writer that is lost */
+	bool direct;		    /* cache: none */
+	bool cluster;		    /* several initiators may write it at once */
+	uint32_t writer_lease_ms;   /* of one writer that is lost */
+	enum durability durability; /* of its records; invalid: as policy.durability */
 	enum policy_wish thin, rotational;
 	uint32_t block_size, physical_block_size;
 	struct policy_identity identity;
@@ -122,6 +143,8 @@ struct policy_initiator {
 	struct network *from; /* none: any address, on loopback portals only */
 	size_t from_count;
 	char user[256], mutual[256];
+	bool pinned; /* its TLS certificate is this one, and no other */
+	uint8_t pin[TLS_HASH_SIZE];
 	uint32_t algorithms;	      /* bits 1 << CHAP number; the floor of this user */
 	struct policy_access *access; /* every LUN it may use, in order of LUN */
 	size_t access_count;
@@ -134,7 +157,7 @@ struct policy_initiator {
 	int64_t until_s; /* since 1970: from then on it may not enter; 0: it always may */
 	struct policy_hours hours;
 	uint32_t sessions; /* of this target, at once; 0: any number */
-	uint32_t line, from_line, chap_line, until_line, sessions_line;
+	uint32_t line, from_line, chap_line, until_line, sessions_line, pin_line;
 };
 
 /* What a session's negotiation may come to. */
@@ -156,6 +179,23 @@ struct policy_target {
 	struct policy_limits limits;
 	char redirect[ADDRESS_TEXT]; /* "ADDRESS:PORT"; "": nowhere */
 	uint32_t line;
+};
+
+/* Room on the disk of the trail: less than either is less. 0: not said. */
+struct policy_room {
+	uint64_t octets;
+	uint32_t percent; /* of the file system, or of trail.at_most */
+};
+
+/* What becomes of the trail: audit.keep, audit.space, audit.checkpoints. */
+struct policy_trail {
+	uint64_t keep_ms, at_most; /* octets; 0: no such limit */
+	struct policy_room warn, refuse, stop;
+	uint64_t reserve;
+	char *file;	/* absolute; of checkpoints, as the next two; NULL: none */
+	char **command; /* argv; NULL-ended */
+	size_t command_count;
+	char *syslog; /* a path */
 };
 
 enum policy_io { POLICY_IO_INVALID, POLICY_IO_AUTO, POLICY_IO_URING, POLICY_IO_THREADS };
@@ -180,6 +220,9 @@ struct policy {
 	bool manage_firewall;
 	bool restore_firewall; /* when somebody changed its rules */
 	bool audit_writes_only;
+	bool outcomes_all; /* of those that end well, too */
+	enum durability durability;
+	struct policy_trail trail;
 
 	char **disk_roots;
 	size_t disk_root_count;
@@ -206,6 +249,13 @@ struct policy_options {
 	FILE *messages;
 	bool colour, json;
 	bool in_force; /* it was taken up before: what its disks are on is not looked at again */
+	/* The state folder, where the gateway's own certificates are; NULL: not known. Of a policy
+	 * in force, certificates are read when it is known alone, and not judged. */
+	const char *state;
+	/* The gateway begins: what is wrong with a TLS portal's files is a warning, and closes that
+	 * portal alone. */
+	bool starts;
+	bool keys; /* private keys are read, too, to see whether they fit: for `check` */
 	bool (*secret_known)(void *arg, const char *name);
 	void *arg;
 };
@@ -226,6 +276,7 @@ enum layer {
 	LAYER_INITIATOR, /* does the policy name it, and is it the CHAP user's own name? */
 	LAYER_ADDRESS,
 	LAYER_CHAP,
+	LAYER_CERTIFICATE, /* on TLS portals: its name, or its pin */
 	LAYER_TARGET,
 	LAYER_LUN,
 	LAYER_COMMAND,
@@ -233,18 +284,33 @@ enum layer {
 };
 const char *layer_name(enum layer layer);
 
+/* A client's certificate, as its session checked it. */
+#define CLAIM_NAMES_MAX 4
+struct claim_certificate {
+	uint8_t fingerprint[TLS_HASH_SIZE];
+	uint32_t version; /* of TLS that it came by: 0x0304, 0x0303; 0: not known */
+	size_t name_count;
+	char names[CLAIM_NAMES_MAX][ISCSI_NAME_SIZE]; /* normalised */
+	size_t link_count;			      /* 0: what it rests on is not known */
+	struct tls_link links[TLS_LINKS];
+};
+
 struct claim {
 	struct ip from;
-	size_t portal;	       /* index; SIZE_MAX: any portal (explain without one) */
-	const char *user;      /* as the authenticator says; NULL: not asked (explain) */
-	const char *initiator; /* normalised */
-	const char *target;    /* normalised; NULL: a discovery session */
-	int lun;	       /* -1: not asked */
-	bool write;	       /* with a LUN: does the command write? */
+	struct ip proxy;  /* that says so, and whose the packets are; version 0: they are its own */
+	bool any_proxy;	  /* … if the portal has some, it is one of these (explain) */
+	size_t portal;	  /* index; SIZE_MAX: any portal (explain without one) */
+	const char *user; /* as the authenticator says; NULL: not asked (explain) */
+	const char *initiator;		    /* normalised */
+	const char *target;		    /* normalised; NULL: a discovery session */
+	int lun;			    /* -1: not asked */
+	bool write;			    /* with a LUN: does the command write? */
 	const struct command_name *command; /* … and which is it? NULL: not asked */
 	uint64_t lba, blocks;		    /* that it names; blocks 0: not asked */
 	uint32_t algorithm;		    /* CHAP's number of it; 0: not asked */
-	int64_t now_s;			    /* since 1970; 0: not asked */
+	/* On TLS portals alone. A login (user is there) has to have one there. */
+	const struct claim_certificate *certificate;
+	int64_t now_s; /* since 1970; 0: not asked */
 };
 
 struct verdict {
@@ -280,10 +346,19 @@ void policy_each_target(const struct policy *p, const struct claim *claim,
 			void (*each)(void *arg, const struct policy_target *t), void *arg);
 /* Is this one of them? For who lists them: the portal of the claim is not looked at. */
 bool policy_may_enter(const struct claim *claim, const struct policy_target *t, size_t portal);
+/* Is this one of the portal's proxies? */
+bool policy_is_proxy(const struct policy_portal *p, const struct ip *ip);
+/* Whose word it is where it comes from: on a portal with proxies one of theirs, and elsewhere that
+ * of its packets. */
+bool policy_comes_right(const struct policy_portal *p, const struct claim *claim);
 /* Is any target on this portal open to this address, at that time (0: at some time)? What the
  * firewall lets through then, and no more. */
 bool policy_opens_portal(const struct policy *p, size_t portal, const struct ip *from,
 			 int64_t now_s);
+/* The same of whose the packets are: on a portal with proxies these alone, while it is open to
+ * anybody. */
+bool policy_takes_packets(const struct policy *p, size_t portal, const struct ip *from,
+			  int64_t now_s);
 /* No grant ends and none begins before that: INT64_MAX: never. */
 int64_t policy_next_change(const struct policy *p, int64_t now_s);
 /* Does the policy name this address as a source anywhere? (half of the login slots are theirs) */

@@ -32,6 +32,9 @@ static const char *const section_names[SECTIONS] = {
 	[SECTION_BANS] = "bans",
 	[SECTION_FIREWALL] = "firewall",
 	[SECTION_AUDIT] = "audit",
+	[SECTION_KEEP] = "keep",
+	[SECTION_SPACE] = "space",
+	[SECTION_CHECKPOINTS] = "checkpoints",
 	[SECTION_GATEWAY] = "gateway",
 	[SECTION_PING] = "ping",
 };
@@ -100,7 +103,7 @@ static const char *keys_list(enum section section, char ret[LIST_TEXT])
 		const struct schema_key *k = &schema_keys[i];
 		int n;
 
-		if (k->section != section || k->type == TYPE_LATER)
+		if (k->section != section)
 			continue;
 		n = snprintf(words + used, sizeof words - used, "%s%s", used ? " " : "", k->key);
 		if (n < 0 || (size_t)n >= sizeof words - used)
@@ -258,6 +261,38 @@ static void duration_check(struct diagnostics *d, const struct schema_key *k, st
 	range_check(d, k, n, duration_format);
 }
 
+static bool percent_parse(const char *text, uint64_t *ret_percent)
+{
+	size_t len = strspn(text, "0123456789");
+	char digits[4];
+
+	if (len == 0 || len >= sizeof digits || strcmp(text + len, "%") != 0)
+		return false;
+	memcpy(digits, text, len);
+	digits[len] = '\0';
+	return whole_number_parse(digits, ret_percent) == 0;
+}
+
+static void room_check(struct diagnostics *d, const struct schema_key *k, struct node *n)
+{
+	uint64_t percent;
+
+	if (!percent_parse(n->text, &percent)) {
+		if (size_parse(n->text, &n->value) == 0)
+			return size_check(d, k, n);
+		value_error(d, k, n, "a size, or a part of what there is");
+		diagnose_hint(d, "write %s: 20%% or %s: 4GiB", label(k, n).text, label(k, n).text);
+		return;
+	}
+	n->value = ROOM_PERCENT | percent;
+	if (percent >= 1 && percent <= ROOM_PERCENT_MAX)
+		return;
+	n->bad = true;
+	diagnose_error(d, n->at, "\"%s\" is %s; it can be 1%% to %d%%", label(k, n).text,
+		       shown_text(n->text).text, ROOM_PERCENT_MAX);
+	example_hint(d, k, n);
+}
+
 static void bool_check(struct diagnostics *d, const struct schema_key *k, struct node *n)
 {
 	n->value = schema_choice("false true", n->text);
@@ -269,27 +304,14 @@ static void bool_check(struct diagnostics *d, const struct schema_key *k, struct
 	diagnose_hint(d, "write true or false; yes, no, on and off are only texts here");
 }
 
-static void not_built(struct diagnostics *d, struct node *n, struct place at, const char *what)
-{
-	n->bad = true;
-	diagnose_error(d, at, "%s is not built yet", what);
-	diagnose_hint(d, "take it out: this release would not keep to it");
-}
-
 static void choice_check(struct diagnostics *d, const struct schema_key *k, struct node *n)
 {
 	const struct schema_key *within = k->of ? schema_find(k->of, n->text) : NULL;
-	char list[LIST_TEXT], what[160];
+	char list[LIST_TEXT];
 
 	n->value = schema_choice(k->choices, n->text);
 	if (n->value > 0)
 		return;
-	if (schema_choice(k->later, n->text) > 0) {
-		(void)snprintf(what, sizeof what, "\"%s: %s\"", label(k, n).text, n->text);
-		not_built(d, n, n->at, what);
-		diagnose_hint(d, "what there is: %s", choices_list(k->choices, list));
-		return;
-	}
 	value_error(d, k, n, choices_list(k->choices, list));
 	if (within)
 		diagnose_hint(d, "write %s: {%s: %s}", label(k, n).text, within->key,
@@ -317,6 +339,7 @@ static const struct {
 	[TYPE_NUMBER] = {number_check, NODE_TEXT, "a whole number"},
 	[TYPE_SIZE] = {size_check, NODE_TEXT, "a size"},
 	[TYPE_DURATION] = {duration_check, NODE_TEXT, "a duration"},
+	[TYPE_ROOM] = {room_check, NODE_TEXT, "a size or a part"},
 	[TYPE_BOOL] = {bool_check, NODE_TEXT, "true or false"},
 	[TYPE_CHOICE] = {choice_check, NODE_TEXT, "one word"},
 	[TYPE_TEXTS] = {entry_check, NODE_LIST, "a list"},
@@ -362,13 +385,6 @@ static void list_check(struct diagnostics *d, const struct schema_key *k, struct
 	}
 }
 
-/* A choice with more to say, as `transport: {interface: wg0}`, that is not built yet. */
-static bool choice_is_later(const struct schema_key *k, const struct node *n)
-{
-	return k->type == TYPE_CHOICE && n->kind == NODE_MAP && n->first &&
-	       schema_choice(k->later, n->first->key->text) > 0;
-}
-
 static bool kind_fits(const struct schema_key *k, const struct node *n)
 {
 	if (k->type == TYPE_CHOICE && k->of && n->kind == NODE_MAP)
@@ -378,13 +394,7 @@ static bool kind_fits(const struct schema_key *k, const struct node *n)
 
 static void value_check(struct diagnostics *d, const struct schema_key *k, struct node *n)
 {
-	char what[96];
-
-	if (k->type == TYPE_LATER || choice_is_later(k, n)) {
-		(void)snprintf(what, sizeof what, "\"%.80s\"",
-			       k->type == TYPE_LATER ? k->key : n->first->key->text);
-		not_built(d, n, k->type == TYPE_LATER ? n->key->at : n->at, what);
-	} else if (n->bad) {
+	if (n->bad) {
 		return;
 	} else if (!kind_fits(k, n)) {
 		kind_error(d, k, n);

@@ -27,6 +27,9 @@ enum section {
 	SECTION_BANS,
 	SECTION_FIREWALL,
 	SECTION_AUDIT,
+	SECTION_KEEP,
+	SECTION_SPACE,
+	SECTION_CHECKPOINTS,
 	SECTION_GATEWAY,
 	SECTION_PING,
 	SECTIONS
@@ -38,14 +41,17 @@ enum schema_type {
 	TYPE_NUMBER,
 	TYPE_SIZE,     /* octets */
 	TYPE_DURATION, /* milliseconds */
+	TYPE_ROOM,     /* a size, or a part of what there is: "20%", ROOM_PERCENT | 20 */
 	TYPE_BOOL,
 	TYPE_CHOICE, /* of `choices`; the node's value counts from 1 */
 	TYPE_TEXTS,  /* a list; least and most: of entries */
 	TYPE_CHOICES,
-	TYPE_MAP,   /* of section `of` */
-	TYPE_MAPS,  /* a list of them; least and most: of entries */
-	TYPE_LATER, /* not built yet: any value is a mistake */
+	TYPE_MAP,  /* of section `of` */
+	TYPE_MAPS, /* a list of them; least and most: of entries */
 };
+
+#define ROOM_PERCENT	 (UINT64_C(1) << 63)
+#define ROOM_PERCENT_MAX 90
 
 struct schema_key {
 	enum section section;
@@ -54,11 +60,14 @@ struct schema_key {
 	bool required;
 	enum section of; /* TYPE_CHOICE: instead of a word, a mapping of this */
 	uint64_t least, most;
-	const char *choices, *later; /* words with blanks between; `later` are not built yet */
-	const char *value;	     /* the default; NULL: none */
+	const char *choices; /* words with blanks between */
+	const char *value;   /* the default; NULL: none */
 	const char *example;
 	const char *help;
 };
+
+/* Of `transport`, in the order of its values. */
+#define POLICY_TRANSPORTS "plain tls ipsec"
 
 extern const struct schema_key schema_keys[];
 extern const size_t schema_key_count;

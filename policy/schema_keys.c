@@ -1,16 +1,10 @@
-/* Every key that a policy knows, those that are not built yet too: one table, plain data. The
- * order is that of the manual. */
+/* Every key that a policy knows: one table, plain data. The order is that of the manual. */
 #include "policy/policy.h"
 #include "policy/schema.h"
 
 #define KIB (UINT64_C(1) << 10)
 #define MIB (UINT64_C(1) << 20)
 #define TIB (UINT64_C(1) << 40)
-
-#define LATER(in, name, what)                                                          \
-	{                                                                              \
-		.section = SECTION_##in, .key = name, .type = TYPE_LATER, .help = what \
-	}
 
 #define PHYSICAL_SIZES "512 1024 2048 4096 8192 16384 32768 65536"
 #define ALGORITHMS     "md5 sha1 sha256 sha3-256"
@@ -41,8 +35,8 @@ const struct schema_key schema_keys[] = {
 	{SECTION_PORTAL, "listen", TYPE_TEXTS, true, .least = 1, .most = 64,
 	 .example = "[\"127.0.0.1:3260\"]", .help = "addresses with their ports"},
 	{SECTION_PORTAL, "transport", TYPE_CHOICE, true, .of = SECTION_TRANSPORT,
-	 .choices = "plain ipsec", .later = "tls", .example = "plain",
-	 .help = "what protects the connection: plain, ipsec, or the interface of a tunnel"},
+	 .choices = POLICY_TRANSPORTS, .example = "plain",
+	 .help = "what protects the connection: plain, tls, ipsec, or the interface of a tunnel"},
 	{SECTION_TRANSPORT, "interface", TYPE_TEXT, true, .least = 1, .most = 15, .example = "wg0",
 	 .help = "connections come in there, and nowhere else"},
 	{SECTION_PORTAL, "accept_risk", TYPE_BOOL, .value = "false", .example = "true",
@@ -52,11 +46,20 @@ const struct schema_key schema_keys[] = {
 	{SECTION_PORTAL, "advertise", TYPE_TEXTS, .least = 1, .most = 16,
 	 .example = "[\"203.0.113.1:3260\"]",
 	 .help = "what discovery names, instead of the address that a connection reached"},
-	LATER(PORTAL, "certificate", "the TLS certificate chain"),
-	LATER(PORTAL, "client_ca", "who signs the clients' certificates"),
-	LATER(PORTAL, "proxy_from", "proxies that may tell the client's address"),
-	LATER(PORTAL, "allow_tls12", "TLS 1.2 too"),
-	LATER(PORTAL, "crl", "revoked client certificates"),
+	{SECTION_PORTAL, "certificate", TYPE_TEXT, .least = 1, .most = 4000, .example = "gw.pem",
+	 .help = "of transport: tls, as the next four: the gateway's certificate and its chain (PEM); "
+		 "relative to the policy's folder; left out: the gateway's own CA makes it"},
+	{SECTION_PORTAL, "key", TYPE_TEXT, .least = 1, .most = 4000, .example = "gw.key",
+	 .help = "its private key (PEM); left out: it is in the certificate's file"},
+	{SECTION_PORTAL, "client_ca", TYPE_TEXT, .least = 1, .most = 4000, .example = "clients.pem",
+	 .help = "who signs the clients' certificates (PEM); left out: the gateway's own CA"},
+	{SECTION_PORTAL, "crl", TYPE_TEXTS, .least = 1, .most = 16, .example = "[clients.crl]",
+	 .help = "revoked client certificates (PEM)"},
+	{SECTION_PORTAL, "allow_tls12", TYPE_BOOL, .value = "false", .example = "true",
+	 .help = "TLS 1.2 too, for clients that have no 1.3"},
+	{SECTION_PORTAL, "proxy_from", TYPE_TEXTS, .least = 1, .most = 256,
+	 .example = "[192.0.2.80]",
+	 .help = "proxies that say whose a connection is (PROXY protocol 2); nobody else connects"},
 
 	{SECTION_DISKS, "*", TYPE_MAP, false, SECTION_DISK, .example = "{file: vault.img, size: 20GiB}",
 	 .help = "a disk, by name"},
@@ -87,7 +90,8 @@ const struct schema_key schema_keys[] = {
 	 .help = "it turns; left out: as it is found"},
 	{SECTION_DISK, "removable", TYPE_BOOL, .value = "false", .example = "true",
 	 .help = "RMB: initiators may eject it"},
-	LATER(DISK, "cache", "page or none"),
+	{SECTION_DISK, "cache", TYPE_CHOICE, .choices = "page none", .value = "page",
+	 .example = "none", .help = "page: the kernel keeps what is read and written; none: it does not (O_DIRECT)"},
 	{SECTION_DISK, "writers", TYPE_CHOICE, .choices = "one cluster", .value = "one",
 	 .example = "cluster",
 	 .help = "how many initiators may write it at once; cluster: any number, for file systems "
@@ -95,7 +99,8 @@ const struct schema_key schema_keys[] = {
 	{SECTION_DISK, "writer_lease", TYPE_DURATION, .least = 1000, .most = 86400000,
 	 .value = "150s", .example = "150s",
 	 .help = "how long the one that writes keeps its place when its sessions are lost"},
-	LATER(DISK, "durability", "overrides audit.durability"),
+	{SECTION_DISK, "durability", TYPE_CHOICE, .choices = "handed-over written synced",
+	 .example = "synced", .help = "what a record waits for here; left out: as audit says"},
 
 	{SECTION_IDENTITY, "naa", TYPE_TEXT, .least = 1, .most = 64,
 	 .example = "600140512345678901234567890abcde",
@@ -120,11 +125,11 @@ const struct schema_key schema_keys[] = {
 	 .help = "who may enter"},
 	{SECTION_TARGET, "digests", TYPE_CHOICE, .choices = "offered required", .value = "offered",
 	 .example = "required", .help = "CRC32C over headers and data; required: no session without"},
-	{SECTION_TARGET, "first_burst", TYPE_SIZE, .least = 512, .most = 64 * KIB, .value = "64KiB",
+	{SECTION_TARGET, "first_burst", TYPE_SIZE, .least = 512, .most = 256 * KIB, .value = "256KiB",
 	 .example = "64KiB", .help = "FirstBurstLength: what a write may send unasked"},
-	{SECTION_TARGET, "max_burst", TYPE_SIZE, .least = 512, .most = 4 * MIB, .value = "1MiB",
+	{SECTION_TARGET, "max_burst", TYPE_SIZE, .least = 512, .most = 4 * MIB, .value = "4MiB",
 	 .example = "1MiB", .help = "MaxBurstLength: what one request for data may ask for"},
-	{SECTION_TARGET, "max_r2t", TYPE_NUMBER, .least = 1, .most = 16, .value = "8", .example = "8",
+	{SECTION_TARGET, "max_r2t", TYPE_NUMBER, .least = 1, .most = 16, .value = "16", .example = "8",
 	 .help = "MaxOutstandingR2T: requests for data at once, of one write"},
 	{SECTION_TARGET, "immediate_data", TYPE_BOOL, .value = "true", .example = "false",
 	 .help = "ImmediateData: a write may bring data in its own PDU"},
@@ -172,6 +177,9 @@ const struct schema_key schema_keys[] = {
 	{SECTION_INITIATOR, "like", TYPE_TEXT, .least = 1, .most = 500,
 	 .example = "iqn.1994-05.com.redhat:client",
 	 .help = "another entry whose keys it takes over; what is written beside it wins"},
+	{SECTION_INITIATOR, "certificate", TYPE_TEXT, .least = 71, .most = 102,
+	 .example = "sha256:HEX",
+	 .help = "its TLS certificate, by the fingerprint; left out: one with its name in it"},
 
 	{SECTION_CHAP, "user", TYPE_TEXT, true, .least = 1, .most = 63, .example = "alice",
 	 .help = "the initiator's name in the secret store"},
@@ -223,12 +231,41 @@ const struct schema_key schema_keys[] = {
 
 	{SECTION_AUDIT, "commands", TYPE_CHOICE, .choices = "all writes", .value = "all",
 	 .example = "all", .help = "which commands are recorded"},
-	{SECTION_AUDIT, "durability", TYPE_CHOICE, .choices = "handed-over", .later = "written synced",
-	 .value = "handed-over", .example = "handed-over", .help = "what a record waits for"},
-	LATER(AUDIT, "keep", "for how long, and how much"),
-	LATER(AUDIT, "outcomes", "records of results"),
-	LATER(AUDIT, "checkpoints", "where seals are sent"),
-	LATER(AUDIT, "space", "when the disk fills"),
+	{SECTION_AUDIT, "durability", TYPE_CHOICE, .choices = "handed-over written synced",
+	 .value = "handed-over", .example = "written",
+	 .help = "where the record of a command is before the command is carried out: in memory "
+		 "that outlives every process of ours, in the file, on the disk"},
+	{SECTION_AUDIT, "keep", TYPE_MAP, false, SECTION_KEEP, .example = "{for: 90d, at_most: 50GiB}",
+	 .help = "for how long, and how much; left out: all of it"},
+	{SECTION_AUDIT, "outcomes", TYPE_CHOICE, .choices = "failed all", .value = "failed",
+	 .example = "all", .help = "which commands get a second record when they end: those that fail, "
+				   "or all, with the time that they took"},
+	{SECTION_AUDIT, "checkpoints", TYPE_MAP, false, SECTION_CHECKPOINTS,
+	 .example = "{file: /mnt/elsewhere/checkpoints}",
+	 .help = "where the signed checkpoints are sent: where nobody on this machine can undo it"},
+	{SECTION_AUDIT, "space", TYPE_MAP, false, SECTION_SPACE,
+	 .example = "{warn: 20%, refuse: 10%, stop: 5%}", .help = "what happens when its disk fills"},
+
+	{SECTION_KEEP, "for", TYPE_DURATION, .least = 1000, .most = UINT64_C(36500) * 86400000,
+	 .example = "90d", .help = "what is younger is never deleted; left out: at_most alone says"},
+	{SECTION_KEEP, "at_most", TYPE_SIZE, .least = 16 * MIB, .most = 1024 * TIB,
+	 .example = "50GiB",
+	 .help = "all of it together; without for, the oldest commands are deleted then"},
+	{SECTION_SPACE, "warn", TYPE_ROOM, .least = MIB, .most = 1024 * TIB, .example = "20%",
+	 .help = "less than this is free: log, audit and status say so; left out: 20%, at most 4GiB"},
+	{SECTION_SPACE, "refuse", TYPE_ROOM, .least = MIB, .most = 1024 * TIB, .example = "10%",
+	 .help = "no new session enters; left out: 10%, at most 2GiB"},
+	{SECTION_SPACE, "stop", TYPE_ROOM, .least = MIB, .most = 1024 * TIB, .example = "5%",
+	 .help = "commands get BUSY; left out: 5%, at most 1GiB"},
+	{SECTION_SPACE, "reserve", TYPE_SIZE, .least = MIB, .most = TIB, .value = "64MiB",
+	 .example = "64MiB", .help = "kept for what has to be recorded when the disk is full"},
+	{SECTION_CHECKPOINTS, "file", TYPE_TEXT, .least = 1, .most = 4095,
+	 .example = "/mnt/elsewhere/checkpoints", .help = "they are appended to it"},
+	{SECTION_CHECKPOINTS, "command", TYPE_TEXTS, .least = 1, .most = 32,
+	 .example = "[/usr/local/bin/send-checkpoints]",
+	 .help = "a program with its arguments: it gets them on its standard input"},
+	{SECTION_CHECKPOINTS, "syslog", TYPE_TEXT, .least = 7, .most = 112,
+	 .example = "unix:/dev/log", .help = "a datagram socket of the syslog"},
 
 	{SECTION_GATEWAY, "disk_roots", TYPE_TEXTS, .least = 1, .most = 64, .example = "[/srv]",
 	 .help = "disks lie below these only; left out: /srv, /dev, the policy's own folder"},

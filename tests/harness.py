@@ -3,7 +3,7 @@
 Each test file is a program: it prints `ok AREA: sentence` or `FAIL AREA: sentence` and ends with 1 when
 anything failed. Folders and ports are its own; nothing is left behind.
 """
-import atexit, ctypes, json, os, pathlib, shutil, signal, socket, subprocess, sys, tempfile, time
+import atexit, ctypes, json, mmap, os, pathlib, shutil, signal, socket, subprocess, sys, tempfile, time
 
 BUILD = pathlib.Path(os.environ.get("SALLYPORT_BUILD", "build")).resolve()
 SALLYPORT = str(BUILD / "sallyport")
@@ -62,9 +62,28 @@ def run(*command, env=None, stdin=None, timeout=300):
                           capture_output=True, timeout=timeout, errors="replace")
 
 
+def no_direct_io():
+    """Why the files of a test can't be disks around the page cache (cache: none); None: they can."""
+    with tempfile.TemporaryFile() as f:
+        f.truncate(8192)
+        try:
+            fd = os.open(f"/proc/self/fd/{f.fileno()}", os.O_RDONLY | os.O_DIRECT)
+        except OSError as error:
+            return f"no O_DIRECT here: {error}"
+        try:
+            os.preadv(fd, [memoryview(mmap.mmap(-1, 4096))[:512]], 512)
+        except OSError as error:
+            return f"no O_DIRECT in blocks of 512 octets here: {error}"
+        finally:
+            os.close(fd)
+    kind = run("stat", "--file-system", "--format", "%T", tempfile.gettempdir()).stdout.strip()
+    return f"a {kind} is in memory" if kind in ("tmpfs", "ramfs") else None
+
+
 def own_network():
-    """Root's tests have a network of their own: ports, loopback and firewall tables that nobody else has or keeps."""
-    if os.geteuid() == 0 and shutil.which("ip") and ctypes.CDLL(None).unshare(0x40000000) == 0:
+    """Root's tests have a network of their own: ports, loopback and firewall tables that nobody else has or keeps. Not where
+    somebody else's target is to be reached."""
+    if not os.environ.get("TARGET") and os.geteuid() == 0 and shutil.which("ip") and ctypes.CDLL(None).unshare(0x40000000) == 0:
         run("ip", "link", "set", "lo", "up")
 
 

@@ -4,7 +4,7 @@
 Prints one line a test, `ok|FAIL|skip AREA: sentence`, then `N passed, N failed, N skipped`.
 A C test's area is its file name up to the first underscore; a Python test prints its own lines.
 """
-import argparse, concurrent.futures, os, pathlib, re, signal, subprocess, sys, tempfile, time
+import argparse, concurrent.futures, contextlib, os, pathlib, re, signal, subprocess, sys, tempfile, time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FOLDERS = ("conformance", "firewall", "fault")
@@ -54,16 +54,21 @@ def run(job):
     if not os.path.exists(command[-1]):
         return [f"FAIL {area}: {name} is not built"]
     with tempfile.TemporaryDirectory(prefix="sallyport-test-") as folder:
+        os.chmod(folder, 0o711)  # programs that run as other users pass through it
+        said = open(pathlib.Path(folder) / ".output", "w+b")  # a file: what outlives the test holds nobody up
         env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP", TMPDIR=folder, PYTHONPATH=str(ROOT / "tests"))
-        process = subprocess.Popen(command, cwd=folder, env=env, stdin=subprocess.DEVNULL, text=True,
-                                   errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                   start_new_session=True)
+        process = subprocess.Popen(command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=said,
+                                   stderr=subprocess.STDOUT, start_new_session=True)
         try:
-            output, _ = process.communicate(timeout=limit)
-            code = process.returncode
+            code = process.wait(timeout=limit)
         except subprocess.TimeoutExpired:
+            code = f"still running after {limit} s"
+        with contextlib.suppress(ProcessLookupError):  # the group outlives its leader
             os.killpg(process.pid, signal.SIGKILL)
-            output, code = process.communicate()[0], f"still running after {limit} s"
+        process.wait()
+        with said:
+            said.seek(0)
+            output = said.read().decode(errors="replace")
     lines, notes = translate(area, output)
     if code != 0 and not any(line.startswith("FAIL") for line in lines):
         lines.append(f"FAIL {area}: {name} ended with {code}")

@@ -3,9 +3,13 @@
  * files may be damaged. It outlives its monitor until what the sessions did is on the disk. */
 #include "gateway/audit/auditor.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sodium.h>
 #include <stdio.h>
 #include "gateway/audit/commit.h"
+#include "gateway/audit/keys.h"
+#include "gateway/audit/space.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/base/loop.h"
@@ -15,9 +19,12 @@
 #define CHANNEL_FD PROCESS_FD_FIRST
 #define FOLDER_FD  (PROCESS_FD_FIRST + 1)
 #define LOCK_FD	   (PROCESS_FD_FIRST + 2)
+#define SIGNER_FD  (PROCESS_FD_FIRST + 3)
+#define KEYS_FD	   (PROCESS_FD_FIRST + 4)
 
 #define END_PATIENCE_MS 5000u
 #define STATUS_MS	1000u
+#define STACK_MAX	16384 /* that making a key may have used */
 #define MESSAGES_A_TURN 64
 #define FILES_MAX	(DRAIN_RINGS_MAX + 64)
 #define FILE_SIZE_MAX	(UINT64_C(256) << 20) /* segments are begun at 64 MiB */
@@ -30,13 +37,54 @@ struct auditor {
 	struct syncer syncer;
 	struct commit commit;
 	struct resume resume;
+	struct keys *keys;
+	struct space space;
 	enum segment_end ending;
 	bool ready_told;
 	bool hung_up;	       /* the monitor is gone; what it sent may not be read yet */
+	uint64_t sign_id;      /* the flush before whose answer checkpoints are made; 0: none */
 	uint64_t event_told;   /* the monitor knows that it is durable */
 	uint64_t records_told; /* in the last status */
 	int layers;
+	struct auditor_checkpoint checkpoints[AUDIT_LOGS]; /* len 0: told */
+	uint8_t boot[BOOT_ID_SIZE];
 };
+
+/* What can't be sent now is tried again the next turn. */
+static bool tell(struct auditor *a, uint32_t type, const void *body, size_t size)
+{
+	return channel_send(&a->channel, type, body, size, NULL, 0) == 0;
+}
+
+static struct auditor_status status_now(const struct auditor *a)
+{
+	struct auditor_status status = {.state = a->commit.state,
+					.sandbox_layers = (uint32_t)a->layers,
+					.records = a->commit.drain.records,
+					.segment = a->commit.writer.logs[0].header.number,
+					.epoch = keys_epoch(a->keys)};
+
+	memcpy(status.trail, a->commit.writer.trail, sizeof status.trail);
+	memcpy(status.signer, keys_signer(a->keys), sizeof status.signer);
+	status.trail_octets = keep_octets(&a->space.keep);
+	status.free_octets = a->space.free_octets;
+	status.room = a->space.room;
+	string_copy(status.why, sizeof status.why, a->commit.why);
+	return status;
+}
+
+static void tell_status(struct auditor *a)
+{
+	struct auditor_status status = status_now(a);
+
+	if (!a->ready_told && status.state == AUDIT_WRITING)
+		a->ready_told = tell(a, AUDITOR_READY, &status, sizeof status);
+	if (tell(a, AUDITOR_STATUS, &status, sizeof status)) {
+		a->commit.state_changed = false;
+		a->records_told = status.records;
+		a->space.changed = false;
+	}
+}
 
 static void end_begin(struct auditor *a, enum segment_end how)
 {
@@ -67,6 +115,12 @@ static void handle_detach(struct auditor *a, struct message *m)
 	drain_leave(&a->commit.drain, info->connection);
 }
 
+static void handle_rings(struct auditor *a, struct message *m)
+{
+	(void)m;
+	a->commit.lacks_rings = false;
+}
+
 /* The monitor sends again what was not acknowledged when the last auditor died. */
 static void handle_event(struct auditor *a, struct message *m)
 {
@@ -87,6 +141,8 @@ static void handle_flush(struct auditor *a, struct message *m)
 
 	if (!commit_flush(&a->commit, flush->id))
 		log_error("flush %llu is one too many at once", (unsigned long long)flush->id);
+	else if (flush->sign)
+		a->sign_id = flush->id;
 }
 
 static void handle_stop(struct auditor *a, struct message *m)
@@ -95,10 +151,48 @@ static void handle_stop(struct auditor *a, struct message *m)
 	end_begin(a, SEGMENT_END_STOP);
 }
 
+/* The key is on the stack for as long as this takes, and on the memfd, which is the monitor's. */
+static int epoch_begin(struct auditor *a, int fd, struct auditor_epoch *ret)
+{
+	struct audit_key key = {.epoch = 0};
+	int e = commit_epoch(&a->commit, &key);
+
+	if (e == 0 &&
+	    pwrite(fd, key.epoch_key, sizeof key.epoch_key, 0) != (ssize_t)sizeof key.epoch_key)
+		e = -EIO;
+	*ret = (struct auditor_epoch){.error = e, .epoch = key.epoch};
+	memcpy(ret->trail, a->commit.writer.trail, sizeof ret->trail);
+	memcpy(ret->first_block, key.first_block, sizeof ret->first_block);
+	memcpy(ret->signer, key.signer, sizeof ret->signer);
+	sodium_memzero(&key, sizeof key);
+	return e;
+}
+
+/* An answer that does not get through: nobody has that key, and the operator asks again. */
+static void handle_epoch(struct auditor *a, struct message *m)
+{
+	const struct auditor_flush *asked = (const struct auditor_flush *)(void *)m->body;
+	struct auditor_epoch told;
+	int e = epoch_begin(a, m->fds[0], &told);
+
+	told.id = asked->id;
+	sodium_stackzero(STACK_MAX);
+	if (e < 0)
+		log_error("no epoch can begin now: %s", strerror(-e));
+	(void)tell(a, AUDITOR_EPOCH_BEGUN, &told, sizeof told);
+	tell_status(a);
+}
+
+static void handle_settings(struct auditor *a, struct message *m)
+{
+	space_set(&a->space, (const struct auditor_settings *)(void *)m->body);
+}
+
 static void (*const handlers[])(struct auditor *a, struct message *m) = {
-	[AUDITOR_ATTACH] = handle_attach, [AUDITOR_DETACH] = handle_detach,
-	[AUDITOR_EVENT] = handle_event,	  [AUDITOR_FLUSH] = handle_flush,
-	[AUDITOR_STOP] = handle_stop,
+	[AUDITOR_ATTACH] = handle_attach,     [AUDITOR_DETACH] = handle_detach,
+	[AUDITOR_RINGS] = handle_rings,	      [AUDITOR_EVENT] = handle_event,
+	[AUDITOR_FLUSH] = handle_flush,	      [AUDITOR_STOP] = handle_stop,
+	[AUDITOR_SETTINGS] = handle_settings, [AUDITOR_EPOCH] = handle_epoch,
 };
 
 static void monitor_gone(struct auditor *a)
@@ -139,33 +233,38 @@ static void monitor_ready(struct watch *w, uint32_t ready)
 	monitor_read(a);
 }
 
-/* What can't be sent now is tried again the next turn. */
-static bool tell(struct auditor *a, uint32_t type, const void *body, size_t size)
+/* The newest of each log is kept until the monitor has it. */
+static void checkpoint_keep(struct commit *c, enum audit_log log, const char *text)
 {
-	return channel_send(&a->channel, type, body, size, NULL, 0) == 0;
+	struct auditor *a = CONTAINER_OF(c, struct auditor, commit);
+	struct auditor_checkpoint *kept = &a->checkpoints[log - 1];
+
+	*kept = (struct auditor_checkpoint){.log = log, .len = (uint32_t)strlen(text)};
+	(void)string_copy(kept->text, sizeof kept->text, text);
 }
 
-static struct auditor_status status_now(const struct auditor *a)
+static void tell_checkpoints(struct auditor *a)
 {
-	struct auditor_status status = {.state = a->commit.state,
-					.sandbox_layers = (uint32_t)a->layers,
-					.records = a->commit.drain.records,
-					.segment = a->commit.writer.header.number};
+	for (size_t i = 0; i < AUDIT_LOGS; i++) {
+		struct auditor_checkpoint *kept = &a->checkpoints[i];
 
-	string_copy(status.why, sizeof status.why, a->commit.why);
-	return status;
-}
-
-static void tell_status(struct auditor *a)
-{
-	struct auditor_status status = status_now(a);
-
-	if (!a->ready_told && status.state == AUDIT_WRITING)
-		a->ready_told = tell(a, AUDITOR_READY, &status, sizeof status);
-	if (tell(a, AUDITOR_STATUS, &status, sizeof status)) {
-		a->commit.state_changed = false;
-		a->records_told = status.records;
+		if (kept->len && tell(a, AUDITOR_CHECKPOINT, kept, sizeof *kept))
+			kept->len = 0;
 	}
+}
+
+static struct auditor_flushed flushed_now(const struct auditor *a, uint64_t id)
+{
+	const struct trail_writer *w = &a->commit.writer;
+	struct auditor_flushed f = {.id = id, .sequence = writer_first_unsynced(w) - 1};
+
+	memcpy(f.trail, w->trail, sizeof f.trail);
+	memcpy(f.signer, keys_signer(a->keys), sizeof f.signer);
+	for (size_t i = 0; i < AUDIT_LOGS; i++) {
+		f.blocks[i] = w->logs[i].synced.blocks;
+		tree_root(&w->logs[i].synced.tree, f.roots[i]);
+	}
+	return f;
 }
 
 static void tell_flushed(struct auditor *a)
@@ -173,9 +272,13 @@ static void tell_flushed(struct auditor *a)
 	struct commit *c = &a->commit;
 
 	while (c->flushes_done > 0) {
-		struct auditor_flush flush = {c->flushes[0]};
+		struct auditor_flushed flushed = flushed_now(a, c->flushes[0]);
 
-		if (!tell(a, AUDITOR_FLUSHED, &flush, sizeof flush))
+		if (a->sign_id != 0 && flushed.id >= a->sign_id) {
+			commit_checkpoint(c);
+			a->sign_id = 0;
+		}
+		if (!tell(a, AUDITOR_FLUSHED, &flushed, sizeof flushed))
 			return;
 		c->flushes_done--;
 		c->flushes_goal--;
@@ -186,7 +289,7 @@ static void tell_flushed(struct auditor *a)
 
 static void tell_all(struct auditor *a)
 {
-	struct auditor_flush durable = {a->commit.writer.tail_event};
+	struct auditor_flush durable = {.id = a->commit.writer.logs[LOG_EVENTS - 1].synced.event};
 
 	if (a->channel.fd < 0)
 		return;
@@ -195,6 +298,7 @@ static void tell_all(struct auditor *a)
 	if (durable.id > a->event_told && tell(a, AUDITOR_WRITTEN, &durable, sizeof durable))
 		a->event_told = durable.id;
 	tell_flushed(a);
+	tell_checkpoints(a);
 	if (!a->hung_up)
 		(void)!loop_change(a->loop, &a->monitor, commit_has_room(&a->commit) ? EPOLLIN : 0);
 }
@@ -232,7 +336,8 @@ static void status_again(struct timer *t)
 {
 	struct auditor *a = CONTAINER_OF(t, struct auditor, status);
 
-	if (a->channel.fd >= 0 && a->records_told != a->commit.drain.records)
+	space_turn(&a->space);
+	if (a->channel.fd >= 0 && (a->records_told != a->commit.drain.records || a->space.changed))
 		tell_status(a);
 	loop_timer_set(a->loop, t, clock_ms() + STATUS_MS);
 }
@@ -265,18 +370,22 @@ static int auditor_open(struct auditor *a, uint64_t run)
 {
 	int e;
 
-	if ((e = loop_open(&a->loop)) < 0 || (e = resume_read(&a->resume, FOLDER_FD, run)) < 0 ||
-	    (e = commit_open(&a->commit, a->loop, FOLDER_FD, &a->syncer, &a->resume)) < 0)
+	if ((e = loop_open(&a->loop)) < 0 ||
+	    (e = resume_read(&a->resume, FOLDER_FD, run, a->keys)) < 0 ||
+	    (e = commit_open(&a->commit, a->loop, &a->syncer, a->keys, &a->resume)) < 0 ||
+	    (e = space_open(&a->space, &a->commit, a->loop, FOLDER_FD)) < 0)
 		return e;
+	a->commit.checkpoint = checkpoint_keep;
+	a->commit.lacks_rings = true;
+	memcpy(a->commit.writer.boot, a->boot, sizeof a->boot);
 	a->deadline.run = deadline_over;
 	a->status.run = status_again;
 	channel_open(&a->channel, CHANNEL_FD, auditor_inbox, auditor_inbox_len);
 	a->monitor = (struct watch){.fd = CHANNEL_FD, .events = EPOLLIN, .run = monitor_ready};
 	if ((e = loop_watch(a->loop, &a->monitor)) < 0)
 		return e;
-	commit_run(&a->commit, run);
-	if (a->resume.note[0])
-		commit_note(&a->commit, 0, "trail-damaged", a->resume.note);
+	commit_found(&a->commit, &a->resume);
+	commit_start(&a->commit);
 	loop_each_turn(a->loop, turn, a);
 	loop_timer_set(a->loop, &a->status, clock_ms() + STATUS_MS);
 	return 0;
@@ -291,11 +400,40 @@ static int auditor_end(struct auditor *a)
 	else
 		tell_all(a);
 	syncer_stop(&a->syncer);
+	space_close(&a->space);
 	commit_close(&a->commit);
 	resume_free(&a->resume);
+	keys_close(a->keys);
 	channel_close(&a->channel);
 	loop_close(a->loop);
 	return e < 0 ? 3 : 0;
+}
+
+/* Copied into locked memory; the monitor's are closed. */
+static int keys_take(struct auditor *a)
+{
+	int signer = SIGNER_FD, page = KEYS_FD, e = keys_open(signer, page, &a->keys);
+
+	fd_close(&signer);
+	fd_close(&page);
+	if (e < 0)
+		log_error("the keys of the trail can't be kept in locked memory: %s (ulimit -l, "
+			  "LimitMEMLOCK=)",
+			  strerror(-e));
+	return e;
+}
+
+/* Tells one start of the machine from another: monotonic times of two can't be compared. */
+static void boot_read(uint8_t ret[BOOT_ID_SIZE])
+{
+	OWNED_FD fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	uint8_t text[64], hash[HASH_SIZE];
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text);
+
+	if (n <= 0)
+		return;
+	block_hash(text, (size_t)n, hash);
+	memcpy(ret, hash, BOOT_ID_SIZE);
 }
 
 int auditor_main(void)
@@ -305,13 +443,17 @@ int auditor_main(void)
 	int e;
 
 	log_start("auditor");
-	if (!process_fds_are(3) || (e = process_harden()) < 0) {
+	if (!process_fds_are(AUDITOR_FDS) || (e = process_harden()) < 0) {
 		log_error("not started as the monitor starts it; it is no command for people");
 		return 3;
 	}
 	signals_ignore();
 	run = resume_run(LOCK_FD);
-	a.layers = lock_down(&a.syncer);
+	boot_read(a.boot);
+	e = hash_start();
+	if (e == 0)
+		e = keys_take(&a);
+	a.layers = e < 0 ? e : lock_down(&a.syncer);
 	if (a.layers < 0) {
 		log_error("can't lock itself down: %s; no log is written without that",
 			  strerror(-a.layers));

@@ -8,7 +8,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/fd.h"
 
-int drain_open(struct drain *d, struct loop *loop, struct segment_writer *writer)
+int drain_open(struct drain *d, struct loop *loop, struct trail_writer *writer)
 {
 	*d = (struct drain){.loop = loop, .writer = writer, .state = AUDIT_CANNOT_WRITE};
 	d->rings = calloc(DRAIN_RINGS_MAX, sizeof *d->rings);
@@ -196,39 +196,23 @@ static void give_up(struct drain_ring *ring, const char *what)
 	d->corrupt(d, ring, what);
 }
 
-/* One ring's records, at most `limit`, into the tail. Returns what is wrong with it, or NULL. */
+/* One ring's records, at most `limit`, into the trail. Returns what is wrong with it, or NULL. */
 static const char *take_some(struct drain_ring *ring, uint64_t limit)
 {
-	struct segment_writer *writer = ring->drain->writer;
-	uint64_t now_ns = clock_wall_ns();
-	struct wr w = writer_cursor(writer);
-	const char *wrong = NULL;
+	struct trail_writer *writer = ring->drain->writer;
 
 	for (; limit > 0; limit--) {
 		struct audit_record copy;
-		struct stamp stamp;
 
 		memcpy(&copy, &ring->memory->slots[ring->taken & (AUDIT_RING_SLOTS - 1)],
 		       sizeof copy);
-		if (copy.index != ring->taken) {
-			wrong = "a record's number is not its place";
-			break;
-		}
-		stamp = writer_stamp(writer, now_ns);
-		frame_put_command(&w, stamp, ring->info.connection, &copy);
-		ring->last_sequence = stamp.sequence;
+		if (copy.index != ring->taken)
+			return "a record's number is not its place";
+		ring->last_sequence = writer_put_command(writer, ring->info.connection, &copy);
 		ring->taken++;
 		ring->drain->records++;
 	}
-	writer_take(writer, &w);
-	return wrong;
-}
-
-static uint64_t room_in(const struct segment_writer *w)
-{
-	size_t room = writer_room(w);
-
-	return room < WRITER_TAIL_RESERVE ? 0 : (room - WRITER_TAIL_RESERVE) / FRAME_COMMAND_MAX;
+	return NULL;
 }
 
 static void take_ring(struct drain_ring *ring, uint64_t now_ms)
@@ -242,13 +226,14 @@ static void take_ring(struct drain_ring *ring, uint64_t now_ms)
 	if (waiting > AUDIT_RING_SLOTS)
 		wrong = "its head is out of bounds";
 	else
-		wrong = take_some(ring, MIN(waiting, room_in(ring->drain->writer)));
+		wrong = take_some(ring, MIN(waiting, writer_room(ring->drain->writer)));
 	if (wrong)
 		give_up(ring, wrong);
 }
 
 void drain_take(struct drain *d, uint64_t now_ms)
 {
+	writer_clock(d->writer);
 	/* Another ring is the first each time: when room is short, all get some. */
 	d->next = d->active ? (d->next + 1) % d->active : 0;
 	for (size_t i = 0; i < d->active; i++)
@@ -259,10 +244,41 @@ void drain_take_of(struct drain *d, uint32_t connection, uint64_t now_ms)
 {
 	struct drain_ring *ring = connection ? find(d, connection) : NULL;
 
-	if (!ring || d->state != AUDIT_WRITING)
+	if (!ring || !d->writer->writable)
 		return;
 	make_active(d, ring);
+	writer_clock(d->writer);
 	take_ring(ring, now_ms);
+}
+
+/* A session writes there what it likes: it wakes nobody but itself with it, at most once each time
+ * that `consumed` moves. Beyond what it was told last, of what is in the file: it waits. */
+static bool waits_for_written(const struct drain_ring *ring)
+{
+	uint64_t wanted = atomic_load_explicit(&ring->memory->written_wanted, memory_order_acquire);
+
+	return ring->wake.fd >= 0 && (int64_t)(wanted - ring->written_told) > 0;
+}
+
+bool drain_written_wanted(const struct drain *d)
+{
+	for (size_t i = 0; i < d->active; i++)
+		if (d->rings[i]->published != d->rings[i]->taken && waits_for_written(d->rings[i]))
+			return true;
+	return false;
+}
+
+static void publish_ring(struct drain_ring *ring)
+{
+	if (ring->published != ring->taken) {
+		ring->published = ring->taken;
+		atomic_store_explicit(&ring->page->consumed, ring->taken, memory_order_release);
+	}
+	/* It may ask for what was in the file already when its octet came. */
+	if (ring->written_told == ring->published || !waits_for_written(ring))
+		return;
+	ring->written_told = ring->published;
+	(void)!send(ring->wake.fd, "w", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 void drain_publish(struct drain *d)
@@ -273,10 +289,7 @@ void drain_publish(struct drain *d)
 		if (!ring->opened) /* what is put when it is attached is in the file, too */
 			atomic_store_explicit(&ring->page->opened, 1, memory_order_relaxed);
 		ring->opened = true;
-		if (ring->published == ring->taken)
-			continue;
-		ring->published = ring->taken;
-		atomic_store_explicit(&ring->page->consumed, ring->taken, memory_order_release);
+		publish_ring(ring);
 	}
 }
 
@@ -321,11 +334,13 @@ static void forget(struct drain *d, struct drain_ring *ring)
 
 void drain_forget(struct drain *d)
 {
+	uint64_t synced = writer_synced_below(d->writer, LOG_COMMANDS);
+
 	for (size_t i = d->active; i-- > 0;) {
 		struct drain_ring *ring = d->rings[i];
 
 		if (!ring->leaving || ring->published != ring->taken ||
-		    ring->last_sequence >= d->writer->tail_sequence)
+		    ring->last_sequence >= synced)
 			continue;
 		if (ring->corrupt || head_of(ring) == ring->taken)
 			forget(d, ring);
@@ -391,13 +406,9 @@ void drain_answer(struct drain *d)
 	}
 }
 
-bool drain_context(void *arg, size_t i, struct wr *w)
+const struct auditor_ring_info *drain_session(void *arg, size_t i)
 {
 	const struct drain *d = arg;
-	struct stamp repeated = {.time_ns = clock_wall_ns()};
 
-	if (i >= d->count)
-		return false;
-	frame_put_session(w, repeated, &d->rings[i]->info);
-	return true;
+	return i < d->count ? &d->rings[i]->info : NULL;
 }

@@ -23,6 +23,7 @@ struct drain_ring {
 	uint64_t published;	/* of these, in the file: slots that are given back */
 	uint64_t goal;		/* head, when durability was asked for last */
 	uint64_t ticket;	/* durable_wanted then */
+	uint64_t written_told;	/* the session was told that those below it are in the file */
 	uint64_t last_sequence; /* of its newest record in the trail */
 	uint64_t busy_ms;	/* when it had a record last */
 	bool leaving;		/* the session is over: forget it when all is synced */
@@ -32,7 +33,7 @@ struct drain_ring {
 
 struct drain {
 	struct loop *loop;
-	struct segment_writer *writer;
+	struct trail_writer *writer;
 	struct drain_ring **rings; /* the first `active` are looked at, the others nap */
 	size_t count, active, next;
 	enum audit_state state;
@@ -41,7 +42,7 @@ struct drain {
 	void (*corrupt)(struct drain *d, const struct drain_ring *ring, const char *what);
 };
 
-int drain_open(struct drain *d, struct loop *loop, struct segment_writer *writer) MUST_CHECK;
+int drain_open(struct drain *d, struct loop *loop, struct trail_writer *writer) MUST_CHECK;
 void drain_close(struct drain *d);
 
 /* fds: ring, page, socket; those that are taken over are -1 afterwards. `known`: what the trail
@@ -56,6 +57,9 @@ void drain_take(struct drain *d, uint64_t now_ms);
 /* Those of one session, even if it naps: before an event that is about it. */
 void drain_take_of(struct drain *d, uint32_t connection, uint64_t now_ms);
 void drain_publish(struct drain *d); /* the writer's tail is in the file */
+/* Does a session wait for records that were taken and are not in the file? drain_publish() wakes
+ * it. */
+bool drain_written_wanted(const struct drain *d);
 void drain_nap(struct drain *d, uint64_t now_ms);
 void drain_forget(struct drain *d);	/* rings that are leaving, and synced */
 bool drain_over(const struct drain *d); /* all sessions are gone, their rings empty */
@@ -67,5 +71,5 @@ void drain_goal(struct drain *d);
 bool drain_goal_met(const struct drain *d);
 void drain_answer(struct drain *d); /* all up to the goal is synced */
 
-/* writer_context: the sessions that are attached. */
-bool drain_context(void *arg, size_t i, struct wr *w);
+/* context_sessions: those that are attached. */
+const struct auditor_ring_info *drain_session(void *arg, size_t i);

@@ -10,11 +10,23 @@ static const char *const frame_names[FRAME_TYPES] = {
 	[FRAME_END] = "end",
 };
 
+static const char *kind_name(const struct audit_record *c)
+{
+	static const char *const names[] = {
+		[AUDIT_COMMAND] = "command",
+		[AUDIT_OUTCOME] = "outcome",
+		[AUDIT_TASK] = "task",
+		[AUDIT_LIST] = "list",
+	};
+
+	return c->kind < ARRAY_LEN(names) && names[c->kind] ? names[c->kind] : "command";
+}
+
 const char *audit_record_name(const struct trail_record *r)
 {
 	switch (r->frame.type) {
 	case FRAME_COMMAND:
-		return r->frame.command.kind == AUDIT_OUTCOME ? "outcome" : "command";
+		return kind_name(&r->frame.command);
 	case FRAME_EVENT:
 		return audit_event_name((enum audit_event_kind)r->frame.event.kind);
 	default:
@@ -44,71 +56,143 @@ struct audit_subject audit_subject(const struct trail_record *r)
 	return (struct audit_subject){.initiator = "", .target = ""};
 }
 
-/* Is "op-" followed by digits alone in this name? */
-static bool is_numbered(const char *op, const char *name)
+/* Row by row of the table of commands: which of them a name means. */
+static bool take_commands(struct audit_filter *f, const char *op)
 {
-	size_t len = strlen(op);
+	size_t count;
+	const struct command_name *row = command_names(&count);
+	bool any = false;
 
-	if (strncmp(op, name, len) != 0 || name[len] != '-' || name[len + 1] == '\0')
-		return false;
-	return name[len + 1 + strspn(name + len + 1, "0123456789")] == '\0';
+	for (const struct command_name *end = row + count; row < end; row++) {
+		if (!command_name_fits(row, op))
+			continue;
+		f->opcodes[row->opcode] |=
+			row->service_action < 0 ? UINT32_MAX : 1u << (row->service_action & 0x1f);
+		any = true;
+	}
+	return any;
 }
 
-static bool op_is_command(struct audit_filter *f, const char *op)
+static bool take_type(struct audit_filter *f, const char *op)
 {
-	const struct command_name *first = command_name_by_policy(op);
+	if (strcmp(op, "command") == 0)
+		return f->all_commands = true;
+	if (strcmp(op, "outcome") == 0)
+		return f->all_outcomes = true;
+	if (strcmp(op, "task") == 0)
+		return f->all_tasks = true;
+	if (strcmp(op, "list") == 0)
+		return f->all_lists = true;
+	for (int type = 0; type < FRAME_TYPES; type++) {
+		if (!frame_names[type] || strcmp(op, frame_names[type]) != 0)
+			continue;
+		f->types |= 1u << type;
+		return true;
+	}
+	return false;
+}
 
-	if (!first)
-		return false;
-	f->frame = FRAME_COMMAND;
-	f->numbered = is_numbered(op, first->policy_name);
-	return true;
+static bool take_event(struct audit_filter *f, const char *op)
+{
+	for (int kind = EVENT_INVALID + 1; kind < EVENT_KINDS; kind++) {
+		if (strcmp(op, audit_event_name((enum audit_event_kind)kind)) != 0)
+			continue;
+		f->events |= 1u << kind;
+		return true;
+	}
+	return false;
 }
 
 int audit_filter_op(struct audit_filter *f, const char *op)
 {
-	f->op = op;
-	if (op_is_command(f, op))
-		return 0;
-	for (uint32_t kind = EVENT_INVALID + 1; kind < EVENT_KINDS; kind++) {
-		if (strcmp(op, audit_event_name((enum audit_event_kind)kind)) != 0)
+	if (!take_commands(f, op) && !take_event(f, op) && !take_type(f, op))
+		return -ENOENT;
+	f->has_op = true;
+	return 0;
+}
+
+int audit_filter_verdict(struct audit_filter *f, const char *name)
+{
+	for (int v = VERDICT_INVALID + 1; v < VERDICTS; v++) {
+		if (strcmp(name, audit_verdict_name((enum audit_verdict)v)) != 0)
 			continue;
-		f->frame = FRAME_EVENT;
-		f->event = kind;
-		return 0;
-	}
-	for (int type = 0; type < FRAME_TYPES; type++) {
-		if (!frame_names[type] || strcmp(op, frame_names[type]) != 0)
-			continue;
-		f->frame = (enum frame_type)type;
+		f->verdicts |= 1u << v;
 		return 0;
 	}
 	return -ENOENT;
 }
 
-static bool command_matches(const struct audit_filter *f, const struct audit_record *c)
+int audit_filter_deed(struct audit_filter *f, const char *name)
 {
-	size_t len = MIN((size_t)c->cdb_len, sizeof c->cdb), op = strlen(f->op);
-	const struct command_name *name = command_name_find(c->cdb, len);
+	for (unsigned bit = 0; bit < DEEDS; bit++) {
+		if (strcmp(name, deed_name(bit)) != 0)
+			continue;
+		f->deeds |= 1u << bit;
+		return 0;
+	}
+	return -ENOENT;
+}
 
-	if (!name)
+static bool opcode_matches(const struct audit_filter *f, const struct audit_record *c)
+{
+	static const uint8_t variable_length = 0x7f;
+	uint32_t actions;
+	unsigned action;
+
+	if (c->cdb_len == 0)
 		return false;
-	if (strcmp(name->policy_name, f->op) == 0)
-		return true;
-	if (f->numbered)
-		return is_numbered(f->op, name->policy_name);
-	return strncmp(name->policy_name, f->op, op) == 0 && name->policy_name[op] == '-';
+	actions = f->opcodes[c->cdb[0]];
+	if (actions == 0 || actions == UINT32_MAX)
+		return actions != 0;
+	if (c->cdb[0] != variable_length)
+		return c->cdb_len > 1 && (actions >> (c->cdb[1] & 0x1f) & 1) != 0;
+	action = (unsigned)c->cdb[8] << 8 | c->cdb[9];
+	return c->cdb_len > 9 && action < 32 && (actions >> action & 1) != 0;
 }
 
 static bool op_matches(const struct audit_filter *f, const struct frame *frame)
 {
-	if (f->frame == FRAME_INVALID)
-		return true;
-	if (f->frame != frame->type)
-		return false;
 	if (frame->type == FRAME_EVENT)
-		return frame->event.kind == f->event;
-	return frame->type != FRAME_COMMAND || command_matches(f, &frame->command);
+		return frame->event.kind < EVENT_KINDS && (f->events >> frame->event.kind & 1) != 0;
+	if (frame->type != FRAME_COMMAND)
+		return (f->types >> frame->type & 1) != 0;
+	if (frame->command.kind == AUDIT_TASK)
+		return f->all_tasks;
+	if (frame->command.kind == AUDIT_LIST)
+		return f->all_lists;
+	if (frame->command.kind == AUDIT_OUTCOME ? f->all_outcomes : f->all_commands)
+		return true;
+	return opcode_matches(f, &frame->command);
+}
+
+static bool wants_blocks(const struct audit_filter *f)
+{
+	return f->deeds != 0 || f->range_count != 0;
+}
+
+static bool reach_matches(const struct audit_filter *f, const struct audit_record *c)
+{
+	struct reach reach = audit_reach(c);
+
+	if (f->deeds && !(f->deeds & reach.deeds))
+		return false;
+	return f->range_count == 0 ||
+	       (reach.blocks &&
+		lba_ranges_meet(f->ranges, f->range_count, reach.first, reach.last) != NULL);
+}
+
+/* Conditions that only the record of a command can fulfil. */
+static bool command_matches(const struct audit_filter *f, const struct frame *frame)
+{
+	const struct audit_record *c = &frame->command;
+
+	if (!f->has_lun && !f->verdicts && !wants_blocks(f))
+		return true;
+	if (frame->type != FRAME_COMMAND || (f->has_lun && c->lun != f->lun))
+		return false;
+	if (f->verdicts && (c->verdict >= VERDICTS || !(f->verdicts >> c->verdict & 1)))
+		return false;
+	return !wants_blocks(f) || reach_matches(f, c);
 }
 
 static bool is_denied(const struct frame *f)
@@ -127,7 +211,7 @@ static bool name_matches(const char *wanted, const char *name)
 	return strcasecmp(wanted, name) == 0 || (last && strcasecmp(wanted, last + 1) == 0);
 }
 
-static bool subject_matches(const struct audit_filter *f, const struct trail_record *r)
+bool audit_subject_matches(const struct audit_filter *f, const struct trail_record *r)
 {
 	struct audit_subject s;
 
@@ -148,9 +232,11 @@ bool audit_filter_match(const struct audit_filter *f, const struct trail_record 
 
 	if (time < f->since_ns || (f->until_ns && time >= f->until_ns))
 		return false;
-	if (f->has_lun && (r->frame.type != FRAME_COMMAND || r->frame.command.lun != f->lun))
+	if (f->connection && r->frame.connection != f->connection)
 		return false;
-	if (f->denied && !is_denied(&r->frame))
+	if (f->has_op && !op_matches(f, &r->frame))
 		return false;
-	return op_matches(f, &r->frame) && subject_matches(f, r);
+	if (!command_matches(f, &r->frame) || (f->denied && !is_denied(&r->frame)))
+		return false;
+	return audit_subject_matches(f, r);
 }

@@ -31,7 +31,7 @@ static int by_number(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-int segment_list_read(int folder_fd, struct segment_list *ret_list)
+int segment_list_read(int folder_fd, enum audit_log log, struct segment_list *ret_list)
 {
 	struct segment_list list = {0};
 	struct dirent *entry;
@@ -46,7 +46,7 @@ int segment_list_read(int folder_fd, struct segment_list *ret_list)
 		return -ENOMEM;
 	}
 	while (e == 0 && (entry = readdir(dir))) {
-		uint64_t number = segment_number(entry->d_name);
+		uint64_t number = segment_number(log, entry->d_name);
 
 		if (number)
 			e = list_add(&list, number);
@@ -68,11 +68,11 @@ void segment_list_free(struct segment_list *list)
 	*list = (struct segment_list){0};
 }
 
-int segment_open(int folder_fd, uint64_t number)
+static int file_open(int folder_fd, enum audit_log log, uint64_t number, int flags)
 {
 	char name[SEGMENT_NAME_SIZE];
-	OWNED_FD fd = openat(folder_fd, segment_name(number, name),
-			     O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	OWNED_FD fd = openat(folder_fd, segment_name(log, number, name),
+			     flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
@@ -80,4 +80,14 @@ int segment_open(int folder_fd, uint64_t number)
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
 	return fd_take(&fd);
+}
+
+int segment_open(int folder_fd, enum audit_log log, uint64_t number)
+{
+	return file_open(folder_fd, log, number, O_RDONLY);
+}
+
+int segment_open_writable(int folder_fd, enum audit_log log, uint64_t number)
+{
+	return file_open(folder_fd, log, number, O_RDWR);
 }

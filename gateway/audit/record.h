@@ -7,7 +7,18 @@
 #include "gateway/base/base.h"
 #include "gateway/base/iscsi_name.h"
 
-enum audit_kind { AUDIT_KIND_INVALID, AUDIT_COMMAND, AUDIT_OUTCOME };
+enum audit_kind {
+	AUDIT_KIND_INVALID,
+	AUDIT_COMMAND,
+	AUDIT_OUTCOME,
+	/* Task management, RFC 7143 section 11.5: cdb[] has the function and the response that
+	 * refuses it, if one does; task_tag is that of the task that is meant. */
+	AUDIT_TASK,
+	/* What a command's parameter list names that has no place in its record (initiator ports,
+	 * port groups): cdb[] has octets of the list, from lba on, as many as cdb_len says. It
+	 * stands behind the command's record, with its LUN and tag. */
+	AUDIT_LIST,
+};
 
 enum audit_verdict {
 	VERDICT_INVALID,
@@ -17,7 +28,11 @@ enum audit_verdict {
 	VERDICT_NOT_EXECUTED, /* outcome: admitted and then never submitted */
 	VERDICT_FAILED,	      /* outcome: ended with a status other than GOOD */
 	VERDICT_BUSY,	      /* outcome: `blocks` commands were answered BUSY, audit being away */
+	VERDICT_DONE,	      /* outcome: it ended well (`outcomes: all`) */
+	VERDICTS
 };
+
+#define AUDIT_NO_LUN 0xffff
 
 /* One slot of a ring: 96 octets. Written by a session, so hostile to whoever reads it. */
 struct audit_record {
@@ -27,14 +42,16 @@ struct audit_record {
 	uint32_t blocks;
 	uint32_t rule_line; /* of policy.yaml; 0: none */
 	uint32_t task_tag;
-	uint16_t lun;	 /* 0xffff: not a LUN that single-level addressing can write */
+	uint16_t lun;	 /* AUDIT_NO_LUN: none that single-level addressing can write */
 	uint8_t kind;	 /* enum audit_kind */
 	uint8_t verdict; /* enum audit_verdict */
 	uint8_t cdb_len; /* of the command; cdb[] has its first 32 octets */
 	uint8_t status;	 /* outcome: SAM status */
 	uint8_t sense_key, asc, ascq;
 	uint8_t source; /* 1: of blocks that a copy only reads */
-	uint8_t reserved[18];
+	uint8_t reserved[2];
+	uint32_t latency_us; /* outcome: from the admission to the end; 0: not measured */
+	uint8_t reserved_too[12];
 	uint8_t cdb[32];
 };
 _Static_assert(sizeof(struct audit_record) == 96, "a ring slot is 96 octets");
@@ -52,12 +69,15 @@ enum audit_event_kind {
 	EVENT_LOGOUT, /* the session is over: reason, counters in detail */
 	EVENT_BAN,
 	EVENT_UNBAN,
-	EVENT_HELPER,	/* a helper process died or was restarted */
-	EVENT_DISK,	/* a disk failed, vanished, shrank, has a second writer */
-	EVENT_OPERATOR, /* a changing command, with the peer's credentials */
-	EVENT_FIREWALL, /* loaded, missing, drift */
-	EVENT_GAP,	/* the auditor: something was lost or refused meanwhile */
-	EVENT_DECOY,	/* somebody asked for a name that nobody has */
+	EVENT_HELPER,	 /* a helper process died or was restarted */
+	EVENT_DISK,	 /* a disk failed, vanished, shrank, has a second writer */
+	EVENT_OPERATOR,	 /* a changing command, with the peer's credentials */
+	EVENT_FIREWALL,	 /* loaded, missing, drift */
+	EVENT_GAP,	 /* the auditor: something was lost or refused meanwhile */
+	EVENT_DECOY,	 /* somebody asked for a name that nobody has */
+	EVENT_RETENTION, /* the auditor: it is about to delete a segment: gateway/audit/retention.h
+			  */
+	EVENT_SPACE,	 /* the auditor: room for the trail became less, or more */
 	EVENT_KINDS
 };
 
@@ -84,4 +104,5 @@ struct audit_event {
 };
 
 const char *audit_event_name(enum audit_event_kind kind); /* "login", "refusal", … */
+const char *audit_task_name(uint8_t function);		  /* "lun-reset", … */
 const char *audit_verdict_name(enum audit_verdict verdict);

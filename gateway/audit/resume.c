@@ -1,14 +1,10 @@
-/* Reads the end of the trail when the auditor starts. The page of a ring says how far it
- * is consumed, and lags behind the file by what was written just before the old auditor
- * died: that is in the last segment that has records of sessions at all, or, when a new one had
- * just been begun, in the last two. Runs in the auditor; trusts no octet of the files. */
+/* The end of the trail when the auditor starts: both logs (resume_log.c), and what they say
+ * together. Runs in the auditor; trusts no octet of the files. */
 #include "gateway/audit/resume.h"
 
 #include <stdio.h>
 #include <sys/random.h>
-#include <sys/stat.h>
-#include "gateway/audit/folder.h"
-#include "gateway/audit/reader.h"
+#include "gateway/audit/resume_log.h"
 #include "gateway/base/log.h"
 
 #define RUN_BITS 40 /* offsets that every file system takes */
@@ -57,7 +53,7 @@ static int table_grow(struct resume *r)
 	return 0;
 }
 
-static int note_ring(struct resume *r, uint32_t connection, uint64_t next_index)
+int resume_ring_put(struct resume *r, uint32_t connection, uint64_t next_index)
 {
 	struct resume_ring *ring;
 	int e;
@@ -74,120 +70,88 @@ static int note_ring(struct resume *r, uint32_t connection, uint64_t next_index)
 	return 0;
 }
 
-static int note_frame(struct resume *r, const struct frame *f)
+static void note_missing(struct resume_found *found, uint64_t first, uint64_t behind)
 {
-	switch (f->type) {
-	case FRAME_COMMAND:
-		return note_ring(r, f->connection, f->command.index + 1);
-	case FRAME_SESSION:
-		return note_ring(r, f->connection, 0);
-	case FRAME_EVENT:
-		r->last_event = MAX(r->last_event, f->event.id);
-		return 0;
-	default:
-		return 0;
+	size_t len = strlen(found->lost);
+
+	found->missing += behind - first;
+	if (len + 64 < sizeof found->lost)
+		(void)snprintf(found->lost + len, sizeof found->lost - len, "%s%llu to %llu",
+			       len ? ", " : "", (unsigned long long)first,
+			       (unsigned long long)behind - 1);
+}
+
+static int by_first(const void *a, const void *b)
+{
+	const struct resume_span *x = a, *y = b;
+
+	return (x->first > y->first) - (x->first < y->first);
+}
+
+/* The blocks of both logs in the order of their sequences: what is between them and in neither?
+ * Below the sequences with which their segments begin, all was on the disk. */
+static int find_missing(struct resume *r, struct resume_log logs[AUDIT_LOGS])
+{
+	uint64_t expected = MAX(logs[0].first_sequence, logs[1].first_sequence);
+	size_t at[AUDIT_LOGS] = {0};
+
+	for (size_t i = 0; i < AUDIT_LOGS; i++) {
+		int e = resume_log_before(&logs[i], expected);
+
+		if (e < 0)
+			return e;
+		if (logs[i].count > 1)
+			qsort(logs[i].spans, logs[i].count, sizeof *logs[i].spans, by_first);
 	}
-}
+	while (at[0] < logs[0].count || at[1] < logs[1].count) {
+		size_t next = at[0] == logs[0].count ||
+			      (at[1] < logs[1].count &&
+			       logs[1].spans[at[1]].first < logs[0].spans[at[0]].first);
+		const struct resume_span *span = &logs[next].spans[at[next]++];
 
-static void note_damage(struct resume *r, const struct segment_reader *reader)
-{
-	char name[SEGMENT_NAME_SIZE];
-
-	(void)snprintf(r->note, sizeof r->note, "%s is damaged from octet %llu for %llu octets",
-		       segment_name(reader->header.number, name),
-		       (unsigned long long)reader->damage_offset,
-		       (unsigned long long)reader->damage_len);
-}
-
-/* Reads the segment to its end. What is damaged there may have held sequences: none of them may be
- * used again, so as many as fit are left out. */
-static int scan(struct resume *r, struct segment_reader *reader, bool ours, bool *ret_rings)
-{
-	uint64_t next = reader->header.first_sequence, lost = 0;
-	struct frame f;
-	int got;
-
-	if (ours)
-		r->last_event = MAX(r->last_event, reader->header.last_event);
-	while ((got = reader_next(reader, &f)) == READER_FRAME || got == READER_DAMAGED) {
-		if (got == READER_DAMAGED) {
-			note_damage(r, reader);
-			lost += reader->damage_len / FRAME_LEAST + 1;
-			continue;
-		}
-		if (f.stamp.sequence >= next) {
-			next = f.stamp.sequence + 1;
-			lost = 0;
-		}
-		*ret_rings |= f.stamp.sequence &&
-			      (f.type == FRAME_COMMAND || f.type == FRAME_SESSION);
-		if (ours && (got = note_frame(r, &f)) < 0)
-			return got;
+		if (span->first > expected)
+			note_missing(&r->found, expected, span->first);
+		expected = MAX(expected, span->behind);
 	}
-	r->next_sequence = MAX(r->next_sequence, next + lost);
-	return got < 0 ? got : 0;
+	return 0;
 }
 
-/* 1: read; 0: no header that can be read; -errno. *ret_ours: it is of this run. *ret_rings: it has
- * records of sessions; auditors that died as soon as they were started leave segments that have
- * none. */
-static int segment_scan(struct resume *r, uint64_t number, bool *ret_ours, bool *ret_rings)
+static int end_make(struct resume *r, struct resume_log logs[AUDIT_LOGS])
 {
-	OWNED_FREE struct segment_reader *reader = malloc(sizeof *reader);
-	OWNED_FD fd = segment_open(r->folder_fd, number);
-	int e;
-
-	if (!reader)
-		return -ENOMEM;
-	if (fd < 0)
-		return fd;
-	e = reader_open(reader, fd);
-	if (e == -ENODATA || e == -EBADMSG || e == -EPROTONOSUPPORT)
-		return 0;
-	if (e < 0)
-		return e;
-	*ret_ours = reader->header.run == r->run;
-	e = scan(r, reader, *ret_ours, ret_rings);
-	if (e < 0)
-		return e;
-	/* What the old auditor wrote and did not sync yet is told to be durable from here on. */
-	return *ret_ours && fdatasync(fd) < 0 ? -errno : 1;
-}
-
-static uint64_t size_of(int folder_fd, uint64_t number)
-{
-	OWNED_FD fd = segment_open(folder_fd, number);
-	struct stat st;
-
-	return fd < 0 || fstat(fd, &st) < 0 ? 0 : (uint64_t)st.st_size;
-}
-
-int resume_read(struct resume *ret, int folder_fd, uint64_t run)
-{
-	struct resume r = {.folder_fd = folder_fd, .run = run, .next_sequence = 1};
-	struct segment_list list;
-	uint64_t unknown = 0;
-	unsigned read = 0;
-	bool ours = true;
-	int e = segment_list_read(folder_fd, &list);
+	bool any = logs[0].any || logs[1].any;
+	int e = find_missing(r, logs);
 
 	if (e < 0)
 		return e;
-	r.last_number = list.count ? list.numbers[list.count - 1] : 0;
-	for (size_t i = list.count; i > 0 && read < 2 && ours && e >= 0; i--) {
-		char name[SEGMENT_NAME_SIZE];
-		bool rings = false;
-
-		e = segment_scan(&r, list.numbers[i - 1], &ours, &rings);
-		if (e == 0) {
-			unknown += size_of(folder_fd, list.numbers[i - 1]) / FRAME_LEAST;
-			(void)snprintf(r.note, sizeof r.note, "%s has no header that can be read",
-				       segment_name(list.numbers[i - 1], name));
-		}
-		read += rings;
+	r->end.run = r->run;
+	r->end.next_sequence = MAX(MAX(logs[0].behind, logs[1].behind), 1);
+	r->end.last_event = logs[LOG_EVENTS - 1].place.event;
+	r->end.same_run = any && logs[0].same_run == logs[0].any && logs[1].same_run == logs[1].any;
+	r->found.any = any;
+	r->found.clean = logs[0].ended && logs[1].ended;
+	for (size_t i = 0; i < AUDIT_LOGS; i++) {
+		r->end.logs[i].place = logs[i].place;
+		r->end.logs[i].place.event = r->end.last_event;
 	}
-	segment_list_free(&list);
-	r.next_sequence += unknown;
+	if (!any && getrandom(r->end.trail, sizeof r->end.trail, 0) != sizeof r->end.trail)
+		return -EIO;
+	return 0;
+}
+
+int resume_read(struct resume *ret, int folder_fd, uint64_t run, const struct keys *keys)
+{
+	struct resume_log *logs = calloc(AUDIT_LOGS, sizeof *logs);
+	struct resume r = {.folder_fd = folder_fd, .run = run, .keys = keys};
+	int e = logs ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < AUDIT_LOGS && e == 0; i++)
+		if ((e = resume_log_start(&logs[i], &r, (enum audit_log)(i + 1))) == 0)
+			e = resume_log_read(&logs[i]);
+	if (e == 0)
+		e = end_make(&r, logs);
+	for (size_t i = 0; i < AUDIT_LOGS && logs; i++)
+		resume_log_free(&logs[i]);
+	free(logs);
 	if (e < 0) {
 		resume_free(&r);
 		return e;

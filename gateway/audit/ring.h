@@ -9,6 +9,14 @@
 #include "gateway/audit/record.h"
 #include "gateway/base/base.h"
 
+/* False in a build that `make bench-audit` compares with: nothing is put and nobody waits. No
+ * policy can ask for it; such a build says so loudly. */
+#ifdef SALLYPORT_UNAUDITED
+#define AUDIT_IS_BUILT false
+#else
+#define AUDIT_IS_BUILT true
+#endif
+
 #define AUDIT_RING_SLOTS 4096u /* a power of 2 */
 /* A record that waits longer than this for the auditor means that the auditor is away: BUSY. The
  * auditor takes records while a sync runs (a helper thread's), so only what blocks write() itself,
@@ -21,6 +29,10 @@ enum audit_state { AUDIT_STATE_INVALID, AUDIT_WRITING, AUDIT_CANNOT_WRITE, AUDIT
 struct audit_ring_memory {
 	_Alignas(64) _Atomic uint64_t head;	      /* records put, ever */
 	_Alignas(64) _Atomic uint64_t durable_wanted; /* how often it was asked: tickets */
+	/* Somebody waits until the records below this are in the file: while it is beyond
+	 * `consumed`, none is held back to be written together with later ones, and the session is
+	 * woken as soon as `consumed` has moved. */
+	_Atomic uint64_t written_wanted;
 	_Alignas(64) struct audit_record slots[AUDIT_RING_SLOTS];
 };
 
@@ -69,6 +81,10 @@ void audit_ring_wake(struct audit_ring *r);
  * audit_ring_is_durable(). Sent by the next audit_ring_wake(). */
 uint64_t audit_ring_ask_durable(struct audit_ring *r);
 bool audit_ring_is_durable(const struct audit_ring *r, uint64_t mark);
+/* Asks that all put so far by this session gets into the file at once, and to be woken then;
+ * returns the mark to hand to audit_ring_is_written(). Sent by the next audit_ring_wake(). */
+uint64_t audit_ring_ask_written(struct audit_ring *r);
+bool audit_ring_is_written(const struct audit_ring *r, uint64_t mark);
 /* wake_fd is readable: drains it. -EPIPE: the auditor is gone (state counts as away from now on).
  */
 int audit_ring_woken(struct audit_ring *r) MUST_CHECK;

@@ -71,3 +71,11 @@ const struct auditor_ring_info *sessions_find(const struct sessions *s, uint32_t
 
 	return e ? &e->info : NULL;
 }
+
+void sessions_each(const struct sessions *s,
+		   void (*visit)(void *arg, const struct auditor_ring_info *info), void *arg)
+{
+	for (size_t i = 0; i < BUCKETS && s->count > 0; i++)
+		for (const struct entry *e = s->buckets[i]; e; e = e->next)
+			visit(arg, &e->info);
+}

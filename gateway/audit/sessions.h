@@ -11,3 +11,6 @@ void sessions_free(struct sessions *s);
 void sessions_clear(struct sessions *s);
 void sessions_put(struct sessions *s, const struct auditor_ring_info *info);
 const struct auditor_ring_info *sessions_find(const struct sessions *s, uint32_t connection);
+/* In no order. */
+void sessions_each(const struct sessions *s,
+		   void (*visit)(void *arg, const struct auditor_ring_info *info), void *arg);

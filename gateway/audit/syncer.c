@@ -26,10 +26,9 @@ static int event_send(int fd)
 
 static int job_run(const struct syncer *s)
 {
-	if (fdatasync(s->fd) < 0)
-		return -errno;
-	if (s->folder_fd >= 0 && fsync(s->folder_fd) < 0)
-		return -errno;
+	for (size_t i = 0; i < SYNCER_FILES; i++)
+		if (s->fds[i] >= 0 && fdatasync(s->fds[i]) < 0)
+			return -errno;
 	return 0;
 }
 
@@ -37,7 +36,7 @@ static void *thread_run(void *arg)
 {
 	struct syncer *s = arg;
 
-	while (event_wait(s->job_fd) == 0 && s->fd >= 0) {
+	while (event_wait(s->job_fd) == 0 && !s->over) {
 		s->result = job_run(s);
 		if (event_send(s->done_fd) < 0)
 			break;
@@ -66,7 +65,7 @@ int syncer_start(struct syncer *s)
 {
 	int e;
 
-	*s = (struct syncer){.fd = -1, .folder_fd = -1};
+	*s = (struct syncer){0};
 	s->job_fd = eventfd(0, EFD_CLOEXEC);
 	s->done_fd = eventfd(0, EFD_CLOEXEC);
 	e = s->job_fd < 0 || s->done_fd < 0 ? -errno : thread_make(s);
@@ -85,7 +84,7 @@ void syncer_stop(struct syncer *s)
 		return;
 	if (s->running)
 		(void)!syncer_result(s);
-	s->fd = -1;
+	s->over = true;
 	if (event_send(s->job_fd) == 0)
 		(void)pthread_join(s->thread, NULL);
 	fd_close(&s->job_fd);
@@ -93,13 +92,12 @@ void syncer_stop(struct syncer *s)
 	s->started = false;
 }
 
-int syncer_begin(struct syncer *s, int fd, int folder_fd)
+int syncer_begin(struct syncer *s, const int fds[SYNCER_FILES])
 {
 	int e;
 
-	assert(!s->running && fd >= 0);
-	s->fd = fd;
-	s->folder_fd = folder_fd;
+	assert(!s->running);
+	memcpy(s->fds, fds, sizeof s->fds);
 	e = event_send(s->job_fd);
 	s->running = e == 0;
 	return e;

@@ -1,118 +1,75 @@
-/* Walks over the segments of an audit folder. Where a segment ends is said by the next
- * one (segment.h), so the next one's header is read before a segment is. Used by the
- * review; trusts no octet of the files. */
+/* Merges the two logs of the trail. A block has consecutive sequences, so the next one of the two
+ * that begins first is the next one of the trail. Used by the review; trusts no octet of
+ * the files. */
 #include "gateway/audit/trail.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-#include "gateway/audit/folder.h"
-#include "gateway/audit/sessions.h"
-
-/* Clocks are set back now and then: segments are left out by time with so much to spare. */
-#define CLOCK_SLACK_NS (UINT64_C(600) * 1000000000)
+#include "gateway/audit/rows.h"
+#include "gateway/audit/stream.h"
 
 struct trail {
-	int folder_fd;
-	struct segment_list list;
-	size_t at; /* of the segment that is read: list.numbers[at] */
-	int fd;	   /* -1: none is open */
-	struct segment_reader *reader;
-	uint64_t end_sequence; /* the next segment's first; 0: there is none yet */
-	uint64_t expected;     /* sequence of the next record; 0: any */
-	uint64_t told_before;  /* sequences below it were read from earlier segments */
-	uint64_t torn;	       /* offset of an incomplete last frame; 0: none */
-	bool unreadable;       /* this segment, which was told */
+	struct stream streams[AUDIT_LOGS];
+	struct trail_wanted wanted;
+	uint64_t connections; /* bits of the sessions that are wanted */
+	struct unpacker unpacker;
 	struct sessions *sessions;
-	trail_report report;
-	void *arg;
+	struct stream *current; /* its block is being read; NULL: none */
+	struct rows_reader rows;
+	uint64_t expected; /* sequence of the next record; 0: any */
+	uint64_t from;	   /* blocks that end before this sequence are passed over */
+	struct trail_effort effort;
 };
 
-PRINTF_LIKE(3, 4)
-static void tell(const struct trail *t, bool damage, const char *fmt, ...)
+static void reports_to(struct trail *t, trail_report report, void *arg)
 {
-	char text[256];
-	va_list args;
-
-	va_start(args, fmt);
-	(void)vsnprintf(text, sizeof text, fmt, args);
-	va_end(args);
-	t->report(t->arg, damage, text);
+	for (size_t i = 0; i < AUDIT_LOGS; i++) {
+		t->streams[i].report = report;
+		t->streams[i].arg = arg;
+	}
 }
 
-static const char *name_at(const struct trail *t, size_t at, char name[SEGMENT_NAME_SIZE])
+static void session_wanted(void *arg, const struct auditor_ring_info *session)
 {
-	return segment_name(t->list.numbers[at], name);
+	struct trail *t = arg;
+
+	if (t->wanted.session && t->wanted.session(t->wanted.arg, session))
+		t->connections |= UINT64_C(1) << session->connection % 64;
 }
 
-/* The header of a segment that may not be there or not be readable: false. */
-static bool peek(const struct trail *t, size_t at, struct segment_header *ret)
+/* Of a row: said for the first time, or repeated. */
+static void session_seen(void *arg, const struct auditor_ring_info *session)
 {
-	uint8_t bytes[SEGMENT_HEADER_SIZE];
-	OWNED_FD fd = segment_open(t->folder_fd, t->list.numbers[at]);
+	struct trail *t = arg;
 
-	return fd >= 0 && pread(fd, bytes, sizeof bytes, 0) == (ssize_t)sizeof bytes &&
-	       segment_header_read(bytes, ret) == 0;
+	sessions_put(t->sessions, session);
+	session_wanted(t, session);
 }
 
-/* The first sequence of the next segment that says so. */
-static uint64_t end_of(const struct trail *t)
-{
-	struct segment_header h;
-
-	for (size_t i = t->at + 1; i < t->list.count; i++)
-		if (peek(t, i, &h))
-			return h.first_sequence;
-	return 0;
-}
-
-static void skip_by_time(struct trail *t, uint64_t since_ns)
-{
-	struct segment_header next;
-
-	while (t->at + 1 < t->list.count && peek(t, t->at + 1, &next) &&
-	       next.start_ns < UINT64_MAX - CLOCK_SLACK_NS &&
-	       next.start_ns + CLOCK_SLACK_NS < since_ns)
-		t->at++;
-}
-
-static int list_again(struct trail *t)
-{
-	uint64_t number = t->list.count ? t->list.numbers[t->at] : 0;
-	struct segment_list list;
-	int e = segment_list_read(t->folder_fd, &list);
-
-	if (e < 0)
-		return e;
-	if (list.count == 0 && t->fd >= 0) /* all were removed under us: this one is read on */
-		return 0;
-	segment_list_free(&t->list);
-	t->list = list;
-	for (t->at = 0; t->at + 1 < list.count && list.numbers[t->at] < number;)
-		t->at++;
-	return 0;
-}
-
-int trail_open(struct trail **ret_trail, int folder_fd, uint64_t since_ns, trail_report report,
-	       void *arg)
+int trail_open(struct trail **ret_trail, int folder_fd, const struct trail_wanted *wanted,
+	       trail_report report, void *arg)
 {
 	struct trail *t = calloc(1, sizeof *t);
-	int e = -ENOMEM;
+	int e;
 
 	if (!t)
 		return -ENOMEM;
-	t->folder_fd = folder_fd;
-	t->fd = -1;
-	t->report = report;
-	t->arg = arg;
-	t->reader = malloc(sizeof *t->reader);
+	if (wanted)
+		t->wanted = *wanted;
+	reports_to(t, report, arg);
 	t->sessions = sessions_new();
-	if (t->reader && t->sessions)
-		e = list_again(t);
+	e = t->sessions ? unpacker_open(&t->unpacker) : -ENOMEM;
+	for (size_t i = 0; i < AUDIT_LOGS && e == 0; i++) {
+		t->streams[i].unpacker = &t->unpacker;
+		e = stream_open(&t->streams[i], (enum audit_log)(i + 1), folder_fd);
+		if (e == 0)
+			stream_seek_time(&t->streams[i], t->wanted.since_ns);
+	}
 	if (e < 0) {
 		trail_close(t);
 		return e;
 	}
-	skip_by_time(t, since_ns);
+	t->streams[LOG_COMMANDS - 1].sessions = t->sessions;
+	t->rows.repeated = session_seen;
+	t->rows.arg = t;
 	*ret_trail = t;
 	return 0;
 }
@@ -121,163 +78,185 @@ void trail_close(struct trail *t)
 {
 	if (!t)
 		return;
-	fd_close(&t->fd);
-	segment_list_free(&t->list);
+	for (size_t i = 0; i < AUDIT_LOGS; i++)
+		stream_close(&t->streams[i]);
+	unpacker_close(&t->unpacker);
 	sessions_free(t->sessions);
-	free(t->reader);
 	free(t);
 }
 
-static void segment_close(struct trail *t)
+/* --- which block is next, and is it wanted? ------------------------------------------------ */
+
+static bool commands_wanted(const struct trail *t, const struct block_header *h)
 {
-	fd_close(&t->fd);
-	t->torn = 0;
-	t->unreadable = false;
-}
+	const struct trail_wanted *w = &t->wanted;
+	const struct block_index *i = &h->index;
 
-/* Records that no segment has. */
-static void check_missing(struct trail *t, uint64_t found, const char *where)
-{
-	if (t->expected && found > t->expected)
-		tell(t, true, "%s: records %llu to %llu are missing before it", where,
-		     (unsigned long long)t->expected, (unsigned long long)found - 1);
-}
-
-static const char *why_unreadable(int e)
-{
-	switch (e) {
-	case -ENODATA:
-		return "it is shorter than a header";
-	case -EBADMSG:
-		return "its header is damaged, so that nothing in it can be proven";
-	case -EPROTONOSUPPORT:
-		return "a newer version of sallyport wrote it; read it with that one";
-	default:
-		return strerror(-e);
-	}
-}
-
-/* Opens list.numbers[at]. 1: open; 0: it can't be read, which was told; -errno. */
-static int segment_begin(struct trail *t)
-{
-	char name[SEGMENT_NAME_SIZE];
-	int e;
-
-	name_at(t, t->at, name);
-	t->fd = segment_open(t->folder_fd, t->list.numbers[t->at]);
-	e = t->fd < 0 ? t->fd : reader_open(t->reader, t->fd);
-	if (e < 0) {
-		fd_close(&t->fd);
-		t->unreadable = true;
-		tell(t, true, "%s can't be read: %s", name, why_unreadable(e));
-		return e == -EACCES || e == -EPERM ? e : 0;
-	}
-	sessions_clear(t->sessions);
-	t->end_sequence = end_of(t);
-	t->told_before = t->expected;
-	check_missing(t, t->reader->header.first_sequence, name);
-	t->expected = MAX(t->expected, t->reader->header.first_sequence);
-	return 1;
-}
-
-/* After the last frame of a segment: is it the trail's last, for now? Then a new one may have been
- * begun meanwhile, and more may have been written to this one before that. 1: go on. */
-static int segment_over(struct trail *t)
-{
-	if (t->at + 1 >= t->list.count) {
-		size_t before = t->list.count;
-		int e = list_again(t);
-
-		if (e < 0 || t->at + 1 >= t->list.count || t->list.count <= before)
-			return e;
-		t->end_sequence = end_of(t);
-		return 1;
-	}
-	segment_close(t);
-	t->at++;
-	return 1;
-}
-
-/* Before a segment that goes on without a gap, it is what was written there again. */
-static void damaged(struct trail *t)
-{
-	char name[SEGMENT_NAME_SIZE];
-	bool superseded = t->end_sequence && t->end_sequence <= t->expected;
-
-	if (superseded)
-		return;
-	tell(t, true, "%s: damaged from octet %llu to octet %llu", name_at(t, t->at, name),
-	     (unsigned long long)t->reader->damage_offset,
-	     (unsigned long long)(t->reader->damage_offset + t->reader->damage_len - 1));
-}
-
-/* Is the record one to hand out? Keeps the count of sequences. */
-static bool in_turn(struct trail *t, const struct frame *f)
-{
-	char name[SEGMENT_NAME_SIZE];
-	uint64_t sequence = f->stamp.sequence;
-
-	if (f->type == FRAME_SESSION)
-		sessions_put(t->sessions, &f->session);
-	if (sequence == 0)
+	if (w->no_commands || (w->luns && !(w->luns & i->luns)) ||
+	    (w->opcodes && !(w->opcodes & i->ops)) || (w->verdicts && !(w->verdicts & i->verdicts)))
 		return false;
-	if (sequence < t->expected) {
-		if (sequence >= t->told_before)
-			tell(t, true, "%s: record %llu stands there a second time",
-			     name_at(t, t->at, name), (unsigned long long)sequence);
+	if (w->has_blocks && (i->lba_greatest < w->first_lba || i->lba_least > w->last_lba))
+		return false;
+	return !w->session || (t->connections & i->connections) != 0;
+}
+
+static bool events_wanted(const struct trail *t, const struct block_header *h)
+{
+	const struct trail_wanted *w = &t->wanted;
+
+	return !w->no_events && (!w->events || (w->events & h->index.ops));
+}
+
+static bool is_wanted(const struct trail *t, const struct block_header *h)
+{
+	const struct trail_wanted *w = &t->wanted;
+
+	if (h->flags & BLOCK_DEFINES)
+		return true;
+	if (h->records == 0)
+		return false;
+	if (h->first_sequence + h->records <= t->from)
+		return false;
+	if (h->wall_ns + h->span_ns < w->since_ns || (w->until_ns && h->wall_ns >= w->until_ns))
+		return false;
+	return h->log == LOG_COMMANDS ? commands_wanted(t, h) : events_wanted(t, h);
+}
+
+static struct stream *first_of(struct trail *t)
+{
+	struct stream *a = &t->streams[0], *b = &t->streams[1];
+
+	if (!a->have || !b->have)
+		return a->have ? a : b->have ? b : NULL;
+	if (a->head.first_sequence == b->head.first_sequence) /* one of the two has no records */
+		return a->head.records <= b->head.records ? a : b;
+	return a->head.first_sequence < b->head.first_sequence ? a : b;
+}
+
+static uint64_t floor_of(const struct trail *t)
+{
+	return MAX(t->streams[0].floor, t->streams[1].floor);
+}
+
+/* 1: *ret_stream has the next block; 0: no more for now; -errno. A block that does not follow may
+ * have been written just after the other log was looked at: that is looked at again. What is in the
+ * files is in the order of its sequences, so then it is there. */
+static int choose(struct trail *t, struct stream **ret_stream)
+{
+	struct stream *first = NULL;
+
+	for (int look = 0; look < 2; look++) {
+		for (size_t i = 0; i < AUDIT_LOGS; i++) {
+			int e = stream_peek(&t->streams[i]);
+
+			if (e < 0)
+				return e;
+		}
+		first = first_of(t);
+		if (!first || first->head.first_sequence <= MAX(t->expected, floor_of(t)))
+			break;
+	}
+	*ret_stream = first;
+	return first != NULL;
+}
+
+/* Keeps the count of sequences. False: these stand there a second time. */
+static bool in_turn(struct trail *t, const struct stream *s)
+{
+	uint64_t first = s->head.first_sequence, wanted = MAX(t->expected, floor_of(t));
+	char name[SEGMENT_NAME_SIZE];
+
+	if (first < t->expected) {
+		stream_tell(s, true, "%s: record %llu stands there a second time",
+			    stream_name(s, name), (unsigned long long)first);
 		return false;
 	}
-	check_missing(t, sequence, name_at(t, t->at, name));
-	t->expected = sequence + 1;
+	if (first > wanted)
+		stream_tell(s, true, "%s: records %llu to %llu are missing before it",
+			    stream_name(s, name), (unsigned long long)wanted,
+			    (unsigned long long)first - 1);
+	t->expected = first + s->head.records;
 	return true;
 }
 
-/* 1: a record; 0: this segment has no more; -EAGAIN: try again; -errno. */
-static int segment_next(struct trail *t, struct trail_record *ret)
+static int block_open(struct trail *t, struct stream *s)
 {
-	int got = reader_next(t->reader, &ret->frame);
+	const uint8_t *block, *payload;
+	int e = stream_take(s, &block);
 
-	t->torn = got == READER_TORN ? t->reader->offset : 0;
-	if (got == READER_DAMAGED) {
-		damaged(t);
-		return -EAGAIN;
-	}
-	if (got != READER_FRAME)
-		return MIN(got, 0);
-	if (t->end_sequence && ret->frame.stamp.sequence >= t->end_sequence)
+	if (e <= 0)
+		return e;
+	t->effort.unpacked++;
+	if (unpacker_block(&t->unpacker, &s->head, block, &payload) < 0) {
+		stream_damaged(s);
 		return 0;
-	if (!in_turn(t, &ret->frame))
-		return -EAGAIN;
-	ret->run = t->reader->header.run;
-	ret->session = sessions_find(t->sessions, ret->frame.connection);
+	}
+	rows_read_begin(&t->rows, &s->head, payload, &s->names);
+	t->current = s;
 	return 1;
 }
 
-/* As segment_next(); opens the segment that is in turn. */
-static int next_or_open(struct trail *t, struct trail_record *ret)
+/* 1: a block is open; 0: no more for now; -EAGAIN: that one was passed over; -errno. */
+static int block_next(struct trail *t)
 {
-	int e;
+	struct stream *s;
+	int e = choose(t, &s);
 
-	if (t->fd >= 0)
-		return segment_next(t, ret);
-	if (t->list.count == 0 && (e = list_again(t)) < 0)
+	if (e <= 0)
 		return e;
-	if (t->list.count == 0 || t->unreadable)
+	if (s->fresh && s->sessions && t->wanted.session) {
+		t->connections = 0;
+		sessions_each(s->sessions, session_wanted, t);
+	}
+	s->fresh = false;
+	t->effort.blocks++;
+	if (!in_turn(t, s) || !is_wanted(t, &s->head)) {
+		stream_skip(s);
+		return -EAGAIN;
+	}
+	e = block_open(t, s);
+	return e == 0 ? -EAGAIN : e;
+}
+
+/* --- records ------------------------------------------------------------------------------- */
+
+/* 1: a record; 0: the block is over. */
+static int record_next(struct trail *t, struct trail_record *ret)
+{
+	struct stream *s = t->current;
+	int e = rows_next(&t->rows, &ret->frame);
+
+	if (e <= 0) {
+		t->current = NULL;
+		if (e < 0)
+			stream_damaged(s);
 		return 0;
-	e = segment_begin(t);
-	return e > 0 ? -EAGAIN : e;
+	}
+	if (ret->frame.type == FRAME_SESSION)
+		session_seen(t, &ret->frame.session);
+	ret->log = s->log;
+	ret->segment = s->reader.header.number;
+	ret->block = s->head.number;
+	ret->run = s->reader.header.run;
+	ret->trail = s->reader.header.trail;
+	ret->session = sessions_find(t->sessions, ret->frame.connection);
+	t->effort.records++;
+	return 1;
 }
 
 int trail_next(struct trail *t, struct trail_record *ret_record)
 {
 	int e;
 
-	do {
-		e = next_or_open(t, ret_record);
-		if (e == 0 && (e = segment_over(t)) > 0)
-			e = -EAGAIN;
-	} while (e == -EAGAIN);
-	return e;
+	for (;;) {
+		if (t->current && record_next(t, ret_record) > 0)
+			return 1;
+		do
+			e = block_next(t);
+		while (e == -EAGAIN);
+		if (e <= 0)
+			return e;
+	}
 }
 
 static void quiet(void *arg, bool damage, const char *text)
@@ -287,30 +266,28 @@ static void quiet(void *arg, bool damage, const char *text)
 	(void)text;
 }
 
+void trail_seek(struct trail *t, uint64_t sequence)
+{
+	for (size_t i = 0; i < AUDIT_LOGS; i++)
+		stream_seek_sequence(&t->streams[i], sequence);
+	t->from = sequence;
+	t->expected = 0;
+	t->current = NULL;
+}
+
 int trail_rewind(struct trail *t, uint64_t records, uint64_t *ret_first)
 {
-	trail_report report = t->report;
-	struct trail_record *record = malloc(sizeof *record);
-	struct segment_header h;
-	uint64_t first;
-	int e;
+	trail_report report = t->streams[0].report;
+	void *arg = t->streams[0].arg;
+	uint64_t behind = 1;
+	int e = 0;
 
-	if (!record)
-		return -ENOMEM;
-	segment_close(t);
-	t->at = t->list.count ? t->list.count - 1 : 0;
-	t->expected = 0;
-	t->report = quiet;
-	while ((e = trail_next(t, record)) > 0)
-		continue;
-	t->report = report;
-	free(record);
-	first = t->expected > records ? t->expected - records : 1;
-	while (t->at > 0 && !(peek(t, t->at, &h) && h.first_sequence <= first))
-		t->at--;
-	segment_close(t);
-	t->expected = 0;
-	*ret_first = first;
+	reports_to(t, quiet, NULL);
+	for (size_t i = 0; i < AUDIT_LOGS && e == 0; i++)
+		e = stream_seek_end(&t->streams[i], &behind);
+	reports_to(t, report, arg);
+	*ret_first = behind > records ? behind - records : 1;
+	trail_seek(t, *ret_first);
 	return e;
 }
 
@@ -318,8 +295,15 @@ const char *trail_torn(const struct trail *t, uint64_t *ret_offset)
 {
 	static char name[SEGMENT_NAME_SIZE];
 
-	if (t->torn == 0)
-		return NULL;
-	*ret_offset = t->torn;
-	return name_at(t, t->at, name);
+	for (size_t i = 0; i < AUDIT_LOGS; i++)
+		if (t->streams[i].torn) {
+			*ret_offset = t->streams[i].torn;
+			return stream_name(&t->streams[i], name);
+		}
+	return NULL;
+}
+
+struct trail_effort trail_effort(const struct trail *t)
+{
+	return t->effort;
 }

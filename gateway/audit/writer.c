@@ -1,212 +1,339 @@
-/* Segments are begun under another name and renamed when they hold their header, the
- * open sessions and the tail: a segment that can be seen is never half begun, and the
- * death of the auditor in between leaves the one before as the last. Runs in the auditor. */
+/* The two logs of the trail and the block that is open. Runs in the auditor; what it is given of
+ * sessions is hostile, and only ever a value in a row. */
 #include "gateway/audit/writer.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/random.h>
 #include "gateway/base/clock.h"
-#include "gateway/base/fd.h"
 
-#define NEW_NAME     "audit.new"
-#define CONTEXT_SIZE (64u << 10)
+#define ROW_SHARE                                                                      \
+	256 /* octets of the tail that one more record takes at most, with its block's \
+	     */
 
-int writer_open(struct segment_writer *w, int folder_fd, writer_context context, void *arg)
-{
-	*w = (struct segment_writer){
-		.folder_fd = folder_fd, .context = context, .arg = arg, .fd = -1};
-	w->next_sequence = w->tail_sequence = 1;
-	w->tail = malloc(WRITER_TAIL_SIZE);
-	return w->tail ? 0 : -ENOMEM;
-}
-
-void writer_close(struct segment_writer *w)
-{
-	fd_close(&w->fd);
-	free(w->tail);
-	w->tail = NULL;
-}
-
-/* Writes the frames at the end of the file whose size is *size. */
-static int frames_append(int fd, uint64_t salt, uint64_t *size, uint8_t *frames, size_t len)
+int writer_open(struct trail_writer *w, int folder_fd, struct keys *keys, context_sessions sessions,
+		void *arg)
 {
 	int e;
 
-	frames_seal(frames, len, *size, salt);
-	e = fd_write_all(fd, frames, len);
-	if (e < 0)
-		return e;
-	*size += len;
-	return 0;
-}
-
-static int context_write(const struct segment_writer *w, int fd, uint64_t salt, uint64_t *size)
-{
-	OWNED_FREE uint8_t *frames = malloc(CONTEXT_SIZE);
-	bool more = true;
-
-	if (!frames)
+	memset(w, 0, sizeof *w);
+	w->folder_fd = folder_fd;
+	w->keys = keys;
+	w->sessions = sessions;
+	w->arg = arg;
+	w->row_octets = malloc(WRITER_ROWS_SIZE + ROW_MAX);
+	if (!w->row_octets)
 		return -ENOMEM;
-	for (size_t i = 0; more;) {
-		struct wr some = wr_over(frames, CONTEXT_SIZE);
-		int e;
-
-		while ((size_t)(some.end - some.p) >= FRAME_MAX &&
-		       (more = w->context(w->arg, i, &some)))
-			i++;
-		e = frames_append(fd, salt, size, frames, wr_len(&some));
-		if (e < 0)
-			return e;
-	}
-	return 0;
+	if ((e = packer_open(&w->packer)) < 0 ||
+	    (e = log_writer_open(&w->logs[0], LOG_COMMANDS)) < 0)
+		return e;
+	return log_writer_open(&w->logs[1], LOG_EVENTS);
 }
 
-/* Header, open sessions, tail. *ret_offset: where the tail begins. */
-static int segment_fill(struct segment_writer *w, const struct segment_header *h, int fd,
-			uint64_t *ret_offset)
+void writer_close(struct trail_writer *w)
 {
-	uint8_t header[SEGMENT_HEADER_SIZE];
-	uint64_t size = sizeof header, offset;
-	int e;
-
-	segment_header_write(h, header);
-	e = fd_write_all(fd, header, sizeof header);
-	if (e < 0)
-		return e;
-	e = context_write(w, fd, h->salt, &size);
-	if (e < 0)
-		return e;
-	offset = size;
-	e = frames_append(fd, h->salt, &size, w->tail, w->tail_len);
-	if (e < 0)
-		return e;
-	*ret_offset = offset;
-	return 0;
+	if (!w->row_octets) /* never opened */
+		return;
+	for (size_t i = 0; i < AUDIT_LOGS; i++)
+		log_writer_close(&w->logs[i]);
+	packer_close(&w->packer);
+	free(w->row_octets);
+	w->row_octets = NULL;
 }
 
-static int header_make(const struct segment_writer *w, struct segment_header *ret)
+struct log_writer *writer_log(struct trail_writer *w, enum audit_log log)
 {
-	struct segment_header h = w->header; /* the run stays */
+	return &w->logs[log - 1];
+}
 
-	h.number++;
-	h.start_ns = clock_wall_ns();
-	h.first_sequence = w->tail_sequence;
-	h.last_event = w->tail_event;
-	if (getrandom(&h.salt, sizeof h.salt, 0) != (ssize_t)sizeof h.salt)
+static struct log_writer *other_of(struct trail_writer *w, enum audit_log log)
+{
+	return writer_log(w, log == LOG_COMMANDS ? LOG_EVENTS : LOG_COMMANDS);
+}
+
+int writer_start(struct trail_writer *w, const struct trail_end *end)
+{
+	uint64_t next[AUDIT_LOGS];
+
+	if (getrandom(&w->salt, sizeof w->salt, 0) != (ssize_t)sizeof w->salt)
 		return -EIO;
-	*ret = h;
-	return 0;
-}
+	memcpy(w->trail, end->trail, sizeof w->trail);
+	w->run = end->run;
+	w->next_sequence = end->next_sequence;
+	w->last_event = end->last_event;
+	for (size_t i = 0; i < AUDIT_LOGS; i++) {
+		struct log_writer *l = &w->logs[i];
 
-static int new_file(const struct segment_writer *w)
-{
-	int fd = openat(w->folder_fd, NEW_NAME,
-			O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
-
-	return fd < 0 ? -errno : fd;
-}
-
-int writer_begin(struct segment_writer *w, bool sure)
-{
-	struct segment_header h;
-	char name[SEGMENT_NAME_SIZE];
-	uint64_t offset;
-	OWNED_FD fd = -1;
-	int e;
-
-	fd_close(&w->fd);
-	e = header_make(w, &h);
-	if (e < 0)
-		return e;
-	fd = new_file(w);
-	if (fd < 0)
-		return fd;
-	e = segment_fill(w, &h, fd, &offset);
-	if (e < 0)
-		return e;
-	if (sure && fdatasync(fd) < 0)
-		return -errno;
-	if (renameat(w->folder_fd, NEW_NAME, w->folder_fd, segment_name(h.number, name)) < 0)
-		return -errno;
-	if (sure && fsync(w->folder_fd) < 0)
-		return -errno;
-	w->fd = fd_take(&fd);
-	w->header = h;
-	w->folder_synced = sure;
-	w->tail_offset = offset;
-	w->written = w->tail_len;
-	if (sure) {
-		struct writer_mark mark = writer_mark(w);
-
-		writer_synced(w, &mark);
+		l->header.number = end->logs[i].number;
+		l->made = l->synced = end->logs[i].place;
+		l->note_blocks = l->made.blocks;
+		l->notes = end->logs[i].notes;
+		next[i] = l->made.blocks;
+		l->unbound_count = end->logs[i].unbound_count;
+		memcpy(l->unbound, end->logs[i].unbound, sizeof l->unbound);
 	}
-	return 0;
+	writer_clock(w);
+	return keys_begin(w->keys, end->epoch, end->same_run, next);
 }
 
-size_t writer_room(const struct segment_writer *w)
+void writer_clock(struct trail_writer *w)
 {
-	return WRITER_TAIL_SIZE - w->tail_len;
+	w->mono_ns = MAX(clock_ns(), w->mono_ns);
+	w->wall_ns = clock_wall_ns();
 }
 
-struct wr writer_cursor(const struct segment_writer *w)
+uint64_t writer_first_unsynced(const struct trail_writer *w)
 {
-	return wr_over(w->tail + w->tail_len, writer_room(w));
+	uint64_t first = w->open ? w->open_sequence : w->next_sequence;
+
+	for (size_t i = 0; i < AUDIT_LOGS; i++)
+		if (w->logs[i].tail_len > 0)
+			first = MIN(first, log_writer_first(&w->logs[i]));
+	return first;
 }
 
-void writer_take(struct segment_writer *w, const struct wr *cursor)
+static struct segment_header header_next(const struct trail_writer *w, const struct log_writer *l)
 {
-	assert(!cursor->failed && cursor->start == w->tail + w->tail_len);
-	w->tail_len += wr_len(cursor);
+	struct segment_header h = {
+		.log = l->log,
+		.run = w->run,
+		.number = l->header.number + 1,
+		.first_block = l->synced.blocks,
+		.first_sequence = writer_first_unsynced(w),
+		.last_event = l->synced.event,
+		.start_ns = w->wall_ns,
+		.mono_ns = w->mono_ns,
+		.salt = w->salt,
+		.epoch = keys_epoch(w->keys),
+		.tree = l->synced.tree,
+	};
+
+	memcpy(h.trail, w->trail, sizeof h.trail);
+	memcpy(h.boot, w->boot, sizeof h.boot);
+	memcpy(h.signer, keys_signer(w->keys), sizeof h.signer);
+	memcpy(h.before, l->synced.before, sizeof h.before);
+	return h;
 }
 
-struct stamp writer_stamp(struct segment_writer *w, uint64_t now_ns)
+/* A block without records. */
+static void seal_empty(struct trail_writer *w, struct log_writer *l, uint8_t flags,
+		       const uint8_t *context)
 {
-	return (struct stamp){.sequence = w->next_sequence++, .time_ns = now_ns};
+	const struct block_parts parts = {
+		.flags = flags,
+		.context = context,
+		.sequence = w->next_sequence,
+		.wall_ns = w->wall_ns,
+		.mono_ns = w->mono_ns,
+		.last_ns = w->mono_ns,
+		.event = l->made.event,
+		.other = &other_of(w, l->log)->synced,
+	};
+
+	log_writer_seal(l, &parts, &w->packer, w->keys, w->salt);
 }
 
-int writer_flush(struct segment_writer *w)
+/* The segment that was just begun, and those that were left before their headers were bound to the
+ * chain: the folder could not be synced, or the auditor died. */
+static void bind_headers(struct trail_writer *w, struct log_writer *l)
 {
-	uint64_t size = w->tail_offset + w->written;
+	while (l->unbound_count > 0 && log_writer_room(l) >= WRITER_RESERVE / 2)
+		seal_empty(w, l, BLOCK_CONTEXT, l->unbound[--l->unbound_count]);
+}
+
+static int segment_begin(struct trail_writer *w, struct log_writer *l)
+{
+	const struct context context = {.names = &l->names,
+					.sessions = l->log == LOG_COMMANDS ? w->sessions : NULL,
+					.arg = w->arg,
+					.packer = &w->packer};
+	OWNED_FREE uint8_t *header = NULL;
+	struct segment_header h;
 	int e;
 
-	if (w->written == w->tail_len)
-		return 0;
-	if (w->fd < 0)
-		return -EBADF;
-	e = frames_append(w->fd, w->header.salt, &size, w->tail + w->written,
-			  w->tail_len - w->written);
+	bind_headers(w, l); /* no segment is seen before those that it binds are bound */
+	h = header_next(w, l);
+	e = context_write(&h, &context, &header);
+	if (e < 0 || (e = log_writer_begin(l, w->folder_fd, &h, header)) < 0)
+		return e;
+	/* It can be seen, whatever follows. */
+	l->unbound_count = MIN(l->unbound_count + 1, LOG_UNBOUND);
+	block_hash(header, h.size, l->unbound[l->unbound_count - 1]);
+	if (fsync(w->folder_fd) < 0)
+		return -errno;
+	keys_written(w->keys, l->log);
+	keys_well(w->keys, l->log);
+	log_writer_synced(l, &l->made);
+	bind_headers(w, l);
+	return log_writer_flush(l, w->keys);
+}
+
+/* A new segment of a log that can be written repeats nothing, and what is below its first sequence
+ * is on the disk in both logs. */
+static int settle(struct trail_writer *w)
+{
+	int e = writer_flush(w);
+
+	for (size_t i = 0; i < AUDIT_LOGS && e == 0; i++)
+		e = log_writer_settle(&w->logs[i]);
+	return e;
+}
+
+int writer_begin(struct trail_writer *w, enum audit_log log)
+{
+	bool was_writable = w->writable;
+	int e;
+
+	writer_clock(w);
+	writer_cut(w);
+	e = was_writable ? settle(w) : 0;
+	w->writable = false;
+	/* The events first: what they declare missing is not looked for behind later segments. */
+	for (size_t i = AUDIT_LOGS; i-- > 0 && e == 0;)
+		if (log == AUDIT_LOG_INVALID || log == w->logs[i].log)
+			e = segment_begin(w, &w->logs[i]);
 	if (e < 0)
 		return e;
-	w->written = w->tail_len;
+	w->writable = was_writable || log == AUDIT_LOG_INVALID;
+	w->error = log == AUDIT_LOG_INVALID ? 0 : w->error;
 	return 0;
 }
 
-bool writer_unsynced(const struct segment_writer *w)
+/* Octets of the tail that neither it nor the block that is open needs. */
+static size_t room_of(const struct trail_writer *w, enum audit_log log)
 {
-	return w->tail_len > 0;
+	size_t room = log_writer_room(&w->logs[log - 1]);
+	size_t open = w->open == log ? BLOCK_SIZE_MIN + wr_len(&w->rows.out) : 0;
+
+	return room - MIN(room, open);
 }
 
-uint64_t writer_size(const struct segment_writer *w)
+uint64_t writer_room(const struct trail_writer *w)
 {
-	return w->tail_offset + w->written;
+	static const size_t spare = WRITER_RESERVE + BLOCK_SIZE_MIN; /* of a block that begins */
+	size_t room = room_of(w, LOG_COMMANDS);
+
+	return room < spare ? 0 : (room - spare) / ROW_SHARE;
 }
 
-struct writer_mark writer_mark(const struct segment_writer *w)
+bool writer_has_reserve(const struct trail_writer *w)
 {
-	assert(w->written == w->tail_len);
-	return (struct writer_mark){writer_size(w), w->next_sequence, w->last_event};
+	return room_of(w, LOG_COMMANDS) >= WRITER_RESERVE &&
+	       room_of(w, LOG_EVENTS) >= WRITER_RESERVE;
 }
 
-void writer_synced(struct segment_writer *w, const struct writer_mark *mark)
+/* The other log's blocks come first in the files, too. */
+static void other_first(struct trail_writer *w, enum audit_log log)
 {
-	size_t len = (size_t)(mark->offset - w->tail_offset);
+	if (w->writable && w->error == 0)
+		w->error = log_writer_flush(other_of(w, log), w->keys);
+}
 
-	assert(mark->offset >= w->tail_offset && len <= w->written);
-	memmove(w->tail, w->tail + len, w->tail_len - len);
-	w->tail_len -= len;
-	w->written -= len;
-	w->tail_offset = mark->offset;
-	w->tail_sequence = mark->sequence;
-	w->tail_event = mark->event;
+/* A block of this log is open, with room for one more row. */
+static void block_open(struct trail_writer *w, enum audit_log log)
+{
+	if (w->open == log && wr_len(&w->rows.out) < WRITER_ROWS_SIZE &&
+	    w->rows.records < WRITER_RECORDS)
+		return;
+	writer_cut(w);
+	other_first(w, log);
+	w->open = log;
+	w->open_sequence = w->next_sequence;
+	rows_write_begin(&w->rows, w->row_octets, WRITER_ROWS_SIZE + ROW_MAX,
+			 &writer_log(w, log)->names);
+}
+
+void writer_cut(struct trail_writer *w)
+{
+	struct log_writer *l;
+
+	if (w->open == AUDIT_LOG_INVALID)
+		return;
+	l = writer_log(w, w->open);
+	log_writer_seal(l,
+			&(struct block_parts){.rows = &w->rows,
+					      .flags = w->open_flags,
+					      .sequence = w->open_sequence,
+					      .wall_ns = w->rows.wall_ns,
+					      .mono_ns = w->rows.first_ns,
+					      .last_ns = w->rows.rows.mono_ns,
+					      .event = w->last_event,
+					      .other = &other_of(w, w->open)->synced},
+			&w->packer, w->keys, w->salt);
+	w->open = AUDIT_LOG_INVALID;
+	w->open_flags = 0;
+	w->cuts++;
+}
+
+uint64_t writer_put_command(struct trail_writer *w, uint32_t connection,
+			    const struct audit_record *record)
+{
+	block_open(w, LOG_COMMANDS);
+	rows_put_command(&w->rows, w->wall_ns, w->mono_ns, connection, record);
+	return w->next_sequence++;
+}
+
+uint64_t writer_put_session(struct trail_writer *w, const struct auditor_ring_info *info)
+{
+	block_open(w, LOG_COMMANDS);
+	rows_put_session(&w->rows, w->wall_ns, w->mono_ns, info);
+	return w->next_sequence++;
+}
+
+void writer_put_repeated(struct trail_writer *w, const struct auditor_ring_info *info)
+{
+	block_open(w, LOG_COMMANDS);
+	rows_put_repeated(&w->rows, w->wall_ns, w->mono_ns, info);
+}
+
+uint64_t writer_put_event(struct trail_writer *w, const struct audit_event *event)
+{
+	block_open(w, LOG_EVENTS);
+	rows_put_event(&w->rows, w->wall_ns, w->mono_ns, event);
+	w->last_event = MAX(w->last_event, event->id);
+	return w->next_sequence++;
+}
+
+void writer_put_end(struct trail_writer *w, enum segment_end end)
+{
+	writer_cut(w);
+	seal_empty(w, &w->logs[LOG_COMMANDS - 1], BLOCK_END, NULL);
+	block_open(w, LOG_EVENTS);
+	rows_put_end(&w->rows, w->wall_ns, w->mono_ns, end);
+	w->next_sequence++;
+	w->open_flags = BLOCK_END;
+	writer_cut(w);
+}
+
+int writer_flush(struct trail_writer *w)
+{
+	for (size_t i = 0; i < AUDIT_LOGS && w->error == 0; i++)
+		w->error = log_writer_flush(&w->logs[i], w->keys);
+	return w->error;
+}
+
+bool writer_unsynced(const struct trail_writer *w)
+{
+	return w->open || w->logs[0].tail_len > 0 || w->logs[1].tail_len > 0;
+}
+
+uint64_t writer_synced_below(const struct trail_writer *w, enum audit_log log)
+{
+	uint64_t first = log_writer_first(&w->logs[log - 1]);
+
+	if (first)
+		return first;
+	return w->open == log ? w->open_sequence : UINT64_MAX;
+}
+
+struct writer_mark writer_mark(const struct trail_writer *w)
+{
+	assert(w->logs[0].written == w->logs[0].tail_len &&
+	       w->logs[1].written == w->logs[1].tail_len);
+	return (struct writer_mark){{w->logs[0].made, w->logs[1].made}};
+}
+
+void writer_synced(struct trail_writer *w, const struct writer_mark *mark)
+{
+	for (size_t i = 0; i < AUDIT_LOGS; i++)
+		log_writer_synced(&w->logs[i], &mark->places[i]);
 }

@@ -311,6 +311,22 @@ bool ip_is_link_local(const struct ip *ip)
 	return ip->version == 6 && bytes_are_link_local(ip->bytes);
 }
 
+/* The first octet of IPv4: 0 is "this network" (RFC 1122 section 3.2.1.3), from 224 on are groups
+ * and what is reserved. */
+bool ip_is_host(const struct ip *ip)
+{
+	static const uint8_t zero[16];
+
+	if (ip->scope != 0)
+		return false;
+	if (ip->version == 4)
+		return ip->bytes[0] != 0 && ip->bytes[0] < 224 &&
+		       memcmp(ip->bytes + 4, zero, sizeof ip->bytes - 4) == 0;
+	return ip->version == 6 && memcmp(ip->bytes, zero, sizeof zero) != 0 &&
+	       ip->bytes[0] != 0xff && !bytes_are_mapped(ip->bytes) &&
+	       !bytes_are_link_local(ip->bytes);
+}
+
 bool network_contains(const struct network *network, const struct ip *ip)
 {
 	unsigned whole = network->prefix / 8, rest = network->prefix % 8;

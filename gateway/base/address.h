@@ -50,6 +50,9 @@ bool ip_equal(const struct ip *a, const struct ip *b);
 bool ip_is_loopback(const struct ip *ip);
 bool ip_is_any(const struct ip *ip);
 bool ip_is_link_local(const struct ip *ip); /* IPv6: means nothing without its scope */
+/* One host, and the same one whoever says it: no group, no link's own address, nothing reserved.
+ * Takes any octets: a scope, or IPv4 that is written in IPv6, is none either. */
+bool ip_is_host(const struct ip *ip);
 bool network_contains(const struct network *network, const struct ip *ip);
 /* Whom bans and counts are about: the address (IPv4), its /64 (IPv6). */
 struct network ip_source_block(const struct ip *ip);

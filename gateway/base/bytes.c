@@ -89,25 +89,6 @@ void wr_zero(struct wr *w, size_t len)
 		memset(p, 0, len);
 }
 
-uint64_t get_be(const uint8_t *p, size_t width)
-{
-	uint64_t value = 0;
-
-	assert(width >= 1 && width <= sizeof value); /* our bug, never the peer's */
-	while (width-- > 0)
-		value = value << 8 | *p++;
-	return value;
-}
-
-void put_be(uint8_t *p, size_t width, uint64_t value)
-{
-	assert(width >= 1 && width <= sizeof value);
-	while (width-- > 0) {
-		p[width] = (uint8_t)value;
-		value >>= 8;
-	}
-}
-
 static int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')

@@ -27,9 +27,24 @@ void wr_be(struct wr *w, size_t width, uint64_t value);
 void wr_bytes(struct wr *w, const void *bytes, size_t len);
 void wr_zero(struct wr *w, size_t len);
 
-/* Fields at fixed places in buffers whose size the caller has checked. */
-uint64_t get_be(const uint8_t *p, size_t width);
-void put_be(uint8_t *p, size_t width, uint64_t value);
+/* Fields at fixed places in buffers whose size the caller has checked. Here, because a width that
+ * the compiler knows makes one or two instructions of them. */
+static inline uint64_t get_be(const uint8_t *p, size_t width)
+{
+	uint64_t value = 0;
+
+	assert(width >= 1 && width <= sizeof value); /* our bug, never the peer's */
+	for (size_t i = 0; i < width; i++)
+		value = value << 8 | p[i];
+	return value;
+}
+
+static inline void put_be(uint8_t *p, size_t width, uint64_t value)
+{
+	assert(width >= 1 && width <= sizeof value);
+	for (size_t i = 0; i < width; i++)
+		p[i] = (uint8_t)(value >> 8 * (width - 1 - i));
+}
 
 /* A decimal number, digits only, in [min, max]; -EINVAL or -ERANGE. */
 int number_parse(const char *text, uint64_t min, uint64_t max, uint64_t *ret_value) MUST_CHECK;

@@ -103,31 +103,44 @@ static const struct message_spec *table_find(const struct channel *c, uint32_t t
 	return NULL;
 }
 
-/* Whether the table allows the message. Logs why not. */
-static bool message_allowed(const struct channel *c, const struct msghdr *msg, uint32_t type,
-			    size_t size, size_t fds)
+/* The room for them in the message is enough, whatever was sent: it is the process that has none.
+ */
+static bool is_without_room(const struct msghdr *msg, size_t fds)
+{
+	return (msg->msg_flags & MSG_CTRUNC) && fds < CHANNEL_FDS_MAX;
+}
+
+/* Whether the table allows the message: 0, -EPROTO, -EMFILE. Logs why not. */
+static int message_check(const struct channel *c, const struct msghdr *msg, uint32_t type,
+			 size_t size, size_t fds)
 {
 	const struct message_spec *spec = table_find(c, type);
 
-	if (!spec)
+	if (!spec) {
 		log_error("channel: a message of type %u, which may not arrive here; "
 			  "the channel is closed",
 			  type);
-	else if ((msg->msg_flags & MSG_TRUNC) || size != spec->size)
+	} else if ((msg->msg_flags & MSG_TRUNC) || size != spec->size) {
 		log_error("channel: message %s with %zu octets%s instead of %zu; "
 			  "the channel is closed",
 			  spec->name, size, (msg->msg_flags & MSG_TRUNC) ? " or more" : "",
 			  spec->size);
-	else if ((msg->msg_flags & MSG_CTRUNC) || fds != spec->fds)
+	} else if (spec->fds > fds && is_without_room(msg, fds)) {
+		log_error("channel: message %s without its descriptors: this process may open no "
+			  "more (ulimit -n)",
+			  spec->name);
+		return -EMFILE;
+	} else if ((msg->msg_flags & MSG_CTRUNC) || fds != spec->fds) {
 		log_error("channel: message %s with descriptors: %zu%s instead of %u; "
 			  "the channel is closed",
 			  spec->name, fds, (msg->msg_flags & MSG_CTRUNC) ? " or more" : "",
 			  spec->fds);
-	else if (spec->once && (c->seen & 1u << type))
+	} else if (spec->once && (c->seen & 1u << type)) {
 		log_error("channel: message %s a second time; the channel is closed", spec->name);
-	else
-		return true;
-	return false;
+	} else {
+		return 0;
+	}
+	return -EPROTO;
 }
 
 static int receive_raw(const struct channel *c, struct msghdr *msg)
@@ -167,12 +180,13 @@ int channel_receive(struct channel *c, struct message *ret_message)
 		return -EPIPE;
 	if ((size_t)got < sizeof type)
 		type = 0; /* a part of a type is none */
-	if (!message_allowed(c, &msg, type, (size_t)got - MIN((size_t)got, sizeof type), fds)) {
+	m->type = type;
+	got = message_check(c, &msg, type, (size_t)got - MIN((size_t)got, sizeof type), fds);
+	if (got < 0) {
 		message_close_fds(m);
-		return -EPROTO;
+		return got;
 	}
 	c->seen |= 1u << type;
-	m->type = type;
 	return 1;
 }
 

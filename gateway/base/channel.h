@@ -43,7 +43,8 @@ void channel_close(struct channel *c);
 int channel_send(struct channel *c, uint32_t type, const void *body, size_t size, const int *fds,
 		 size_t n) MUST_CHECK;
 /* 1: *ret_message is filled; 0: nothing waits; -EPIPE: closed; -EPROTO: violation (logged once with
- * `who` by this layer). After a negative result the channel is to be closed. */
+ * `who` by this layer); -EMFILE: its descriptors are lost, as this process may open no more; type
+ * and body are there. After another negative result the channel is to be closed. */
 int channel_receive(struct channel *c, struct message *ret_message) MUST_CHECK;
 void message_close_fds(struct message *m); /* those not yet taken */
 

@@ -19,6 +19,11 @@ uint64_t clock_ns(void)
 	return clock_read(CLOCK_MONOTONIC);
 }
 
+uint64_t clock_us(void)
+{
+	return clock_ns() / 1000U;
+}
+
 uint64_t clock_ms(void)
 {
 	return clock_ns() / 1000000U;

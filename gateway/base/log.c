@@ -102,19 +102,27 @@ static size_t utf8_sequence(const uint8_t *p, size_t len)
 	return 0;
 }
 
-/* Valid, and still able to deceive a reader: C1 controls, line and paragraph separators, marks that
- * turn the direction of writing, the byte order mark. */
+/* Valid, and still able to deceive a reader: C1 controls, what has no width, line and paragraph
+ * separators, marks that turn the direction of writing, tags, what is no character. */
+static const struct {
+	uint32_t first, last;
+} hidden[] = {
+	{0x80, 0x9f},	  {0xad, 0xad},	    {0x61c, 0x61c},   {0x115f, 0x1160},	  {0x180b, 0x180f},
+	{0x200b, 0x200f}, {0x2028, 0x202e}, {0x2060, 0x206f}, {0x3164, 0x3164},	  {0xfdd0, 0xfdef},
+	{0xfe00, 0xfe0f}, {0xfeff, 0xfeff}, {0xfff0, 0xffff}, {0xe0000, 0xe0fff},
+};
+
 static bool utf8_is_hidden(const uint8_t *p, size_t len)
 {
-	if (len == 2)
-		return p[0] == 0xc2 && p[1] < 0xa0;
-	if (len != 3)
-		return false;
-	if (p[0] == 0xe2 && p[1] == 0x80)
-		return (p[2] >= 0x8b && p[2] <= 0x8f) || (p[2] >= 0xa8 && p[2] <= 0xae);
-	if (p[0] == 0xe2 && p[1] == 0x81)
-		return p[2] >= 0xa0 && p[2] <= 0xaf;
-	return p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf;
+	uint32_t code = p[0] & (0xffu >> (len + 1)); /* of 2 to 4 octets */
+
+	for (size_t k = 1; k < len; k++)
+		code = code << 6 | (p[k] & 0x3f);
+	for (size_t i = 0; i < ARRAY_LEN(hidden); i++) {
+		if (code >= hidden[i].first && code <= hidden[i].last)
+			return true;
+	}
+	return (code & 0xfffe) == 0xfffe;
 }
 
 /* How many octets at p stand for themselves; 0: the first is to be escaped. */

@@ -14,6 +14,12 @@ enum sandbox_profile {
 	SANDBOX_SESSION,       /* its socket and the descriptors granted to it */
 	SANDBOX_ARBITER,       /* its journal's folder; channels; pages that the monitor sealed */
 	SANDBOX_REVIEWER,      /* reading audit files of others */
+	SANDBOX_EXPORTER,      /* writing a file or a database below one folder */
+	SANDBOX_SENDER,	       /* the same, and connecting to one port or to Unix sockets */
+	SANDBOX_SCRIBE,	       /* from one descriptor to another */
+	SANDBOX_FILES,	       /* reading a disk; executing file systems' tools, which inherit it */
+	SANDBOX_CONNECT,       /* accepting where it was told, connecting to gateways' ports */
+	SANDBOX_JOIN,	       /* its socket and one channel, until one answer is there */
 };
 
 /* Layers that came up, for `status`. Missing ones are the kernel's lack. */
@@ -24,6 +30,7 @@ enum sandbox_layer {
 	SANDBOX_HAS_NO_NEW_PRIVS = 1 << 3,
 	SANDBOX_HAS_NOT_DUMPABLE = 1 << 4,
 	SANDBOX_HAS_URING_RESTRICTED = 1 << 5,
+	SANDBOX_URING_IS_SHORT = 1 << 6, /* no memory or descriptor for it: threads instead */
 };
 
 struct sandbox {
@@ -33,8 +40,10 @@ struct sandbox {
 	uint64_t file_size_limit;    /* RLIMIT_FSIZE in octets; 0: no file grows at all */
 	bool file_size_may_rise; /* who started us may raise it later; we can't: the filter says so
 				  */
-	uint64_t memory_limit;	 /* RLIMIT_AS in octets; 0: none */
-	uint32_t files_limit;	 /* RLIMIT_NOFILE */
+	uint16_t connect_port;	 /* TCP may be connected to this port; 0: to none */
+	const uint16_t *connect_ports; /* and to these; 0-ended, or NULL */
+	uint64_t memory_limit;	       /* RLIMIT_AS in octets; 0: none */
+	uint32_t files_limit;	       /* RLIMIT_NOFILE */
 };
 
 /* The half of sandbox_enter() that the kernel does for the calling thread alone (capabilities,

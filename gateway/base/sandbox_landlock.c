@@ -20,10 +20,17 @@ struct ruleset {
 #define ACCESS_FS_IOCTL_DEV	   (1ull << 15)
 #define ACCESS_NET_BIND_TCP	   (1ull << 0)
 #define ACCESS_NET_CONNECT_TCP	   (1ull << 1)
+#define RULE_NET_PORT		   2
 #define SCOPE_ABSTRACT_UNIX_SOCKET (1ull << 0)
 #define SCOPE_SIGNAL		   (1ull << 1)
 #define READ_BELOW		   (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #define EXECUTE			   (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_EXECUTE)
+
+/* struct landlock_net_port_attr. */
+struct net_port {
+	uint64_t rights;
+	uint64_t port;
+};
 
 /* What a rule for a file, not a folder, may hold. */
 #define FILE_RIGHTS                                                   \
@@ -87,6 +94,22 @@ static int rules_add(int ruleset_fd, const char *const *paths, uint64_t rights, 
 	return 0;
 }
 
+static int port_add(int ruleset_fd, uint16_t port)
+{
+	const struct net_port rule = {ACCESS_NET_CONNECT_TCP, port};
+
+	return syscall(SYS_landlock_add_rule, ruleset_fd, RULE_NET_PORT, &rule, 0) < 0 ? -errno : 0;
+}
+
+static int ports_add(int ruleset_fd, const struct sandbox *s)
+{
+	int r = s->connect_port ? port_add(ruleset_fd, s->connect_port) : 0;
+
+	for (const uint16_t *port = s->connect_ports; r == 0 && port && *port; port++)
+		r = port_add(ruleset_fd, *port);
+	return r;
+}
+
 int landlock_enter(const struct sandbox *s, const struct sandbox_rules *rules)
 {
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -102,6 +125,8 @@ int landlock_enter(const struct sandbox *s, const struct sandbox_rules *rules)
 		return -errno;
 	if (s->folder_fd >= 0 && rules->folder_rights &&
 	    (r = rule_add(fd, s->folder_fd, rules->folder_rights, handled.files)) < 0)
+		return r;
+	if (handled.net && (r = ports_add(fd, s)) < 0)
 		return r;
 	if ((r = rules_add(fd, rules->read, READ_BELOW, handled.files)) < 0 ||
 	    (r = rules_add(fd, rules->execute, EXECUTE, handled.files)) < 0 ||

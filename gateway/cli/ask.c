@@ -7,6 +7,8 @@
 
 #define ANSWER_MAX (64u << 20)
 #define WAIT_S	   5
+#define AGAIN_US   50000
+#define AGAIN_MOST 100
 
 static int control_connect(const char *state_path, int seconds)
 {
@@ -53,6 +55,24 @@ static int read_all(int fd, char **ret_text, size_t *ret_len)
 	return 0;
 }
 
+ssize_t gateway_ask_secret(const char *state_path, const char *request, int seconds,
+			   uint8_t *ret_answer, size_t size)
+{
+	OWNED_FD fd = control_connect(state_path, seconds);
+	size_t len = 0;
+	ssize_t n = 1;
+
+	if (fd < 0)
+		return fd;
+	if (send(fd, request, strlen(request), MSG_NOSIGNAL) != (ssize_t)strlen(request))
+		return -EIO;
+	while (n > 0 && len < size) {
+		n = recv(fd, ret_answer + len, size - len, 0);
+		len += (size_t)MAX(n, 0);
+	}
+	return n < 0 ? -errno : (ssize_t)len;
+}
+
 json_t *gateway_ask_for(const char *state_path, const char *request, int seconds, int *ret_error)
 {
 	OWNED_FD fd = control_connect(state_path, seconds);
@@ -77,4 +97,17 @@ json_t *gateway_ask_for(const char *state_path, const char *request, int seconds
 json_t *gateway_ask(const char *state_path, const char *request, int *ret_error)
 {
 	return gateway_ask_for(state_path, request, WAIT_S, ret_error);
+}
+
+/* One after the other: what it takes up now may have been read before our change. */
+json_t *gateway_ask_until(const char *state_path, const char *request, int *ret_error)
+{
+	json_t *root = gateway_ask(state_path, request, ret_error);
+
+	for (int i = 0; i < AGAIN_MOST && json_is_true(json_object_get(root, "again")); i++) {
+		json_decref(root);
+		(void)usleep(AGAIN_US);
+		root = gateway_ask(state_path, request, ret_error);
+	}
+	return root;
 }

@@ -2,41 +2,15 @@
  * peers', so all of them go through text_escape(). */
 #include "gateway/cli/audit_print.h"
 
+#include "gateway/audit/fields.h"
 #include "gateway/base/when.h"
 #include "gateway/base/log.h"
-#include "gateway/scsi/command_names.h"
 
 /* Columns, the last one open. TIME in the local zone is five characters longer than in UTC. */
 enum { WHO = 18, FROM = 22, TARGET = 14, LUN = 4, WHAT = 24, BLOCKS = 16 };
 
-const char *audit_command_text(const struct audit_record *c, char *ret, size_t size)
-{
-	const struct command_name *name =
-		command_name_find(c->cdb, MIN((size_t)c->cdb_len, sizeof c->cdb));
-
-	if (name)
-		string_copy(ret, size, name->name);
-	else if (c->cdb_len == 0)
-		ret[0] = '\0';
-	else
-		(void)snprintf(ret, size, "%02xh/%02xh", c->cdb[0], c->cdb[1] & 0x1fu);
-	return ret;
-}
-
-/* PERSISTENT RESERVE OUT, once its list came: a record for each of the two keys. */
-bool audit_command_key(const struct audit_record *c, uint64_t *ret_key)
-{
-	static const uint8_t persistent_reserve_out = 0x5f;
-
-	if (c->kind != AUDIT_COMMAND || c->cdb_len == 0 || c->cdb[0] != persistent_reserve_out ||
-	    c->verdict != VERDICT_ADMITTED)
-		return false;
-	*ret_key = c->lba;
-	return true;
-}
-
 /* Characters, not octets, make columns. */
-static void cell(const struct audit_print *p, const char *text, int width)
+void audit_print_cell(const struct audit_print *p, const char *text, int width)
 {
 	int used = 0;
 
@@ -45,8 +19,28 @@ static void cell(const struct audit_print *p, const char *text, int width)
 	(void)fprintf(p->out, "%s%*s ", text, MAX(width - used, 0), "");
 }
 
+void audit_print_red(const struct audit_print *p, bool on)
+{
+	if (p->colour)
+		(void)fputs(on ? "\x1b[31m" : "\x1b[0m", p->out);
+}
+
+/* What somebody was refused, what failed, and what is missing. */
+static bool stands_out(const struct frame *f)
+{
+	static const uint32_t verdicts = 1u << VERDICT_DENIED | 1u << VERDICT_REFUSED |
+					 1u << VERDICT_FAILED | 1u << VERDICT_NOT_EXECUTED;
+	static const uint32_t events = 1u << EVENT_CONNECTION | 1u << EVENT_REFUSAL |
+				       1u << EVENT_REFUSALS_COUNTED | 1u << EVENT_BAN |
+				       1u << EVENT_GAP | 1u << EVENT_DECOY;
+
+	if (f->type == FRAME_COMMAND)
+		return f->command.verdict < 32 && (verdicts >> f->command.verdict & 1) != 0;
+	return f->type == FRAME_EVENT && f->event.kind < 32 && (events >> f->event.kind & 1) != 0;
+}
+
 /* What follows the last colon of a name tells people apart; the whole is in the JSON. */
-static void name_cell(const struct audit_print *p, const char *name, int width)
+void audit_print_name(const struct audit_print *p, const char *name, int width)
 {
 	const char *last = strrchr(name, ':');
 	char text[64];
@@ -54,7 +48,7 @@ static void name_cell(const struct audit_print *p, const char *name, int width)
 	if (last && last[1])
 		name = last + 1;
 	(void)text_escape(name, strlen(name), text, MIN((size_t)width + 1, sizeof text));
-	cell(p, text[0] ? text : "-", width);
+	audit_print_cell(p, text[0] ? text : "-", width);
 }
 
 static void subject_cells(const struct audit_print *p, const struct trail_record *r)
@@ -62,9 +56,9 @@ static void subject_cells(const struct audit_print *p, const struct trail_record
 	struct audit_subject s = audit_subject(r);
 	char from[ADDRESS_TEXT];
 
-	name_cell(p, s.initiator, WHO);
-	cell(p, s.peer.ip.version ? endpoint_format(&s.peer, from) : "-", FROM);
-	name_cell(p, s.target, TARGET);
+	audit_print_name(p, s.initiator, WHO);
+	audit_print_cell(p, s.peer.ip.version ? endpoint_format(&s.peer, from) : "-", FROM);
+	audit_print_name(p, s.target, TARGET);
 }
 
 static void command_result(const struct audit_print *p, const struct audit_record *c)
@@ -84,7 +78,7 @@ static void blocks_text(const struct audit_record *c, char *ret, size_t size)
 {
 	uint64_t key;
 
-	if (audit_command_key(c, &key))
+	if (record_command_key(c, &key))
 		(void)snprintf(ret, size, "key 0x%llx", (unsigned long long)key);
 	else if (c->verdict != VERDICT_BUSY && (c->blocks || c->lba))
 		(void)snprintf(ret, size, "%llu+%u", (unsigned long long)c->lba, c->blocks);
@@ -98,7 +92,7 @@ static void command_cells(const struct audit_print *p, const struct audit_record
 
 	if (c->lun != 0xffff)
 		(void)snprintf(lun, sizeof lun, "%u", c->lun);
-	(void)audit_command_text(c, name, sizeof name);
+	(void)record_command_text(c, name, sizeof name);
 	if (name[0] && c->kind == AUDIT_OUTCOME)
 		(void)snprintf(what, sizeof what, "end of %s", name);
 	else if (name[0] && c->source)
@@ -106,9 +100,9 @@ static void command_cells(const struct audit_print *p, const struct audit_record
 	else
 		string_copy(what, sizeof what, name[0] ? name : "commands");
 	blocks_text(c, blocks, sizeof blocks);
-	cell(p, lun, LUN);
-	cell(p, what, WHAT);
-	cell(p, blocks, BLOCKS);
+	audit_print_cell(p, lun, LUN);
+	audit_print_cell(p, what, WHAT);
+	audit_print_cell(p, blocks, BLOCKS);
 	command_result(p, c);
 }
 
@@ -136,9 +130,9 @@ static void other_cells(const struct audit_print *p, const struct trail_record *
 {
 	const struct frame *f = &r->frame;
 
-	cell(p, "-", LUN);
-	cell(p, audit_record_name(r), WHAT);
-	cell(p, "-", BLOCKS);
+	audit_print_cell(p, "-", LUN);
+	audit_print_cell(p, audit_record_name(r), WHAT);
+	audit_print_cell(p, "-", BLOCKS);
 	if (f->type == FRAME_EVENT)
 		event_result(p, &f->event);
 	else if (f->type == FRAME_SESSION)
@@ -151,29 +145,36 @@ static void other_cells(const struct audit_print *p, const struct trail_record *
 
 void audit_print_row(const struct audit_print *p, const struct trail_record *r)
 {
+	bool red = stands_out(&r->frame);
 	char time[WHEN_TEXT];
 
 	(void)fprintf(p->out, "%s %9llu ", when_format(r->frame.stamp.time_ns, p->utc, time),
 		      (unsigned long long)r->frame.stamp.sequence);
 	subject_cells(p, r);
+	if (red)
+		audit_print_red(p, true);
 	if (r->frame.type == FRAME_COMMAND)
 		command_cells(p, &r->frame.command);
 	else
 		other_cells(p, r);
+	if (red)
+		audit_print_red(p, false);
 	(void)fputc('\n', p->out);
 }
 
 void audit_print_head(const struct audit_print *p)
 {
-	if (p->json)
+	if (p->csv)
+		audit_print_csv(p, NULL);
+	if (p->json || p->csv)
 		return;
 	(void)fprintf(p->out, "%-*s %9s ", p->utc ? 24 : 29, "TIME", "SEQ");
-	cell(p, "WHO", WHO);
-	cell(p, "FROM", FROM);
-	cell(p, "TARGET", TARGET);
-	cell(p, "LUN", LUN);
-	cell(p, "WHAT", WHAT);
-	cell(p, "BLOCKS", BLOCKS);
+	audit_print_cell(p, "WHO", WHO);
+	audit_print_cell(p, "FROM", FROM);
+	audit_print_cell(p, "TARGET", TARGET);
+	audit_print_cell(p, "LUN", LUN);
+	audit_print_cell(p, "WHAT", WHAT);
+	audit_print_cell(p, "BLOCKS", BLOCKS);
 	(void)fprintf(p->out, "RESULT\n");
 }
 
@@ -181,6 +182,8 @@ void audit_print(const struct audit_print *p, const struct trail_record *r)
 {
 	if (p->json)
 		audit_print_json(p, r);
+	else if (p->csv)
+		audit_print_csv(p, r);
 	else
 		audit_print_row(p, r);
 }

@@ -39,6 +39,10 @@ static int print_list(const struct cli *cli, const json_t *root)
 	json_array_foreach(json_object_get(root, "suspects"), k, row)
 		printf("%-24s %-7s %lld of %lld points\n", text_of(row, "source"), "-",
 		       number_of(row, "points"), number_of(root, "after"));
+	json_array_foreach(json_object_get(root, "behind_proxies"), k, row) printf(
+		"Portal %s: packets carry its proxies' addresses; a ban binds a proxy when it\n"
+		"connects, and who is behind it at its login.\n",
+		json_string_value(row));
 	return EXIT_DONE;
 }
 
@@ -49,8 +53,10 @@ static int print_added(const struct cli *cli, const json_t *root)
 	printf("%s is banned for %s\n", text_of(root, "banned"),
 	       duration_format((uint64_t)number_of(root, "seconds") * 1000, lasts));
 	if (number_of(root, "sessions") > 0)
-		printf("%lld sessions from there go on: sallyport sessions kick ID ends one\n",
-		       number_of(root, "sessions"));
+		printf("%lld %s on: sallyport sessions kick ID ends one\n",
+		       number_of(root, "sessions"),
+		       number_of(root, "sessions") == 1 ? "session from there goes"
+							: "sessions from there go");
 	(void)cli;
 	return EXIT_DONE;
 }

@@ -94,7 +94,10 @@ static int check_text(const struct cli *cli, const struct policy_options *option
 
 static int check_run(const struct cli *cli)
 {
-	struct policy_options options = {.messages = stderr, .colour = cli_colour(stderr)};
+	struct policy_options options = {.messages = stderr,
+					 .colour = cli_colour(stderr),
+					 .state = cli->state,
+					 .keys = true};
 	struct store_list secrets = {0};
 	int r;
 

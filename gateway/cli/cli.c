@@ -4,13 +4,53 @@
 #include <stdarg.h>
 #include "policy/nearest.h"
 
+static const struct cli_option none[] = {{0}};
+
+const struct cli_option *cli_option_at(const struct subcommand *c, size_t place)
+{
+	const struct cli_option *o = c->options ? c->options : none;
+
+	for (; o->name != NULL && place > 0; o++)
+		place--;
+	if (o->name != NULL)
+		return o;
+	for (o = c->shared ? c->shared : none; o->name != NULL && place > 0; o++)
+		place--;
+	return o->name ? o : NULL;
+}
+
 const char *cli_option(const struct cli *cli, const char *name)
 {
-	for (size_t k = 0; cli->command->options[k].name != NULL; k++) {
-		if (strcmp(cli->command->options[k].name, name) == 0)
+	const struct cli_option *o;
+
+	for (size_t k = 0; (o = cli_option_at(cli->command, k)) != NULL; k++) {
+		if (strcmp(o->name, name) == 0)
 			return cli->values[k];
 	}
 	abort(); /* an option that the subcommand does not have */
+}
+
+const char *cli_option_nth(const struct cli *cli, const char *name, size_t n)
+{
+	const struct cli_option *o;
+
+	for (size_t k = 0; (o = cli_option_at(cli->command, k)) != NULL; k++) {
+		for (size_t i = 0; strcmp(o->name, name) == 0 && i < cli->given_count; i++)
+			if (cli->given[i].slot == &cli->values[k] && n-- == 0)
+				return cli->given[i].value;
+	}
+	return NULL;
+}
+
+bool cli_has(const struct cli *cli, const char *name)
+{
+	const struct cli_option *o;
+
+	for (size_t k = 0; (o = cli_option_at(cli->command, k)) != NULL; k++) {
+		if (strcmp(o->name, name) == 0)
+			return cli->values[k] != NULL;
+	}
+	return false;
 }
 
 static void __attribute__((format(printf, 2, 0)))

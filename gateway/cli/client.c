@@ -68,7 +68,8 @@ static bool family_fits(const struct policy_initiator *i, const struct endpoint 
 	return i->from_count == 0;
 }
 
-/* What discovery would name: the first of a family that the initiator comes from. */
+/* What discovery would name: the first of a family that the initiator comes from; the near end of
+ * its tunnel is of its own machine. */
 static bool address_find(struct client_section *s)
 {
 	const struct policy_portal *p = s->portal;
@@ -76,7 +77,7 @@ static bool address_find(struct client_section *s)
 	size_t count = p->advertise_count > 0 ? p->advertise_count : p->listen_count;
 
 	for (size_t k = 0; k < count; k++) {
-		if (!family_fits(s->entry, &list[k]))
+		if (!p->advertise_near && !family_fits(s->entry, &list[k]))
 			continue;
 		s->at = list[k];
 		(void)ip_show(&list[k].ip, s->address);
@@ -84,6 +85,23 @@ static bool address_find(struct client_section *s)
 		return true;
 	}
 	return false;
+}
+
+/* The initiator speaks to the near end of a tunnel on its own machine, and that to us. */
+static void tunnel_tell(const struct client_section *s)
+{
+	const struct policy_portal *p = s->portal;
+	char far[ADDRESS_TEXT] = "";
+
+	for (size_t k = 0; k < p->listen_count && !far[0]; k++) {
+		if (ip_is_any(&p->listen[k].ip))
+			(void)snprintf(far, sizeof far, "GATEWAY:%u", p->listen[k].port);
+		else if (family_fits(s->entry, &p->listen[k]))
+			(void)endpoint_show(&p->listen[k], far);
+	}
+	printf("# first, in a terminal of its own or as a service: sallyport connect %s --listen "
+	       "%s\n",
+	       far[0] ? far : "HOST:PORT", s->place);
 }
 
 static void section_tell(const struct client_form *form, const struct client_page *page,
@@ -112,6 +130,8 @@ static void section_tell(const struct client_form *form, const struct client_pag
 		printf("# first: sallyport %s POLICY writes what this machine needs for the "
 		       "portal\n",
 		       s->portal->transport == PORTAL_IPSEC ? "ipsec" : "wireguard");
+	if (s->portal->transport == PORTAL_TLS && !form->is_tunnel)
+		tunnel_tell(s);
 	form->section(page, s);
 }
 

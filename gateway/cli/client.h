@@ -30,9 +30,11 @@ struct client_form {
 	void (*begin)(const struct client_page *page);
 	void (*section)(const struct client_page *page, const struct client_section *s);
 	void (*end)(const struct client_page *page);
+	bool is_tunnel; /* it is itself what portals with TLS need first */
 };
+extern const struct client_form client_stunnel;
 const struct client_form *client_form_find(const char *name); /* NULL: none */
-#define CLIENT_FORMS "linux, windows, esxi, libiscsi"
+#define CLIENT_FORMS "linux, windows, esxi, libiscsi, stunnel"
 
 /* The octets in quotes. A quote within them is written as a shell wants it (quote_as is a
  * backslash) or as PowerShell does (a quote). Returns the length, of CLIENT_QUOTED(count) at most.

@@ -81,6 +81,13 @@ static const struct setting {
 	{"node.conn[0].iscsi.DataDigest", "CRC32C"},
 };
 
+/* What TLS carries arrives as it was sent: no digest of iSCSI finds more. */
+static bool is_needless(const struct client_section *s, const char *name)
+{
+	return s->portal->transport == PORTAL_TLS && !s->target->limits.digests_required &&
+	       strstr(name, "Digest") != NULL;
+}
+
 static void linux_section(const struct client_page *page, const struct client_section *s)
 {
 	const struct policy_initiator *i = s->entry;
@@ -98,7 +105,9 @@ static void linux_section(const struct client_page *page, const struct client_se
 		       "node.session.auth.password_in -v \"$MUTUAL\" \\\n",
 		       i->mutual);
 	for (size_t k = 0; k < ARRAY_LEN(linux_settings); k++)
-		printf("  -n '%s' -v %s \\\n", linux_settings[k].name, linux_settings[k].value);
+		if (!is_needless(s, linux_settings[k].name))
+			printf("  -n '%s' -v %s \\\n", linux_settings[k].name,
+			       linux_settings[k].value);
 	printf("  -n node.session.queue_depth -v %u\n", s->target->limits.queue_depth);
 	printf("iscsiadm -m node -T '%s' -p '%s' --login\n", s->target->name, s->place);
 	printf("# its disks: /dev/disk/by-path/ip-%s-iscsi-%s-lun-N; in /etc/fstab with _netdev\n",
@@ -262,10 +271,10 @@ static void libiscsi_section(const struct client_page *page, const struct client
 /* --- all of them -------------------------------------------------------------------------- */
 
 static const struct client_form forms[] = {
-	{"linux", false, linux_begin, linux_section, linux_end},
-	{"windows", true, windows_begin, windows_section, windows_end},
-	{"esxi", true, esxi_begin, esxi_section, esxi_end},
-	{"libiscsi", true, libiscsi_begin, libiscsi_section, nothing},
+	{"linux", false, linux_begin, linux_section, linux_end, false},
+	{"windows", true, windows_begin, windows_section, windows_end, false},
+	{"esxi", true, esxi_begin, esxi_section, esxi_end, false},
+	{"libiscsi", true, libiscsi_begin, libiscsi_section, nothing, false},
 };
 
 const struct client_form *client_form_find(const char *name)
@@ -273,5 +282,5 @@ const struct client_form *client_form_find(const char *name)
 	for (size_t k = 0; k < ARRAY_LEN(forms); k++)
 		if (strcmp(forms[k].name, name) == 0)
 			return &forms[k];
-	return NULL;
+	return strcmp(client_stunnel.name, name) == 0 ? &client_stunnel : NULL;
 }

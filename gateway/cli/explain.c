@@ -19,6 +19,7 @@ static const struct cli_option options[] = {
 	{"--command", "NAME", "with this command: write-10, unmap, ..."},
 	{"--blocks", "FIRST-LAST", "on these blocks of it"},
 	{"--portal", "NAME", "through this portal; left out: any"},
+	{"--proxy", "ADDRESS", "behind this proxy; left out: any that the portal has"},
 	{"--user", "NAME", "as this CHAP user; left out: its own"},
 	{"--algorithm", "NAME", "by md5, sha1, sha256 or sha3-256"},
 	{"--at", "TIME", "at this time: 2026-12-24T18:00+01:00; left out: now"},
@@ -122,6 +123,9 @@ static int question_read(const struct cli *cli, struct question *q)
 			return cli_usage(cli, "it needs %s", needed[i]);
 	if (ip_parse(cli_option(cli, "--from"), &q->claim.from) < 0)
 		return cli_usage(cli, "--from takes an IP address");
+	q->claim.any_proxy = !cli_option(cli, "--proxy");
+	if (!q->claim.any_proxy && ip_parse(cli_option(cli, "--proxy"), &q->claim.proxy) < 0)
+		return cli_usage(cli, "--proxy takes an IP address");
 	if ((r = name_read(cli, "--initiator", q->initiator)) != EXIT_DONE ||
 	    (r = name_read(cli, "--target", q->target)) != EXIT_DONE ||
 	    (r = proof_read(cli, q)) != EXIT_DONE || (r = time_read(cli, q)) != EXIT_DONE ||
@@ -264,7 +268,7 @@ static int explain_policy(const struct cli *cli, const struct policy *p, struct 
 	if (r != EXIT_DONE)
 		return r;
 	policy_decide(p, &q->claim, &d);
-	explain_running(cli, p, &q->claim.from, &d, &q->running);
+	explain_running(cli, p, &q->claim, &d, &q->running);
 	limits_note(q, &d);
 	if (!cli->json)
 		answer_print(cli->arguments[0], p, q, &d);
@@ -275,7 +279,8 @@ static int explain_policy(const struct cli *cli, const struct policy *p, struct 
 
 static int explain_run(const struct cli *cli)
 {
-	struct policy_options how = {.messages = stderr, .colour = cli_colour(stderr)};
+	struct policy_options how = {
+		.messages = stderr, .colour = cli_colour(stderr), .state = cli->state};
 	struct question q = {0};
 	struct policy *p = NULL;
 	int r = question_read(cli, &q);

@@ -11,5 +11,5 @@ struct explain_notes {
 
 /* Asks the gateway in the state folder, when there is one. An address that is banned now is not let
  * through by the firewall, whatever the policy says: then the decision is refused there. */
-void explain_running(const struct cli *cli, const struct policy *p, const struct ip *from,
+void explain_running(const struct cli *cli, const struct policy *p, const struct claim *claim,
 		     struct decision *d, struct explain_notes *ret_notes);

@@ -68,6 +68,21 @@ static void bans_look(const struct cli *cli, const struct ip *from, struct decis
 	json_decref(answer);
 }
 
+/* Of whom packets carry the address the firewall, and of whom they don't the login. */
+static void proxies_tell(const struct policy *p, const struct decision *d, struct explain_notes *n)
+{
+	const struct verdict *v = &d->verdicts[LAYER_FIREWALL];
+	size_t k = 0;
+
+	while (k < p->portal_count && p->portals[k].proxy_count == 0)
+		k++;
+	if (k < p->portal_count && strcmp(v->reason, "banned") == 0)
+		note(n,
+		     "packets to the portal %s carry its proxies' addresses: there a ban binds a "
+		     "proxy when it connects, and who is behind it at its login",
+		     p->portals[k].name);
+}
+
 static void status_look(const json_t *status, const struct policy *p, struct explain_notes *n)
 {
 	const json_t *drift = json_object_get(status, "drift"), *helper;
@@ -89,7 +104,7 @@ static void status_look(const json_t *status, const struct policy *p, struct exp
 	}
 }
 
-void explain_running(const struct cli *cli, const struct policy *p, const struct ip *from,
+void explain_running(const struct cli *cli, const struct policy *p, const struct claim *claim,
 		     struct decision *d, struct explain_notes *ret_notes)
 {
 	int error = 0;
@@ -97,7 +112,10 @@ void explain_running(const struct cli *cli, const struct policy *p, const struct
 
 	if (status) {
 		status_look(status, p, ret_notes);
-		bans_look(cli, from, d, ret_notes);
+		bans_look(cli, &claim->from, d, ret_notes);
+		if (claim->proxy.version)
+			bans_look(cli, &claim->proxy, d, ret_notes);
+		proxies_tell(p, d, ret_notes);
 	} else if (error != -ENOENT && error != -ECONNREFUSED) {
 		note(ret_notes, "the gateway in %s can't be asked for bans: %s", cli->state,
 		     strerror(-error));

@@ -9,13 +9,16 @@
 #include "gateway/base/sandbox.h"
 #include "gateway/base/state.h"
 #include "gateway/cli/cli.h"
-#include "gateway/monitor/monitor.h"
+#include "gateway/cli/join_line.h"
+#include "gateway/connect/connect.h"
+#include "gateway/files/files.h"
+#include "gateway/monitor/audit.h"
 #include "policy/firewall.h"
 
 static const struct subcommand *const commands[] = {
-	&cli_run,    &cli_check,    &cli_plan,	    &cli_explain, &cli_reload,
-	&cli_status, &cli_sessions, &cli_bans,	    &cli_disk,	  &cli_secret,
-	&cli_client, &cli_ipsec,    &cli_wireguard, &cli_audit,
+	&cli_run,	&cli_check, &cli_plan, &cli_explain, &cli_reload, &cli_status,
+	&cli_sessions,	&cli_bans,  &cli_disk, &cli_secret,  &cli_client, &cli_ipsec,
+	&cli_wireguard, &cli_ca,    &cli_join, &cli_connect, &cli_audit,
 };
 
 static const struct role {
@@ -27,7 +30,14 @@ static const struct role {
 	{"arbiter", arbiter_main},
 	{"firewall", firewall_main},
 	{"firewall-ipsec", firewall_ipsec_main},
+	{"files", files_main},
 	{"raiser", raiser_main},
+	{"scribe", scribe_main},
+	{"checkpoint-command", checkpoint_command_main},
+	{"connect-tunnels", connect_tunnels_main},
+	{"connect-key", connect_key_main},
+	{"connect-names", connect_names_main},
+	{JOIN_ROLE, join_line_main},
 };
 
 static int internal(int argc, char **argv)
@@ -53,29 +63,14 @@ static void usage(FILE *f)
 	fprintf(f, "\nsallyport COMMAND --help tells more. Without a command: status.\n");
 }
 
-static void help(const struct subcommand *c)
-{
-	printf("%s\n", c->examples);
-	printf("usage: sallyport %s %s [options]\n", c->name, c->arguments);
-	printf("%s\n", c->summary);
-	if (c->text != NULL)
-		printf("%s\n", c->text);
-	printf("\n");
-	for (const struct cli_option *o = c->options; o != NULL && o->name != NULL; o++)
-		printf("  %-12s %-9s %s\n", o->name, o->value ? o->value : "", o->help);
-	if (c->json)
-		printf("  %-12s %-9s %s\n", "--json", "", "facts as JSON");
-	printf("  %-12s %-9s state folder (" STATE_DEFAULT ")\n", "--state", "DIR");
-	printf("  %-12s %-9s this text\n", "--help", "");
-}
-
 static int unknown_option(const struct cli *cli, const char *name)
 {
 	const char *names[CLI_OPTIONS_MAX + 3] = {"--help", "--state", "--json"};
+	const struct cli_option *o;
 	size_t count = 3;
 	const char *near;
 
-	for (const struct cli_option *o = cli->command->options; o && o->name; o++)
+	for (size_t k = 0; (o = cli_option_at(cli->command, k)) != NULL; k++)
 		names[count++] = o->name;
 	near = cli_nearest(name, names, count);
 	return cli_usage(cli, near ? "unknown option %s; did you mean %s?" : "unknown option %s",
@@ -87,17 +82,17 @@ static int parse_option(struct cli *cli, int argc, char **argv, int *at)
 {
 	const char *word = argv[*at], *equals = strchr(word, '=');
 	size_t len = equals ? (size_t)(equals - word) : strlen(word);
-	const struct cli_option *o = cli->command->options;
+	const struct cli_option *o;
 	const char **slot = NULL, *takes = NULL;
 
 	if (strncmp(word, "--state", len) == 0 && len == strlen("--state")) {
 		slot = &cli->state;
 		takes = "DIR";
 	}
-	for (size_t k = 0; slot == NULL && o != NULL && o[k].name != NULL; k++) {
-		if (strlen(o[k].name) == len && strncmp(o[k].name, word, len) == 0) {
+	for (size_t k = 0; slot == NULL && (o = cli_option_at(cli->command, k)) != NULL; k++) {
+		if (strlen(o->name) == len && strncmp(o->name, word, len) == 0) {
 			slot = &cli->values[k];
-			takes = o[k].value;
+			takes = o->value;
 		}
 	}
 	if (slot == NULL)
@@ -109,7 +104,16 @@ static int parse_option(struct cli *cli, int argc, char **argv, int *at)
 	if (equals == NULL && *at + 1 >= argc)
 		return cli_usage(cli, "%s needs a value: %s", word, takes);
 	*slot = equals ? equals + 1 : argv[++*at];
+	if (cli->given_count == CLI_GIVEN_MAX)
+		return cli_usage(cli, "too many options");
+	cli->given[cli->given_count++] = (struct cli_given){slot, *slot};
 	return -1;
+}
+
+/* "-2h..now" is a period. */
+static bool is_option(const char *word)
+{
+	return word[0] == '-' && word[1] != '\0' && !(word[1] >= '0' && word[1] <= '9');
 }
 
 static int parse(struct cli *cli, int argc, char **argv)
@@ -121,11 +125,11 @@ static int parse(struct cli *cli, int argc, char **argv)
 		if (options && strcmp(argv[at], "--") == 0) {
 			options = false;
 		} else if (options && (!strcmp(argv[at], "--help") || !strcmp(argv[at], "-h"))) {
-			help(cli->command);
+			cli_help(cli->command);
 			return EXIT_DONE;
 		} else if (options && cli->command->json && strcmp(argv[at], "--json") == 0) {
 			cli->json = true;
-		} else if (options && argv[at][0] == '-' && argv[at][1] != '\0') {
+		} else if (options && is_option(argv[at])) {
 			if ((r = parse_option(cli, argc, argv, &at)) >= 0)
 				return r;
 		} else if (cli->argument_count >= cli->command->most) {
@@ -192,6 +196,13 @@ int main(int argc, char **argv)
 	if (at < argc) { /* what is left are its options and arguments */
 		memmove(&argv[at], &argv[at + 1], (size_t)(argc - at - 1) * sizeof *argv);
 		argc--;
+	}
+	if (cli.command->verbs != NULL) {
+		argc--;
+		cli.command = cli_verb_take(cli.command, &argc, argv + 1);
+		argc++;
+		if (cli.command == NULL)
+			return EXIT_USAGE;
 	}
 	if ((r = parse(&cli, argc - 1, argv + 1)) >= 0)
 		return r;

@@ -80,7 +80,8 @@ bool plan_is_empty(const struct plan *p)
 
 static int script_print(const struct cli *cli)
 {
-	struct policy_options how = {.messages = stderr, .colour = cli_colour(stderr)};
+	struct policy_options how = {
+		.messages = stderr, .colour = cli_colour(stderr), .state = cli->state};
 	OWNED_FREE char *script = NULL;
 	struct policy *p = NULL;
 	int r = policy_load(cli->arguments[0], &how, &p);

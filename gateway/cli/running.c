@@ -3,6 +3,7 @@
 #include "gateway/cli/running.h"
 
 #include <fcntl.h>
+#include <sodium.h>
 #include "auth/auth.h"
 #include "gateway/cli/ask.h"
 
@@ -30,7 +31,8 @@ int cli_policy_exit(int loaded)
 
 int cli_policy_load(const struct cli *cli, const char *path, struct policy **ret_policy)
 {
-	struct policy_options how = {.messages = stderr, .colour = cli_colour(stderr)};
+	struct policy_options how = {
+		.messages = stderr, .colour = cli_colour(stderr), .state = cli->state};
 	struct store_list secrets = {0};
 	int r;
 
@@ -50,6 +52,22 @@ static const char *text_of(const json_t *o, const char *key)
 	const char *s = json_string_value(json_object_get(o, key));
 
 	return s ? s : "";
+}
+
+/* What its files held when it took them up: their hashes, as it tells them. */
+static void hashes_read(const json_t *answer, struct policy *p)
+{
+	for (size_t k = 0; k < p->portal_count; k++) {
+		const json_t *row =
+			json_object_get(json_object_get(answer, "tls"), p->portals[k].name);
+		struct policy_tls *tls = p->portals[k].tls;
+
+		if (!row || !tls)
+			continue;
+		(void)tls_fingerprint_parse(text_of(row, "certificate"), tls->chain.hash);
+		(void)tls_fingerprint_parse(text_of(row, "client_ca"), tls->authorities.hash);
+		(void)tls_fingerprint_parse(text_of(row, "crl"), tls->revocations.hash);
+	}
 }
 
 /* What it has in force, compiled again: valid once, and so it is now, unless it is another
@@ -76,6 +94,7 @@ static int policy_read(const struct cli *cli, const json_t *answer, struct runni
 	if (error < 0)
 		return cli_cannot(cli, "the running gateway's policy can't be read: %s",
 				  error == -EINVAL && said ? said : strerror(-error));
+	hashes_read(answer, r->policy);
 	return EXIT_DONE;
 }
 
@@ -136,11 +155,52 @@ static void luns_read(const json_t *row, struct running_session *ret)
 	ret->s.luns = ret->luns;
 }
 
+/* All, or none. */
+static void links_read(const json_t *tls, struct claim_certificate *ret)
+{
+	const json_t *links = json_object_get(tls, "rests_on"), *link;
+	size_t k, len;
+
+	json_array_foreach(links, k, link)
+	{
+		const char *text = json_string_value(link);
+
+		if (k == TLS_LINKS || !text ||
+		    sodium_hex2bin((uint8_t *)&ret->links[k], sizeof ret->links[k], text,
+				   strlen(text), NULL, &len, NULL) != 0 ||
+		    len != sizeof ret->links[k])
+			return;
+	}
+	ret->link_count = json_array_size(links);
+}
+
+/* Of a session by TLS. */
+static void certificate_read(const json_t *row, struct running_session *ret)
+{
+	const json_t *tls = json_object_get(row, "tls"), *name;
+	size_t k;
+
+	if (!tls_fingerprint_parse(text_of(tls, "certificate"), ret->certificate.fingerprint))
+		return;
+	if (strcmp(text_of(tls, "version"), "TLS 1.2") == 0)
+		ret->certificate.version = 0x0303;
+	json_array_foreach(json_object_get(tls, "names"), k, name)
+	{
+		const char *text = json_string_value(name);
+
+		if (k < CLAIM_NAMES_MAX && text &&
+		    string_copy(ret->certificate.names[k], ISCSI_NAME_SIZE, text))
+			ret->certificate.name_count = k + 1;
+	}
+	links_read(tls, &ret->certificate);
+	ret->s.certificate = &ret->certificate;
+}
+
 bool running_session_read(const json_t *row, struct running_session *ret)
 {
 	bool discovery = json_is_true(json_object_get(row, "discovery"));
 	char interface[INTERFACE_NAME_SIZE];
-	struct endpoint peer;
+	struct endpoint peer, proxy;
 
 	if (strcmp(text_of(row, "state"), "granted") != 0)
 		return false;
@@ -156,8 +216,11 @@ bool running_session_read(const json_t *row, struct running_session *ret)
 	if (endpoint_parse_on(ret->peer, &peer, interface) < 0)
 		return false;
 	ret->s.from = peer.ip;
+	if (endpoint_parse_on(text_of(row, "proxy"), &proxy, interface) == 0)
+		ret->s.proxy = proxy.ip;
 	if (endpoint_parse_on(text_of(row, "local"), &ret->s.local, interface) < 0)
 		ret->s.local = (struct endpoint){0};
 	luns_read(row, ret);
+	certificate_read(row, ret);
 	return true;
 }

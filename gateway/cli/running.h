@@ -28,6 +28,7 @@ void running_free(struct running *r);
 struct running_session {
 	struct effect_session s;
 	struct effect_lun luns[POLICY_LUNS_MAX];
+	struct claim_certificate certificate;
 	long long id;
 	const char *peer;
 };

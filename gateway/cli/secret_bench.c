@@ -4,15 +4,14 @@
 #include "gateway/cli/secret_bench.h"
 
 #include <stdio.h>
+#include "auth/ca.h"
 #include "auth/key_wrap.h"
+#include "auth/signer.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/fd.h"
 #include "gateway/base/state.h"
 #include "gateway/cli/ask.h"
 #include "gateway/cli/passphrase.h"
-
-#define AGAIN_US   50000
-#define AGAIN_MOST 100
 
 void bench_open(struct bench *b, const struct cli *cli, const char *verb, const char *name)
 {
@@ -228,12 +227,20 @@ static int key_change(struct bench *b, const uint8_t *bytes, size_t len)
 		r = store_key_next(state, bytes, len, b->why, sizeof b->why);
 	if (r < 0)
 		return r;
+	r = signer_seal_under_both(b->state_fd, b->key, b->next_key, b->why, sizeof b->why);
+	if (r == 0)
+		r = ca_seal_under_both(b->state_fd, b->key, b->next_key, b->why, sizeof b->why);
 	memcpy(b->key, b->next_key, STORE_KEY_SIZE);
-	lock = fd_take(&b->lock_fd); /* until both files are in their places */
-	r = bench_write(b);
+	lock = fd_take(&b->lock_fd); /* until all files are in their places */
+	if (r == 0)
+		r = bench_write(b);
 	settled = store_key_settle(state, b->state_fd, b->why, sizeof b->why);
+	if (r == 0 && (r = settled) == 0)
+		r = signer_seal_under_one(b->state_fd, b->key, b->why, sizeof b->why);
+	if (r == 0)
+		r = ca_seal_under_one(b->state_fd, b->key, b->why, sizeof b->why);
 	(void)close(lock);
-	return r < 0 ? r : settled;
+	return r;
 }
 
 int bench_rekey(struct bench *b, bool under_passphrase)
@@ -251,19 +258,6 @@ int bench_rekey(struct bench *b, bool under_passphrase)
 }
 
 /* --- the gateway ----------------------------------------------------------------------------- */
-
-/* One after the other: what it takes up now may have been read before our change. */
-static json_t *ask_until(const char *state, const char *request, int *ret_error)
-{
-	json_t *root = gateway_ask(state, request, ret_error);
-
-	for (int i = 0; i < AGAIN_MOST && json_is_true(json_object_get(root, "again")); i++) {
-		json_decref(root);
-		(void)usleep(AGAIN_US);
-		root = gateway_ask(state, request, ret_error);
-	}
-	return root;
-}
 
 static int tell_nobody(const struct bench *b, int error)
 {
@@ -300,7 +294,7 @@ int bench_tell(struct bench *b)
 	json_t *root;
 
 	(void)snprintf(request, sizeof request, "secrets %s %s", b->verb, b->name ? b->name : "");
-	root = ask_until(b->cli->state, request, &error);
+	root = gateway_ask_until(b->cli->state, request, &error);
 	if (root == NULL)
 		return tell_nobody(b, error);
 	status = tell_answer(b, root);

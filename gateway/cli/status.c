@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include "gateway/base/bytes.h"
 #include "gateway/base/clock.h"
+#include "gateway/base/when.h"
 #include "gateway/cli/ask.h"
 #include "gateway/cli/cli.h"
 
@@ -34,15 +35,29 @@ static const char *duration(long long s, char ret[32])
 	return ret;
 }
 
+static void print_portal(const json_t *row)
+{
+	const json_t *tls = json_object_get(row, "tls"), *kernel;
+
+	printf("portal   %-12s %-24s %-6s sessions %lld   group %s (tag %lld)\n",
+	       text_of(row, "portal"), text_of(row, "listens"), text_of(row, "transport"),
+	       number_of(row, "sessions"), text_of(row, "group"), number_of(row, "tag"));
+	if (!json_is_object(tls))
+		return;
+	printf("         %-12s %s, TLS %s, %lld days left, %.23s\n", "", text_of(tls, "name"),
+	       json_is_true(json_object_get(tls, "tls12")) ? "1.2 and 1.3" : "1.3",
+	       number_of(tls, "days_left"), text_of(tls, "certificate"));
+	kernel = json_object_get(tls, "kernel");
+	printf("         %-12s the kernel encrypts for %lld of its sessions, decrypts for %lld\n",
+	       "", number_of(kernel, "sends"), number_of(kernel, "receives"));
+}
+
 static void print_lists(const json_t *root)
 {
 	const json_t *row;
 	size_t k;
 
-	json_array_foreach(json_object_get(root, "portals"), k, row)
-		printf("portal   %-12s %-24s %-6s sessions %lld   group %s (tag %lld)\n",
-		       text_of(row, "portal"), text_of(row, "listens"), text_of(row, "transport"),
-		       number_of(row, "sessions"), text_of(row, "group"), number_of(row, "tag"));
+	json_array_foreach(json_object_get(root, "portals"), k, row) print_portal(row);
 	json_array_foreach(json_object_get(root, "disks"), k, row)
 		printf("disk     %-12s %s, %lld MiB%s, writers %lld, %s\n", text_of(row, "disk"),
 		       text_of(row, "path"), number_of(row, "size_bytes") >> 20,
@@ -64,6 +79,21 @@ static void print_drift(const json_t *drift)
 		       "(%lld since the policy was taken): %s\n",
 		       text_of(drift, "since"), by[0] ? by : "somebody", number_of(drift, "times"),
 		       text_of(drift, "changed"));
+}
+
+static void print_audit(const json_t *root)
+{
+	const json_t *trail = json_object_get(root, "trail");
+
+	printf("audit    %s, segment %lld, epoch %lld, %lld MiB\n", text_of(root, "audit"),
+	       number_of(root, "audit_segment"), number_of(trail, "epoch"),
+	       number_of(trail, "octets") >> 20);
+	if (strcmp(text_of(trail, "room"), "little") == 0)
+		printf("WARNING  there is little room for the audit trail: %lld MiB\n",
+		       number_of(trail, "free_octets") >> 20);
+	if (number_of(trail, "epoch") > 0 && !json_is_true(json_object_get(trail, "key_shown")))
+		printf("hint     nobody has a verification key of this epoch of the audit trail: "
+		       "`sallyport audit key` shows one, once, for keeping elsewhere\n");
 }
 
 static void print_status(const json_t *root)
@@ -88,8 +118,7 @@ static void print_status(const json_t *root)
 		       number_of(root, "confirm_within_s"));
 	printf("sessions %lld   logins in progress %lld   bans %lld\n", number_of(root, "sessions"),
 	       number_of(root, "logins_in_progress"), number_of(root, "bans"));
-	printf("audit    %s, segment %lld\n", text_of(root, "audit"),
-	       number_of(root, "audit_segment"));
+	print_audit(root);
 	print_lists(root);
 	print_drift(json_object_get(root, "drift"));
 	if (text_of(root, "session_missing_layers")[0] != '\0')
@@ -150,6 +179,27 @@ const struct subcommand cli_status = {
 
 /* --- sessions --- */
 
+/* Which direction the kernel encrypts, and whose certificate it is. */
+static void print_session_tls(const json_t *tls)
+{
+	bool sends = json_is_true(json_object_get(tls, "kernel_sends"));
+	bool receives = json_is_true(json_object_get(tls, "kernel_receives"));
+	const char *name = json_string_value(json_array_get(json_object_get(tls, "names"), 0));
+	char until[WHEN_TEXT];
+
+	if (!json_is_object(tls))
+		return;
+	printf("       %s, %s, %s; in the kernel: %s; certificate of %s until %s, %.23s\n",
+	       text_of(tls, "version"), text_of(tls, "cipher"), text_of(tls, "group"),
+	       sends && receives ? "both ways"
+	       : sends		 ? "what is sent"
+	       : receives	 ? "what is received"
+				 : "nothing",
+	       name ? name : "no initiator",
+	       when_format((uint64_t)MAX(number_of(tls, "until_s"), 0) * 1000000000U, true, until),
+	       text_of(tls, "certificate"));
+}
+
 static void print_sessions(const json_t *root)
 {
 	const json_t *row;
@@ -159,10 +209,14 @@ static void print_sessions(const json_t *root)
 	printf("%-6s %-8s %-44s %-24s %-5s %-12s %s\n", "ID", "STATE", "INITIATOR", "FROM", "CONNS",
 	       "UP", "TARGET");
 	json_array_foreach(root, k, row)
-		printf("%-6lld %-8s %-44s %-24s %-5lld %-12s %s\n", number_of(row, "session"),
+	{
+		printf("%-6lld %-8s %-44s %-24s %-5lld %-12s %s%s%s\n", number_of(row, "session"),
 		       text_of(row, "state"), text_of(row, "initiator"), text_of(row, "peer"),
 		       number_of(row, "connections"), duration(number_of(row, "up_s"), up),
-		       text_of(row, "target"));
+		       text_of(row, "target"), text_of(row, "proxy")[0] ? " by proxy " : "",
+		       text_of(row, "proxy"));
+		print_session_tls(json_object_get(row, "tls"));
+	}
 }
 
 static int sessions(const struct cli *cli)

@@ -12,8 +12,8 @@ static void slot_drop(struct iscsi *i, struct slot *s)
 	i->held_count -= s->state == SLOT_HELD;
 	if (s->kind == SLOT_LOGOUT && s->state == SLOT_ACTIVE)
 		logout_dropped(s);
-	if (s->spreading) {
-		s->state = SLOT_CANCELLING; /* until iscsi_tmf_spread_done() */
+	if (s->spreading || s->unrecorded) {
+		s->state = SLOT_CANCELLING; /* until the host has done with it */
 		return;
 	}
 	if (s->in_host && !i->ops->cancel(i->host, &s->task)) {

@@ -16,6 +16,7 @@
 #define TARGETS_TEXT_MAX  (1u << 20)
 #define SEGMENT_LIMIT	  262144u /* the largest data segment of ours, in both directions */
 #define STAGE_SIZE	  65536u
+#define STAGE_BEHIND	  1024u /* behind much data comes more, which is not to be copied */
 #define R2T_MAX		  16
 #define EXTRA_CHUNKS	  (ISCSI_POOL_CHUNKS - ISCSI_TASKS_MAX)
 #define ABORTED_MAX	  ISCSI_TASKS_MAX
@@ -123,6 +124,7 @@ struct slot {
 	uint8_t info[3]; /* additional response information: RFC 7144 section 6.4.1 */
 	bool gap;	 /* commands before it are missing: up to gap_end, exclusive */
 	uint32_t gap_end;
+	bool unrecorded;	    /* nothing of it is carried out yet */
 	bool spreading;		    /* other sessions are still at it */
 	uint64_t waits[SLOT_WORDS]; /* bit of each slot that must end first */
 };
@@ -356,6 +358,7 @@ struct iscsi {
 	uint64_t plugged[4]; /* CmdSNs, modulo 256, that count as received */
 	unsigned plug_count;
 	unsigned gaps;	      /* requests that wait for missing commands */
+	unsigned unrecorded;  /* … that the audit does not have yet */
 	struct slot *in_turn; /* a PDU that was held, while its handler runs */
 
 	uint16_t free_slots[ISCSI_TASKS_MAX];
@@ -542,8 +545,9 @@ void text_close(struct iscsi_connection *c);
 void reject(struct iscsi_connection *c, const struct pdu *pdu, enum reject_reason reason);
 struct slot *waiter_new(struct iscsi_connection *c, enum slot_kind kind, const struct pdu *pdu);
 void waiter_add(struct slot *s, const struct slot *task);
-void waiter_answer(struct slot *s);		      /* when nothing is left that it waits for */
-void waiter_spread(struct slot *s, uint8_t function); /* to other sessions, by the host */
+void waiter_answer(struct slot *s); /* when nothing is left that it waits for */
+void waiters_forget(struct iscsi *i, const struct slot *over); /* it is another task's place now */
+void waiter_spread(struct slot *s, uint8_t function);	       /* to other sessions, by the host */
 /* Of a task that is not there, whose CmdSN the request names. */
 enum tmf_verdict tmf_missing(struct iscsi *i, const struct pdu *pdu);
 void reject_run(struct iscsi_connection *c, const struct pdu *pdu, uint32_t next_sn);

@@ -18,11 +18,11 @@ struct iscsi_connection; /* one of its connections */
 #define ISCSI_BHS_SIZE	      48
 #define ISCSI_CDB_MAX	      260 /* 16 and what AHS type 1 can add, bounded */
 #define ISCSI_SENSE_MAX	      96
-#define ISCSI_WINDOW_MAX      128    /* commands at once, in all */
-#define ISCSI_IMMEDIATE_MAX   8	     /* immediate commands at once: beyond, Reject 06h */
-#define ISCSI_CHUNK_SIZE      65536u /* buffers come in chunks; each task has one of its own */
-#define ISCSI_TASK_CHUNKS     64     /* at most, so 4 MiB a command */
-#define ISCSI_POOL_CHUNKS     (ISCSI_TASKS_MAX + 2 * ISCSI_TASK_CHUNKS)
+#define ISCSI_WINDOW_MAX      128     /* commands at once, in all */
+#define ISCSI_IMMEDIATE_MAX   8	      /* immediate commands at once: beyond, Reject 06h */
+#define ISCSI_CHUNK_SIZE      262144u /* buffers come in chunks; each task has one of its own */
+#define ISCSI_TASK_CHUNKS     16      /* at most, so 4 MiB a command */
+#define ISCSI_POOL_CHUNKS     (ISCSI_TASKS_MAX + 4 * ISCSI_TASK_CHUNKS)
 #define ISCSI_CHAP_BYTES_MAX  1024
 #define ISCSI_CONNECTIONS_MAX 8
 /* More of a connection, for immediate task management and Logout alone, so that they can end the
@@ -37,8 +37,8 @@ struct iscsi_connection; /* one of its connections */
 /* What this end offers and declares. */
 struct iscsi_limits {
 	uint32_t max_recv_segment;	     /* 262144 */
-	uint32_t max_burst;		     /* 1048576 */
-	uint32_t first_burst;		     /* at most ISCSI_CHUNK_SIZE: 65536 */
+	uint32_t max_burst;		     /* 4194304 */
+	uint32_t first_burst;		     /* at most ISCSI_CHUNK_SIZE: 262144 */
 	uint32_t max_r2t;		     /* 1 … 16 */
 	uint32_t queue_depth;		     /* at most ISCSI_WINDOW_MAX */
 	bool initial_r2t, immediate_data;    /* our preference: false, true */
@@ -155,6 +155,9 @@ struct iscsi_tmf_request {
 	 * session, and what the nexus holds is to be given up */
 	uint8_t function;
 	uint8_t lun[8];
+	/* for manage() alone: the task that is meant, and 0 or the response that refuses it */
+	uint32_t itt;
+	uint8_t response;
 };
 
 /* What the core asks of its surroundings. Each may be answered at once, from within the call, or
@@ -177,6 +180,9 @@ struct iscsi_host {
 	bool (*cancel)(void *host, struct iscsi_task *task);
 	/* Its response is composed, its buffer no longer needed by the host: forget it. */
 	void (*finished)(void *host, struct iscsi_task *task);
+	/* Task management, before anything of it is carried out: for the record. 0: go on. 1: not
+	 * before iscsi_tmf_recorded(). Negative: it can't be recorded, and is rejected. */
+	int (*manage)(void *host, const struct iscsi_tmf_request *request);
 	/* A reset or the session's logout was asked for, and the tasks of this session that it ends
 	 * are being ended. True: no other session is concerned. False: iscsi_tmf_spread_done()
 	 * follows. I_T NEXUS RESET is not told: it ends the session, as any other loss of the nexus
@@ -261,6 +267,8 @@ int iscsi_task_buffer(struct iscsi *i, struct iscsi_task *task, size_t bytes) MU
 void iscsi_task_respond(struct iscsi *i, struct iscsi_task *task, const struct iscsi_response *r);
 void iscsi_task_end(struct iscsi *i, struct iscsi_task *task); /* after cancel() returned false */
 
+/* What manage() said 1 to may be carried out, or (well: false) not any more. False: it was not. */
+bool iscsi_tmf_recorded(struct iscsi *i, unsigned slot, bool well);
 /* Every other session has done what a spread() asked for. */
 void iscsi_tmf_spread_done(struct iscsi *i, unsigned slot);
 /* Another nexus has ended the tasks of this LUN: they end without a response. */

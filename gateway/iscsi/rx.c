@@ -64,7 +64,7 @@ static void stage_compact(struct rx *rx)
 size_t iscsi_rx_space(struct iscsi_connection *c, struct iovec iov[], size_t max)
 {
 	struct rx *rx = &c->rx;
-	size_t count = 0, at = 0, left = data_is_direct(rx) ? rx->data_left : 0;
+	size_t count = 0, at = 0, left = data_is_direct(rx) ? rx->data_left : 0, stage;
 
 	if (c->phase >= PHASE_OVER || c->handed_over || max == 0)
 		return 0;
@@ -80,9 +80,9 @@ size_t iscsi_rx_space(struct iscsi_connection *c, struct iovec iov[], size_t max
 		left -= len;
 	}
 	stage_compact(rx);
-	if (left == 0 && count < max && rx->stage_end < STAGE_SIZE)
-		iov[count++] =
-			(struct iovec){rx->stage + rx->stage_end, STAGE_SIZE - rx->stage_end};
+	stage = MIN(STAGE_SIZE - rx->stage_end, at < STAGE_SIZE / 2 ? STAGE_SIZE : STAGE_BEHIND);
+	if (left == 0 && count < max && stage > 0)
+		iov[count++] = (struct iovec){rx->stage + rx->stage_end, stage};
 	return count;
 }
 

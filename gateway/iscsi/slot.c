@@ -187,6 +187,8 @@ void slot_free(struct iscsi *i, struct slot *s)
 	i->used[n / 64] &= ~(1ull << n % 64);
 	i->window_used -= s->counted;
 	abort_set_forget(i, s);
+	if (i->unrecorded > 0)
+		waiters_forget(i, s);
 	i->withheld -= s->withheld;
 	count_place(i, s, -1);
 	s->state = SLOT_FREE;

@@ -101,7 +101,7 @@ static void follow(struct slot *s)
 /* Answers when nothing is left to wait for. */
 void waiter_answer(struct slot *s)
 {
-	if (!set_is_empty(s->waits) || s->spreading || s->gap || !fence_passes(s))
+	if (!set_is_empty(s->waits) || s->unrecorded || s->spreading || s->gap || !fence_passes(s))
 		return;
 	s->state = SLOT_ANSWERING;
 	tx_queue(s->conn, &s->answer);
@@ -249,6 +249,69 @@ static void spread(struct slot *s)
 		waiter_spread(s, f->function);
 }
 
+/* What may end by it goes on until it is recorded: its own end is none of this request's then. */
+void waiters_forget(struct iscsi *i, const struct slot *over)
+{
+	EACH_SLOT(i, n)
+	if (i->slots[n].unrecorded)
+		set_remove(i->slots[n].waits, over);
+}
+
+static void reject_it(struct slot *s)
+{
+	memset(s->waits, 0, sizeof s->waits);
+	abort_set_forget(s->conn->i, s);
+	s->verdict = TMF_REJECTED;
+}
+
+/* True: it may be carried out now. */
+static bool record(struct slot *s)
+{
+	struct iscsi *i = s->conn->i;
+	struct iscsi_tmf_request request = {
+		.slot = s->task.slot,
+		.function = s->pdu.flags & 0x7f,
+		.itt = pdu_u32(&s->pdu, BHS_RTT),
+		.response = s->verdict,
+	};
+	int r;
+
+	memcpy(request.lun, s->pdu.bhs + BHS_LUN, sizeof request.lun);
+	r = i->ops->manage(i->host, &request);
+	if (r < 0)
+		reject_it(s);
+	s->unrecorded = r > 0;
+	i->unrecorded += s->unrecorded;
+	return r == 0;
+}
+
+static void carry_out(struct slot *s)
+{
+	abort_set_tell(s->conn->i, s->waits, s->conn);
+	tmf_cancel(s->conn->i, s->waits);
+	spread(s);
+}
+
+bool iscsi_tmf_recorded(struct iscsi *i, unsigned slot, bool well)
+{
+	struct slot *s = &i->slots[slot];
+
+	assert(slot < ISCSI_TASKS_MAX && s->unrecorded);
+	s->unrecorded = false;
+	i->unrecorded--;
+	if (s->state == SLOT_CANCELLING) {
+		slot_free(i, s);
+		return false;
+	}
+	if (well)
+		carry_out(s);
+	else
+		reject_it(s);
+	waiter_answer(s);
+	rx_run(i); /* a task that was held gives the turn to what is behind it */
+	return well;
+}
+
 void iscsi_tmf_spread_done(struct iscsi *i, unsigned slot)
 {
 	struct slot *s = &i->slots[slot];
@@ -316,9 +379,8 @@ void tmf_run(struct iscsi_connection *c, struct pdu *pdu, bool digest_ok)
 	if (!s)
 		return;
 	s->verdict = (uint8_t)choose(c->i, s);
-	abort_set_tell(c->i, s->waits, c);
-	tmf_cancel(c->i, s->waits);
-	spread(s);
+	if (record(s))
+		carry_out(s);
 	waiter_answer(s);
 }
 

@@ -47,6 +47,9 @@ void bans_go_on(struct monitor *m)
 
 		if (!p->news)
 			continue;
+		/* The event first (P2): nobody is let in meanwhile, bans_refuse() sees to that. */
+		if (m->bans_event_id > m->trail.written && trail_well(m))
+			return;
 		if (tell(m, p) < 0)
 			return;
 		penalty_told(p);
@@ -62,6 +65,14 @@ void bans_to_firewall(struct monitor *m)
 		p->news = p->news || penalty_is_active(p, clock_ms());
 	}
 	bans_go_on(m);
+}
+
+/* Ids only rise; 0, the queue is full, is lost like any other event, and told as such. */
+static void put_decided(struct monitor *m, const struct audit_event *e)
+{
+	uint64_t id = trail_put(m, e);
+
+	m->bans_event_id = MAX(m->bans_event_id, id);
 }
 
 /* --- failures --------------------------------------------------------------------------------- */
@@ -101,7 +112,8 @@ bool bans_failure(struct monitor *m, const struct connection *c, const char *rea
 	(void)string_copy(e.reason, sizeof e.reason, reason);
 	(void)snprintf(e.detail, sizeof e.detail, "%s for %u s%s", network_format(&source, text),
 		       seconds, p->kind == PENALTY_SLOWED ? ", slowed: it has a session" : "");
-	(void)trail_put(m, &e);
+	proxied_tell(c, e.detail, sizeof e.detail);
+	put_decided(m, &e);
 	log_notice("%s %s for %u s, the last reason: %s",
 		   p->kind == PENALTY_SLOWED ? "one login in 10 s from" : "banned", text, seconds,
 		   reason);
@@ -129,6 +141,7 @@ void bans_decoy(struct connection *c, const char *name)
 		event_from_connection(&e, EVENT_DECOY, c);
 		(void)string_copy(e.reason, sizeof e.reason, "decoy");
 		(void)string_copy(e.detail, sizeof e.detail, m->decoy.text);
+		proxied_tell(c, e.detail, sizeof e.detail);
 		(void)trail_put(m, &e);
 	}
 }
@@ -165,12 +178,12 @@ bool bans_lift(struct monitor *m, const struct network *source, const char *reas
 		IGNORE_RESULT(helper_send(&m->helpers[HELPER_FIREWALL], FIREWALL_UNBAN, &ban,
 					  sizeof ban, -1));
 	m->bans_unsaved = true;
-	bans_go_on(m);
 	if (!lifted)
 		return false;
 	(void)string_copy(e.reason, sizeof e.reason, reason);
 	(void)string_copy(e.detail, sizeof e.detail, text);
-	(void)trail_put(m, &e);
+	put_decided(m, &e);
+	bans_go_on(m);
 	log_notice("the ban of %s is lifted: %s", text, reason);
 	return true;
 }

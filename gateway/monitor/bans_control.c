@@ -51,6 +51,17 @@ static json_t *suspects_json(const struct monitor *m, uint64_t now)
 	return list;
 }
 
+/* Portals where packets carry other addresses than those that are banned. */
+static json_t *proxied_json(const struct policy *p)
+{
+	json_t *list = json_array();
+
+	for (size_t k = 0; k < p->portal_count; k++)
+		if (p->portals[k].proxy_count > 0)
+			json_array_append_new(list, json_string(p->portals[k].name));
+	return list;
+}
+
 json_t *bans_json(const struct monitor *m, bool all)
 {
 	json_t *list = json_array(), *root;
@@ -62,7 +73,8 @@ json_t *bans_json(const struct monitor *m, bool all)
 		if (penalty_is_active(p, now))
 			json_array_append_new(list, ban_json(p, (int64_t)now));
 	}
-	root = json_pack("{s:o,s:i}", "bans", list, "after", (int)m->penalties.rules.after);
+	root = json_pack("{s:o,s:i,s:o}", "bans", list, "after", (int)m->penalties.rules.after,
+			 "behind_proxies", proxied_json(m->policy));
 	if (all)
 		(void)json_object_set_new(root, "suspects", suspects_json(m, now));
 	return root;
@@ -128,6 +140,7 @@ json_t *bans_add_json(struct monitor *m, const char *argument)
 	m->bans_unsaved = true;
 	trail_say(m, EVENT_BAN, "by-an-operator", "%s for %llu s", network_format(&p.source, text),
 		  (unsigned long long)seconds);
+	m->bans_event_id = m->trail.next_id - 1;
 	bans_go_on(m);
 	return json_pack("{s:s,s:I,s:i}", "banned", text, "seconds", (json_int_t)seconds,
 			 "sessions", (int)bans_sessions(m, &p.source));

@@ -13,6 +13,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/state.h"
 #include "gateway/monitor/bans.h"
+#include "gateway/monitor/ca.h"
 
 #define LOGIN_GRACE_MS 2000 /* the session has the login timer; this one has the session */
 #define MESSAGES_MAX   (POLICY_LUNS_MAX + 16) /* of one session: each LUN may fail once */
@@ -77,6 +78,9 @@ void connection_free(struct connection *c)
 	fd_close(&c->own_fd);
 	fd_close(&c->kept_fd);
 	free(TAKE(c->join));
+	if (c->tls != NULL)
+		free(c->tls->enrol);
+	free(TAKE(c->tls));
 	free(TAKE(c->luns));
 	c->lun_count = 0;
 	connection_become(c, CONN_FREE);
@@ -112,6 +116,8 @@ static void record_end(struct connection *c, int status)
 		log_error("session %u was ended by signal %d%s", c->id, WTERMSIG(status),
 			  WTERMSIG(status) == SIGSYS ? ", its system-call filter" : "");
 	}
+	if (ca_has_joined(c) && !crashed)
+		return; /* that is all that it came for */
 	if (!login) {
 		event_from_connection(&e, EVENT_LOGOUT, c);
 		(void)string_copy(e.reason, sizeof e.reason, c->ended[0] ? c->ended : "ended");
@@ -119,9 +125,10 @@ static void record_end(struct connection *c, int status)
 			       "commands %llu, octets read %llu, octets written %llu",
 			       (unsigned long long)c->commands, (unsigned long long)c->read_bytes,
 			       (unsigned long long)c->written_bytes);
+		proxied_tell(c, e.detail, sizeof e.detail);
 		(void)trail_put(c->m, &e);
-	} else if (!c->refused) {
-		trail_refusal(c->m, c, c->ended[0] ? c->ended : "left", c->detail);
+	} else if (!c->refused && !proxied_only_looked(c)) {
+		(void)trail_refusal(c->m, c, c->ended[0] ? c->ended : "left", c->detail);
 	}
 	/* What a session says of its end is about a peer that has logged in; what it did to us
 	 * counts then, too. */
@@ -218,7 +225,7 @@ static void on_login_too_long(struct timer *t)
 
 static void on_claim(struct connection *c, const struct message *msg)
 {
-	if (c->state != CONN_LOGIN || c->judged)
+	if (c->state != CONN_LOGIN || c->judged || c->behind.due)
 		return connection_kill(c, "claim-out-of-turn");
 	memcpy(&c->claim, msg->body, sizeof c->claim);
 	c->claim.initiator[sizeof c->claim.initiator - 1] = '\0';
@@ -266,7 +273,28 @@ static const char *const ends[SESSION_ENDS] = {
 	[SESSION_END_TOLD] = "told-to-end",
 	[SESSION_END_FAILED] = "failed",
 	[SESSION_END_UNAVAILABLE] = "unavailable",
+	[SESSION_END_TLS] = "tls",
+	[SESSION_END_PROXY_MISSING] = "proxy-header-missing",
+	[SESSION_END_PROXY_MALFORMED] = "proxy-header-malformed",
+	[SESSION_END_PROXY_STRANGER] = "proxy-header-from-a-stranger",
 };
+
+/* The reason of a TLS connection's end is the first word of what its session says: one of
+ * tls_reason_name(), if that is honest; letters, if it is not. */
+static bool tls_reason_take(struct connection *c, const char *detail)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+	size_t len = strspn(detail, letters);
+
+	if (strncmp(detail, "tls-", 4) != 0 || len >= sizeof c->ended ||
+	    (detail[len] != '\0' && detail[len] != ':'))
+		return false;
+	memcpy(c->ended, detail, len);
+	c->ended[len] = '\0';
+	detail += len + strspn(detail + len, ": ");
+	(void)string_copy(c->detail, sizeof c->detail, detail);
+	return true;
+}
 
 /* The first is made before the session reads from the network, and says what its sandbox is; the
  * second, what ended it. The effect waits for the end of the process: a verdict may be on its way,
@@ -277,10 +305,8 @@ static void on_report(struct connection *c, const struct message *msg)
 
 	memcpy(&report, msg->body, sizeof report);
 	report.detail[sizeof report.detail - 1] = '\0';
-	if (c->heard == 1 && report.end == SESSION_END_INVALID) {
-		c->m->session_layers = report.sandbox_layers;
-		c->m->session_reported = true;
-	}
+	if (c->heard == 1 && report.end == SESSION_END_INVALID)
+		session_layers_take(c, report.sandbox_layers);
 	if (c->reported || report.end == SESSION_END_INVALID || report.end >= SESSION_ENDS)
 		return;
 	c->reported = true;
@@ -288,10 +314,28 @@ static void on_report(struct connection *c, const struct message *msg)
 	c->commands = report.commands;
 	c->read_bytes = report.read_bytes;
 	c->written_bytes = report.written_bytes;
+	if (report.end == SESSION_END_TLS && c->ended[0] == '\0' && coverage_permits(c) &&
+	    tls_reason_take(c, report.detail))
+		return;
 	if (coverage_permits(c))
 		(void)string_copy(c->detail, sizeof c->detail, report.detail);
 	if (c->ended[0] == '\0')
 		(void)string_copy(c->ended, sizeof c->ended, ends[report.end]);
+}
+
+/* What it makes of a peer counts against that peer, as it does at the end of a process. */
+static void on_refusing(struct connection *c, const struct message *msg)
+{
+	struct session_report report;
+
+	memcpy(&report, msg->body, sizeof report);
+	report.detail[sizeof report.detail - 1] = '\0';
+	if (!is_login(c) ||
+	    (report.end != SESSION_END_REFUSED && report.end != SESSION_END_UNAVAILABLE))
+		return connection_kill(c, "refuses-out-of-turn");
+	if (!c->refused)
+		entry_refuse(c, 0, c->ended[0] ? c->ended : ends[report.end],
+			     coverage_permits(c) ? report.detail : c->detail);
 }
 
 /* For people: that its disk failed for everybody, the arbiter says. Believed of a LUN alone that
@@ -330,8 +374,11 @@ static void (*const handlers[])(struct connection *c, const struct message *msg)
 	[SESSION_ENTER] = on_enter,
 	[SESSION_JOIN] = on_join,
 	[SESSION_REPORT] = on_report,
+	[SESSION_REFUSING] = on_refusing,
 	[SESSION_LUN_FAILED] = on_lun_failed,
 	[SESSION_CONNECTIONS] = on_connections,
+	[SESSION_CERTIFICATE] = connection_tls_said,
+	[SESSION_PROXIED] = proxied_take,
 };
 
 static bool says_too_much(const struct connection *c)
@@ -424,8 +471,11 @@ static int beginning_make(struct connection *c, struct beginning *b)
 	struct helper *auth = &c->m->helpers[HELPER_AUTHENTICATOR];
 	struct auth_connection known = {.connection = c->id,
 					.deadline_ms = c->m->policy->login_timeout_ms};
-	int r;
+	int r = connection_tls_make(c);
 
+	if (r < 0)
+		return r;
+	known.identity = connection_tls_identity(c);
 	if ((r = ring_make(c)) < 0 || (r = seat_make(c)) < 0 ||
 	    (r = channel_pair(b->channel)) < 0 || (r = channel_pair(b->auth)) < 0)
 		return r;
@@ -504,6 +554,7 @@ int connection_begin(struct connection *c)
 		.local = c->local,
 		.portal_group = c->portal_tag,
 		.io = engines[m->policy->io],
+		.flags = c->behind.due ? SESSION_START_PROXIED : 0,
 	};
 	struct beginning b = {{-1, -1}, {-1, -1}, {-1, -1}, -1, -1};
 	int r;
@@ -525,6 +576,8 @@ int connection_begin(struct connection *c)
 		return r;
 	connection_become(c, CONN_LOGIN);
 	connection_timer(c, m->policy->login_timeout_ms + LOGIN_GRACE_MS, on_login_too_long);
+	start.flags |= c->tls != NULL ? SESSION_START_TLS : 0;
 	connection_send(c, SESSION_START, &start, sizeof start, -1);
+	connection_tls_tell(c);
 	return 0;
 }

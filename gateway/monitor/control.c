@@ -2,6 +2,7 @@
  * changes anything needs root, the gateway's own user or a name under `operators:`,
  * and is audited with the peer's credentials. Never on TCP. */
 #include <pwd.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -9,7 +10,10 @@
 #include "gateway/base/bytes.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
+#include "gateway/monitor/audit.h"
+#include "gateway/monitor/ca.h"
 #include "gateway/monitor/bans.h"
+#include "gateway/monitor/reload.h"
 
 #define CONTROL_NAME	   "control"
 #define REQUEST_MAX	   256
@@ -18,6 +22,7 @@
 #define ANSWER_MS	   60000 /* for an answer that has to wait for others */
 #define DENIED_LISTED	   20	 /* one by one, within: */
 #define DENIED_EVERY_MS	   60000
+#define FLUSHES_WAITING	   4	/* clients */
 #define CLIENT_MS	   5000 /* for a client to ask and to take its answer */
 
 struct client {
@@ -25,8 +30,14 @@ struct client {
 	struct timer timer;
 	struct client *next; /* younger */
 	struct monitor *m;
-	const struct request *waits; /* its answer comes later */
-	char *text;		     /* the answer, on its way */
+	/* What it asked for, and by whom, until the event of that is durable; and then perhaps
+	 * until its answer comes. */
+	const struct request *recorded, *waits;
+	uint64_t event_id;
+	char asker[64], argument[REQUEST_MAX];
+	uint64_t round;	    /* of flush_ask(), that it waits for */
+	char *text;	    /* the answer, on its way */
+	struct slab secret; /* … and where it is when it is one */
 	size_t at, len;
 };
 
@@ -136,7 +147,7 @@ static json_t *do_secrets(struct monitor *m, const char *argument)
 	/* Else the users of the policy that goes would come after those of the one that comes. */
 	if (reload_is_under_way())
 		return secrets_error(m, "a reload is under way: again in a moment");
-	why = secrets_take_up(m, m->policy, secrets_taken);
+	why = secrets_take_up(m, NULL, secrets_taken);
 	return why == NULL ? json_null() : secrets_error(m, why);
 }
 
@@ -194,18 +205,48 @@ static json_t *do_confirm(struct monitor *m, const char *argument)
 	return why != NULL ? answer_error(why) : json_pack("{s:b}", "confirmed", 1);
 }
 
+/* For who reads the files of the trail: they may be behind by what rings and memory hold. */
+static json_t *do_flush(struct monitor *m, const char *argument)
+{
+	unsigned count = 0;
+
+	(void)argument;
+	for (const struct client *cl = clients; cl != NULL; cl = cl->next)
+		count += cl->round != 0;
+	if (count >= FLUSHES_WAITING)
+		return answer_error("others wait for a flush: again in a moment");
+	flush_ask(m);
+	return json_null();
+}
+
+static json_t *do_audit_key(struct monitor *m, const char *argument)
+{
+	const char *why = epoch_ask(m);
+
+	(void)argument;
+	return why != NULL ? answer_error(why) : json_null();
+}
+
+static json_t *do_signer(struct monitor *m, const char *argument)
+{
+	(void)argument;
+	return signer_json(m);
+}
+
 static const struct request {
 	const char *name;
 	bool changes;
 	json_t *(*run)(struct monitor *m, const char *argument);
 } requests[] = {
-	{"status", false, do_status},	 {"sessions", false, do_sessions},
-	{"kick", true, do_kick},	 {"disks", false, do_disks},
-	{"clear-disk", true, do_clear},	 {"free-writer", true, do_free},
-	{"secrets", true, do_secrets},	 {"policy", false, do_policy},
-	{"bans", false, do_bans},	 {"ban", true, bans_add_json},
-	{"unban", true, bans_lift_json}, {"accept-weaker", true, do_accept_weaker},
-	{"reload", true, do_reload},	 {"confirm", true, do_confirm},
+	{"status", false, do_status},	  {"sessions", false, do_sessions},
+	{"kick", true, do_kick},	  {"disks", false, do_disks},
+	{"clear-disk", true, do_clear},	  {"free-writer", true, do_free},
+	{"secrets", true, do_secrets},	  {"policy", false, do_policy},
+	{"bans", false, do_bans},	  {"ban", true, bans_add_json},
+	{"unban", true, bans_lift_json},  {"accept-weaker", true, do_accept_weaker},
+	{"reload", true, do_reload},	  {"confirm", true, do_confirm},
+	{"flush-audit", false, do_flush}, {"audit-key", true, do_audit_key},
+	{"signer", false, do_signer},	  {"ca", true, ca_told},
 };
 
 static struct client *waiting(const char *request)
@@ -247,7 +288,7 @@ static json_t *deny(struct monitor *m, const char *line, const char *argument)
 	}
 	if (listed < DENIED_LISTED) {
 		listed++;
-		trail_say(m, EVENT_OPERATOR, "not-allowed", "%s %s, %s", line,
+		trail_say(m, EVENT_OPERATOR, "not-allowed", "%s%s%s, %s", line, argument ? " " : "",
 			  argument ? argument : "", m->asker);
 	} else {
 		counted++;
@@ -255,28 +296,49 @@ static json_t *deny(struct monitor *m, const char *line, const char *argument)
 	return answer_error("only root and the operators of the policy may do this");
 }
 
-static json_t *answer(struct monitor *m, int fd, char *line, const struct request **ret_request)
+/* It is carried out when its record is durable (P2): see control_go_on(). */
+static json_t *defer(struct client *cl, const struct request *request, const char *argument)
 {
+	struct monitor *m = cl->m;
+	uint64_t before = m->trail.next_id;
+
+	if (!trail_well(m))
+		return json_pack(
+			"{s:s,s:b}", "error",
+			"the audit log can't be written now, and nothing changes unrecorded",
+			"again", 1);
+	trail_say(m, EVENT_OPERATOR, request->name, "%s%s%s, %s", request->name,
+		  argument[0] ? " " : "", argument, m->asker);
+	assert(m->trail.next_id > before); /* as it is well, the queue has room */
+	cl->event_id = m->trail.next_id - 1;
+	cl->recorded = request;
+	(void)string_copy(cl->asker, sizeof cl->asker, m->asker);
+	(void)string_copy(cl->argument, sizeof cl->argument, argument);
+	return json_null();
+}
+
+static json_t *answer(struct client *cl, char *line, const struct request **ret_request)
+{
+	struct monitor *m = cl->m;
 	struct ucred peer = {.uid = (uid_t)-1};
 	socklen_t len = sizeof peer;
 	char *argument = strchr(line, ' ');
 
 	if (argument != NULL)
 		*argument++ = '\0';
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+	if (getsockopt(cl->watch.fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
 		return answer_error("the socket does not say who you are");
 	for (size_t k = 0; k < ARRAY_LEN(requests); k++) {
 		if (strcmp(requests[k].name, line) != 0)
 			continue;
-		*ret_request = &requests[k];
-		if (!requests[k].changes)
+		if (!requests[k].changes) {
+			*ret_request = &requests[k];
 			return requests[k].run(m, argument);
+		}
 		(void)snprintf(m->asker, sizeof m->asker, "uid %u, pid %d", peer.uid, peer.pid);
 		if (!may_change(m, peer.uid))
 			return deny(m, line, argument);
-		trail_say(m, EVENT_OPERATOR, line, "%s %s, %s", line, argument ? argument : "",
-			  m->asker);
-		return requests[k].run(m, argument ? argument : "");
+		return defer(cl, &requests[k], argument ? argument : "");
 	}
 	return answer_error("unknown request");
 }
@@ -291,7 +353,9 @@ static void client_end(struct client *cl)
 	loop_timer_clear(cl->m->loop, &cl->timer);
 	loop_unwatch(cl->m->loop, &cl->watch);
 	fd_close(&cl->watch.fd);
-	free(cl->text);
+	if (cl->secret.memory == NULL)
+		free(cl->text);
+	slab_close(&cl->secret);
 	free(cl);
 }
 
@@ -308,7 +372,7 @@ static void client_add(struct client *cl)
 	unsigned count = 0;
 
 	for (; *place != NULL; place = &(*place)->next) {
-		if (idle == NULL && (*place)->waits == NULL)
+		if (idle == NULL && (*place)->waits == NULL && (*place)->recorded == NULL)
 			idle = *place;
 		count++;
 	}
@@ -354,10 +418,68 @@ void control_answered(const char *request, json_t *answer)
 	client_answer(cl, answer);
 }
 
+bool control_shows(const char *request, struct slab *text, size_t len)
+{
+	struct client *cl = waiting(request);
+
+	if (cl == NULL)
+		return false;
+	cl->waits = NULL;
+	cl->secret = *text;
+	*text = (struct slab){0};
+	cl->text = (char *)cl->secret.memory;
+	cl->len = len;
+	client_write(cl);
+	return true;
+}
+
+static json_t *hex_json(const uint8_t *bytes, size_t len)
+{
+	char text[2 * HASH_SIZE + 1];
+
+	assert(len <= HASH_SIZE);
+	return json_string(sodium_bin2hex(text, sizeof text, bytes, len));
+}
+
+/* What the files must be, for who verifies them. */
+static json_t *flushed_json(const struct auditor_flushed *f)
+{
+	json_t *logs = json_object();
+
+	for (size_t i = 0; i < AUDIT_LOGS; i++)
+		json_object_set_new(logs, audit_log_name((enum audit_log)(i + 1)),
+				    json_pack("{s:I,s:o}", "blocks", (json_int_t)f->blocks[i],
+					      "root", hex_json(f->roots[i], HASH_SIZE)));
+	return json_pack("{s:b,s:I,s:o,s:o,s:o}", "flushed", 1, "sequence", (json_int_t)f->sequence,
+			 "trail", hex_json(f->trail, TRAIL_ID_SIZE), "signer",
+			 hex_json(f->signer, SIGNER_KEY_SIZE), "logs", logs);
+}
+
+void control_flushed(uint64_t round, const struct auditor_flushed *f)
+{
+	for (struct client *cl = clients, *next; cl != NULL; cl = next) {
+		next = cl->next;
+		if (cl->round == 0 || cl->round > round)
+			continue;
+		cl->round = 0;
+		cl->waits = NULL;
+		client_answer(cl, flushed_json(f));
+	}
+}
+
 void control_cleared(int error)
 {
 	control_answered("clear-disk", error < 0 ? json_pack("{s:s}", "error", strerror(-error))
 						 : json_pack("{s:b}", "cleared", 1));
+}
+
+/* json_null(): it comes later, from who carries the request out. */
+static void answer_or_wait(struct client *cl, const struct request *request, json_t *root)
+{
+	if (!json_is_null(root))
+		return client_answer(cl, root);
+	cl->waits = request;
+	loop_timer_set(cl->m->loop, &cl->timer, clock_ms() + ANSWER_MS);
 }
 
 static void on_client(struct watch *w, uint32_t ready)
@@ -372,16 +494,34 @@ static void on_client(struct watch *w, uint32_t ready)
 	if (cl->text != NULL)
 		return client_write(cl);
 	n = recv(w->fd, line, sizeof line - 1, MSG_DONTWAIT);
-	if (n <= 0 || cl->waits)
+	if (n <= 0 || cl->waits != NULL || cl->recorded != NULL)
 		return client_end(cl);
 	line[n] = '\0';
 	line[strcspn(line, "\n")] = '\0';
-	root = answer(cl->m, w->fd, line, &request);
-	cl->waits = json_is_null(root) ? request : NULL;
-	if (cl->waits != NULL)
-		loop_timer_set(cl->m->loop, &cl->timer, clock_ms() + ANSWER_MS);
-	if (cl->waits == NULL)
-		client_answer(cl, root);
+	root = answer(cl, line, &request);
+	cl->round = json_is_null(root) && request != NULL && request->run == do_flush
+			    ? cl->m->trail.rounds.wanted
+			    : 0;
+	answer_or_wait(cl, request, root);
+}
+
+/* Oldest first; carrying one out may end others. */
+void control_go_on(struct monitor *m)
+{
+	struct client *cl = clients;
+
+	while (cl != NULL) {
+		const struct request *request = cl->recorded;
+
+		if (request == NULL || m->trail.written < cl->event_id) {
+			cl = cl->next;
+			continue;
+		}
+		cl->recorded = NULL;
+		(void)string_copy(m->asker, sizeof m->asker, cl->asker);
+		answer_or_wait(cl, request, request->run(m, cl->argument));
+		cl = clients;
+	}
 }
 
 static void on_control(struct watch *w, uint32_t ready)
@@ -391,8 +531,11 @@ static void on_control(struct watch *w, uint32_t ready)
 	struct client *cl;
 
 	(void)ready;
-	if (fd < 0)
+	if (fd < 0) {
+		if (listen_is_short(errno))
+			listen_pause(m, errno);
 		return;
+	}
 	cl = calloc(1, sizeof *cl);
 	if (cl == NULL) {
 		fd_close(&fd);

@@ -4,7 +4,7 @@
  * policy has them no more and no session does. Runs in the monitor. */
 #include <stdio.h>
 #include "gateway/base/log.h"
-#include "gateway/monitor/monitor.h"
+#include "gateway/monitor/reload.h"
 
 static const enum disk_kind kinds[] = {
 	[POLICY_FILE] = DISK_FILE,
@@ -44,7 +44,8 @@ static bool is_same_place(const struct monitor_disk *d, const struct policy_disk
 }
 
 /* Served already, and as it is: the same UUID, the same file. Blocks of another size would be other
- * blocks to who shares it. */
+ * blocks to who shares it; and who writes around the page cache has nobody beside it who writes
+ * through it, since a page that goes back takes blocks along that were not its writer's. */
 static struct monitor_disk *served_find(const struct monitor *m, const struct policy_disk *p,
 					const char *serial)
 {
@@ -53,7 +54,8 @@ static struct monitor_disk *served_find(const struct monitor *m, const struct po
 	EACH_DISK(m, d, row)
 	{
 		if (!d->leaves && strcmp(d->serial, serial) == 0 && is_same_place(d, p) &&
-		    d->policy.block_size == p->block_size && disk_check(&d->disk) != -ESTALE)
+		    d->policy.block_size == p->block_size && d->policy.direct == p->direct &&
+		    disk_check(&d->disk) != -ESTALE)
 			return d;
 	}
 	return NULL;
@@ -89,6 +91,8 @@ static struct disk_spec spec_of(const struct monitor *m, const struct setup *s,
 		.path = p->path,
 		.size_bytes = p->size_bytes,
 		.read_only = p->read_only,
+		.direct = p->direct,
+		.block_size = p->block_size,
 		.roots = (const char *const *)s->policy->disk_roots,
 		.root_count = s->policy->disk_root_count,
 		.held = held_find(m, p),

@@ -13,6 +13,7 @@
 
 /* RFC 7143 section 11.13.5 */
 enum login_status {
+	STATUS_ITS_OWN = 0,    /* the session has its answer, and waits for its record */
 	STATUS_MOVED = 0x0101, /* temporarily */
 	STATUS_AUTH_FAILED = 0x0201,
 	STATUS_NOT_FOUND = 0x0203,
@@ -28,18 +29,29 @@ static void on_refused_too_long(struct timer *t)
 	connection_kill(CONTAINER_OF(t, struct connection, timer), "refused-and-stayed");
 }
 
+/* When the event is durable (P2); but the answer that the audit is away does not wait for it, nor
+ * does one that is only counted. */
+static void refusal_answer(struct connection *c)
+{
+	if (c->refusal_id > c->m->trail.written && trail_well(c->m))
+		return;
+	c->refusal_waits = false;
+	connection_timer(c, REFUSED_WAIT_MS, on_refused_too_long);
+	connection_send(c, SESSION_REFUSE, &c->refusal, sizeof c->refusal, -1);
+}
+
 void entry_refuse(struct connection *c, uint16_t status, const char *reason, const char *detail)
 {
-	struct session_verdict verdict = {.status = status};
-
-	c->refused = true;
+	c->refused = c->refusal_waits = true;
+	c->refusal = (struct session_verdict){.status = status};
 	if (status == STATUS_MOVED)
-		(void)string_copy(verdict.redirect, sizeof verdict.redirect, c->target->redirect);
-	trail_refusal(c->m, c, c->decoy ? "decoy" : reason, detail);
-	if (status == STATUS_AUTH_FAILED && !c->decoy)
+		(void)string_copy(c->refusal.redirect, sizeof c->refusal.redirect,
+				  c->target->redirect);
+	c->refusal_id = trail_refusal(c->m, c, c->decoy ? "decoy" : reason, detail);
+	if ((status == STATUS_AUTH_FAILED || status == STATUS_ITS_OWN) && !c->decoy)
 		(void)bans_failure(c->m, c, reason);
 	connection_timer(c, REFUSED_WAIT_MS, on_refused_too_long);
-	connection_send(c, SESSION_REFUSE, &verdict, sizeof verdict, -1);
+	refusal_answer(c);
 }
 
 /* --- after CHAP --- */
@@ -48,10 +60,12 @@ void entry_claim(const struct connection *c, struct claim *ret_claim)
 {
 	*ret_claim = (struct claim){
 		.from = c->peer.ip,
+		.proxy = c->behind.proxy.ip,
 		.portal = c->portal,
 		.user = c->user,
 		.initiator = c->initiator_name,
 		.target = c->claim.discovery ? NULL : c->target_name,
+		.certificate = connection_tls_claim(c),
 		.lun = -1,
 		.now_s = clock_wall_s(),
 	};
@@ -94,7 +108,7 @@ static void permit(struct connection *c)
 		.max_burst = l->max_burst,
 		.max_r2t = l->max_r2t,
 		.queue_depth = l->queue_depth,
-		.max_connections = l->max_connections,
+		.max_connections = c->tls != NULL ? 1 : l->max_connections,
 		.error_recovery = l->error_recovery,
 		.ping_every_ms = p->ping_every_ms,
 		.ping_misses = p->ping_misses,
@@ -102,6 +116,19 @@ static void permit(struct connection *c)
 
 	connection_become(c, CONN_PERMITTED);
 	connection_send(c, SESSION_PERMIT, &body, sizeof body, -1);
+}
+
+static const char *reason_of(const struct auth_verdict *verdict)
+{
+	return verdict->reason < AUTH_REASONS ? auth_reason_name(verdict->reason) : "broken";
+}
+
+static void judged_late(struct connection *c, const struct auth_verdict *verdict)
+{
+	if (verdict->reason == AUTH_OK || c->decoy)
+		return;
+	(void)trail_refusal(c->m, c, reason_of(verdict), "");
+	(void)bans_failure(c->m, c, reason_of(verdict));
 }
 
 void entry_verdict(struct connection *c, const struct auth_verdict *verdict)
@@ -115,15 +142,16 @@ void entry_verdict(struct connection *c, const struct auth_verdict *verdict)
 		return;
 	c->judged = true;
 	(void)string_copy(c->user, sizeof c->user, verdict->user);
+	if (verdict->reason >= AUTH_JOIN_CLOSED && verdict->reason <= AUTH_JOIN_FAILED) {
+		(void)string_copy(c->initiator_name, sizeof c->initiator_name, c->user);
+		c->user[0] = '\0';
+	}
 	c->algorithm = (uint8_t)verdict->algorithm;
 	c->secret = (uint8_t)verdict->secret;
-	if (verdict->reason != AUTH_OK) {
-		const char *name = verdict->reason < AUTH_REASONS
-					   ? auth_reason_name(verdict->reason)
-					   : "broken";
-
-		return entry_refuse(c, STATUS_AUTH_FAILED, name, "");
-	}
+	if (c->refused) /* without waiting for it: a guess counts all the same */
+		return judged_late(c, verdict);
+	if (verdict->reason != AUTH_OK)
+		return entry_refuse(c, STATUS_AUTH_FAILED, reason_of(verdict), "");
 	if (!c->claimed)
 		return entry_refuse(c, STATUS_AUTH_FAILED, "no-names", "");
 	if (!names_normalise(c))
@@ -230,7 +258,6 @@ static void grant(struct connection *c)
 		.queue_depth = c->target ? c->target->limits.queue_depth
 					 : c->m->policy->discovery.queue_depth,
 		.relative_port = c->portal_tag, /* a SCSI port is a portal group */
-		.audit_writes_only = c->m->policy->audit_writes_only,
 	};
 	uint64_t port = arbiter_port_id(c->target_name, body.relative_port);
 	int count = 0;
@@ -245,6 +272,7 @@ static void grant(struct connection *c)
 	if (!c->claim.discovery) {
 		groups_put(c, &body);
 		rules_send(c);
+		records_send(c);
 		count = grants_send(c);
 	}
 	if (count < 0 || c->tsih == 0 || targets_send(c) < 0)
@@ -262,11 +290,13 @@ static void grant(struct connection *c)
 static void say_login(const struct connection *c)
 {
 	const char *kind = c->claim.discovery ? "discovery" : c->join ? "connection" : "login";
-	char peer[ADDRESS_TEXT];
+	char peer[ADDRESS_TEXT], proxy[PROXIED_TEXT] = "";
 
-	log_notice("%s: %s as user %s from %s (%s)%s%s", kind, c->initiator_name, c->user,
+	proxied_tell(c, proxy, sizeof proxy);
+	log_notice("%s: %s as user %s from %s (%s)%s%s%s%s", kind, c->initiator_name, c->user,
 		   endpoint_show(&c->peer, peer), chap_algorithm_name(c->algorithm),
-		   c->claim.discovery ? "" : " into ", c->claim.discovery ? "" : c->target_name);
+		   c->claim.discovery ? "" : " into ", c->claim.discovery ? "" : c->target_name,
+		   proxy[0] ? ", " : "", proxy);
 }
 
 /* While a rotation's overlap lasts: who still has the old secret is to be given the new one. */
@@ -275,6 +305,8 @@ static const char *const secrets_used[] = {
 	[AUTH_SECRET_NEW] = "; secret: the one of the last rotation",
 	[AUTH_SECRET_OLD] = "; secret: the one before the last rotation",
 };
+
+#define SECRET_USED_SIZE 64
 
 static const char *secret_used(const struct connection *c)
 {
@@ -285,20 +317,31 @@ static const char *secret_used(const struct connection *c)
  * ring by then, since it takes its messages in order. */
 static void put_event(struct connection *c, const struct connection *joined)
 {
+	char tls[CONNECTION_TLS_TEXT];
 	struct audit_event e;
+	size_t luns = 0;
 
 	event_from_connection(&e, c->claim.discovery ? EVENT_DISCOVERY : EVENT_LOGIN, c);
 	(void)string_copy(e.reason, sizeof e.reason, joined != NULL ? "joined" : "granted");
 	if (c->initiator != NULL)
 		e.policy_line = c->initiator->line;
+	(void)connection_tls_text(c, tls);
 	if (joined != NULL)
 		(void)snprintf(e.detail, sizeof e.detail, "session %u of target %s%s", joined->id,
 			       c->target->name, secret_used(c));
 	else if (c->target != NULL && c->initiator != NULL)
-		(void)snprintf(e.detail, sizeof e.detail, "LUNs %zu of target %s%s",
-			       c->initiator->access_count, c->target->name, secret_used(c));
-	else if (c->secret != AUTH_SECRET_ONLY)
-		(void)string_copy(e.detail, sizeof e.detail, secret_used(c) + strlen("; "));
+		luns = grants_text(c, 0, e.detail,
+				   sizeof e.detail - SECRET_USED_SIZE - strlen(tls) - PROXIED_TEXT);
+	else if (c->secret != AUTH_SECRET_ONLY || tls[0] != '\0')
+		(void)snprintf(e.detail, sizeof e.detail, "discovery%s%s", secret_used(c), tls);
+	if (c->target != NULL && joined == NULL) {
+		size_t used = strlen(e.detail);
+
+		(void)snprintf(e.detail + used, sizeof e.detail - used, "%s%s%s",
+			       used ? "" : "no LUNs", secret_used(c), tls);
+		grants_tell(c, luns);
+	}
+	proxied_tell(c, e.detail, sizeof e.detail);
 	c->event_id = trail_put(c->m, &e);
 	seen_note(c->m, c->initiator_name);
 	say_login(c);
@@ -315,6 +358,8 @@ static void go_on(struct connection *c)
 	/* First: while nobody can be granted, the older session is not ended for nothing. */
 	if (c->event_id == 0 && !trail_well(c->m))
 		return entry_refuse(c, STATUS_UNAVAILABLE, "audit-away", "");
+	if (c->event_id == 0 && c->m->trail.told.room >= ROOM_REFUSE)
+		return entry_refuse(c, STATUS_UNAVAILABLE, "audit-no-room", "");
 	if (c->event_id == 0 && !c->m->helpers[HELPER_ARBITER].ready)
 		return entry_refuse(c, STATUS_UNAVAILABLE, "arbiter-away", "");
 	if (c->event_id == 0 && !c->claim.discovery && !c->join &&
@@ -364,8 +409,12 @@ void entry_enter(struct connection *c)
 
 void entries_go_on(struct monitor *m)
 {
-	for (uint32_t k = 0; k < m->connection_max && m->entering > 0; k++) {
-		if (m->connections[k].state == CONN_ENTERING)
-			go_on(&m->connections[k]);
+	for (uint32_t k = 0; k < m->connection_max; k++) {
+		struct connection *c = &m->connections[k];
+
+		if (c->refusal_waits)
+			refusal_answer(c);
+		else if (c->state == CONN_ENTERING)
+			go_on(c);
 	}
 }

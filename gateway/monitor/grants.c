@@ -126,6 +126,7 @@ int grants_widen(struct connection *c)
 		c->seat_more = c->seat_more || c->luns[k].is_new;
 	groups_decide(c);
 	rules_send(c);
+	records_send(c);
 	return 0;
 }
 
@@ -290,4 +291,70 @@ void rules_send(struct connection *c)
 		return;
 	c->rules_hash = hash;
 	connection_send(c, SESSION_RULES, &body, sizeof body, -1);
+}
+
+/* --- telling it --- */
+
+size_t grants_text(const struct connection *c, size_t from, char *ret, size_t size)
+{
+	size_t used = 0;
+
+	ret[0] = '\0';
+	for (; from < c->lun_count; from++) {
+		const struct granted_lun *g = &c->luns[from];
+		const struct monitor_disk *d = c->m->disks[g->row];
+		int len = snprintf(ret + used, size - used, "%slun %u %s %u %ju %s",
+				   used ? "; " : "", g->lun, d->policy.name, d->policy.block_size,
+				   (uintmax_t)(d->disk.size_bytes / d->policy.block_size),
+				   g->may ? "rw" : "ro");
+
+		if (len < 0 || (size_t)len >= size - used) {
+			ret[used] = '\0';
+			break;
+		}
+		used += (size_t)len;
+	}
+	return from;
+}
+
+void grants_tell(const struct connection *c, size_t from)
+{
+	struct audit_event e;
+
+	while (from < c->lun_count) {
+		size_t next;
+
+		event_from_connection(&e, EVENT_DISK, c);
+		(void)string_copy(e.reason, sizeof e.reason, "granted");
+		next = grants_text(c, from, e.detail, sizeof e.detail);
+		if (next == from)
+			return;
+		(void)trail_put(c->m, &e);
+		from = next;
+	}
+}
+
+void records_send(struct connection *c)
+{
+	const struct policy *p = c->m->policy;
+	const struct policy_target *t = c->target;
+	struct session_records body = {
+		.writes_only = p->audit_writes_only,
+		.outcomes_all = p->outcomes_all,
+		.durability = (uint8_t)p->durability,
+	};
+	uint64_t hash;
+
+	memset(body.luns, (int)p->durability, sizeof body.luns);
+	for (size_t k = 0; k < t->lun_count; k++) {
+		enum durability d = p->disks[t->luns[k].disk].durability;
+
+		if (d != DURABILITY_INVALID && t->luns[k].lun < SESSION_RECORDS_LUNS)
+			body.luns[t->luns[k].lun] = (uint8_t)d;
+	}
+	hash = octets_hash(&body, sizeof body);
+	if (hash == c->records_hash)
+		return;
+	c->records_hash = hash;
+	connection_send(c, SESSION_RECORDS, &body, sizeof body, -1);
 }

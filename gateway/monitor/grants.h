@@ -21,6 +21,13 @@ int grants_send(struct connection *c) MUST_CHECK;
 void grants_go_on(struct connection *c);   /* its LUNs that it has not been told of */
 void grants_release(struct connection *c); /* its writers' places are free again */
 void rules_send(struct connection *c);
+/* For the trail, readable by machines (sallyport-audit(5)): "lun 0 vault 512 131072 rw; lun 1 …",
+ * its octets a block, blocks and access, from the LUN at index `from` on, as many as fit. Returns
+ * the index of the first that did not. */
+size_t grants_text(const struct connection *c, size_t from, char *ret, size_t size);
+/* Those from `from` on, as events of their own. */
+void grants_tell(const struct connection *c, size_t from);
+void records_send(struct connection *c); /* what the audit has of it */
 
 /* Another word on writing a LUN that it has. */
 void lun_tell_again(struct connection *c, struct granted_lun *g, bool writable);

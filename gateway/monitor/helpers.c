@@ -10,7 +10,10 @@
 #include "gateway/base/fd.h"
 #include "gateway/base/log.h"
 #include "gateway/base/sandbox.h"
-#include "gateway/monitor/monitor.h"
+#include "gateway/monitor/audit.h"
+#include "gateway/monitor/ca.h"
+#include "gateway/monitor/bans.h"
+#include "gateway/monitor/reload.h"
 #include "policy/firewall.h"
 
 #define RESTART_FIRST_MS 50
@@ -62,7 +65,7 @@ int helper_send(struct helper *h, uint32_t type, const void *body, size_t size, 
 
 static int auditor_begin(struct helper *h)
 {
-	(void)h; /* it has its descriptors; it says AUDITOR_READY when the segment is open */
+	settings_send(h->m); /* it says AUDITOR_READY when the segment is open */
 	return 0;
 }
 
@@ -80,6 +83,8 @@ static void auditor_status(struct helper *h, const struct auditor_status *s)
 		log_notice("the audit log can be written again");
 	t->state = s->state;
 	t->segment = s->segment;
+	t->told = *s;
+	signer_told(h->m, s);
 	(void)string_copy(h->why, sizeof h->why, s->state == AUDIT_WRITING ? "" : why);
 	h->layers = s->sandbox_layers;
 }
@@ -88,16 +93,21 @@ static void auditor_message(struct helper *h, const struct message *msg)
 {
 	struct monitor *m = h->m;
 	struct auditor_status status;
+	struct auditor_epoch epoch;
 	struct auditor_flush flush;
+	struct auditor_flushed flushed;
 
+	memcpy(&epoch, msg->body, sizeof epoch);
 	memcpy(&status, msg->body, sizeof status);
 	memcpy(&flush, msg->body, sizeof flush);
+	memcpy(&flushed, msg->body, sizeof flushed);
 	switch (msg->type) {
 	case AUDITOR_READY:
 		auditor_status(h, &status);
 		h->ready = true;
 		rings_reattach(m);
 		trail_resend(m);
+		flush_auditor_is_new(m);
 		break;
 	case AUDITOR_STATUS:
 		auditor_status(h, &status);
@@ -107,11 +117,23 @@ static void auditor_message(struct helper *h, const struct message *msg)
 			return;
 		m->trail.written = flush.id;
 		entries_go_on(m);
+		ca_go_on(m);
+		bans_go_on(m);
+		control_go_on(m);
 		reload_go_on(m);
+		epoch_go_on(m);
 		break;
 	case AUDITOR_FLUSHED:
-		m->trail.flushed = MAX(m->trail.flushed, MIN(flush.id, m->trail.flush_id));
+		m->trail.flushed = MAX(m->trail.flushed, MIN(flushed.id, m->trail.flush_id));
+		m->trail.durable = flushed;
 		rings_flushed(m);
+		flush_go_on(m);
+		break;
+	case AUDITOR_CHECKPOINT:
+		checkpoint_take(m, (const struct auditor_checkpoint *)(const void *)msg->body);
+		return;
+	case AUDITOR_EPOCH_BEGUN:
+		epoch_begun(m, &epoch);
 		break;
 	default:
 		break;
@@ -122,8 +144,11 @@ static void auditor_message(struct helper *h, const struct message *msg)
 static void auditor_room(struct helper *h)
 {
 	rings_go_on(h->m);
+	if (h->m->trail.settings_unsent)
+		settings_send(h->m);
 	trail_send(h->m);
 	rings_flushed(h->m);
+	flush_go_on(h->m);
 }
 
 /* --- life --- */
@@ -186,6 +211,8 @@ static void helper_gone(struct helper *h)
 	uint64_t wait_ms = RESTART_FIRST_MS;
 	int status = 0;
 
+	/* What it said last: the checkpoints of a clean end, an answer. */
+	helper_drain(h);
 	(void)waitpid(h->pid, &status, 0);
 	loop_unwatch(m->loop, &h->process);
 	if (h->messages.fd >= 0)
@@ -204,6 +231,8 @@ static void helper_gone(struct helper *h)
 	reload_helper_gone(m, h->kind);
 	if (h->kind == HELPER_AUTHENTICATOR)
 		authenticator_away(m);
+	if (h->kind == HELPER_AUDITOR)
+		epoch_away(m);
 	if (h->kind == HELPER_FIREWALL)
 		firewall_away(m);
 	if (h->stopping ||
@@ -225,7 +254,19 @@ static void helper_gone(struct helper *h)
 	loop_timer_set(m->loop, &h->restart, clock_ms() + wait_ms);
 }
 
-static void helper_child(const struct helper *h, int channel_fd, struct child *ret_child)
+/* The descriptors are in ret_child; *ret_signer is the caller's. */
+static int auditor_child(const struct monitor *m, struct child *ret_child, int *ret_signer)
+{
+	*ret_signer = signer_get(m);
+	ret_child->fds[ret_child->fd_count++] = m->audit_fd;
+	ret_child->fds[ret_child->fd_count++] = m->lock_fd;
+	ret_child->fds[ret_child->fd_count++] = *ret_signer;
+	ret_child->fds[ret_child->fd_count++] = m->keys_page.fd;
+	return MIN(*ret_signer, 0);
+}
+
+static int helper_child(const struct helper *h, int channel_fd, struct child *ret_child,
+			int *ret_signer)
 {
 	const struct monitor *m = h->m;
 
@@ -238,29 +279,29 @@ static void helper_child(const struct helper *h, int channel_fd, struct child *r
 		.gid = m->gid,
 		.dies_with_parent = kinds[h->kind].dies_with_parent,
 	};
-	if (h->kind == HELPER_AUDITOR) {
-		ret_child->fds[ret_child->fd_count++] = m->audit_fd;
-		ret_child->fds[ret_child->fd_count++] = m->lock_fd;
-	}
+	if (h->kind == HELPER_AUDITOR && auditor_child(m, ret_child, ret_signer) < 0)
+		return *ret_signer;
 	if (h->kind == HELPER_FIREWALL && coverage_is_needed(m->policy))
 		ret_child->role = "firewall-ipsec";
 	if (h->kind == HELPER_ARBITER)
 		ret_child->fds[ret_child->fd_count++] = m->journal_fd;
 	if (h->kind == HELPER_FIREWALL && capability_have(CAP_NET_ADMIN))
 		ret_child->keep_caps = 1ull << CAP_NET_ADMIN;
+	return 0;
 }
 
 static int helper_start(struct helper *h)
 {
+	OWNED_FD signer = -1;
 	struct child child;
 	int pair[2], r;
 
 	if ((r = channel_pair(pair)) < 0)
 		return r;
-	helper_child(h, pair[1], &child);
+	r = helper_child(h, pair[1], &child, &signer);
 	if (h->kind == HELPER_FIREWALL)
 		h->m->firewall_asks = coverage_is_needed(h->m->policy);
-	h->pid = child_start(&child, &h->process.fd);
+	h->pid = r < 0 ? r : child_start(&child, &h->process.fd);
 	fd_close(&pair[1]);
 	if (h->pid < 0) {
 		r = h->pid;

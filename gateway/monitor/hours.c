@@ -5,7 +5,7 @@
 #include "policy/hours.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
-#include "gateway/monitor/monitor.h"
+#include "gateway/monitor/reload.h"
 
 #define JUMP_S		   10	  /* between two seconds: somebody set the clock */
 #define STATUS_AUTH_FAILED 0x0201 /* RFC 7143 section 11.13.5 */

@@ -8,7 +8,7 @@
 #include <sys/random.h>
 #include "gateway/base/fd.h"
 #include "gateway/base/log.h"
-#include "gateway/monitor/monitor.h"
+#include "gateway/monitor/reload.h"
 
 #define IDENTITY_FILE "identities.json"
 #define IDENTITY_MAX  (1u << 20)

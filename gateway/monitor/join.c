@@ -7,15 +7,16 @@
 #include "gateway/monitor/monitor.h"
 
 /* RFC 7143 section 6.3.1: the same initiator port, target and portal group, and the TSIH; the same
- * user, too, since a session has the rights of the one that it began with. */
+ * user, too, since a session has the rights of the one that it began with. What TLS has of a
+ * connection is its process's, and can't be passed on. */
 struct connection *join_session(const struct connection *c)
 {
 	for (uint32_t k = 0; k < c->m->connection_max && !c->claim.discovery; k++) {
 		struct connection *s = &c->m->connections[k];
 
 		if (s->state == CONN_GRANTED && s->pid != 0 && s->ended[0] == '\0' &&
-		    s->tsih == c->claim.tsih && entry_same_nexus(c, s) &&
-		    strcmp(s->user, c->user) == 0)
+		    s->tls == NULL && c->tls == NULL && s->tsih == c->claim.tsih &&
+		    entry_same_nexus(c, s) && strcmp(s->user, c->user) == 0)
 			return s;
 	}
 	return NULL;

@@ -9,7 +9,9 @@
 #include <sys/socket.h>
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
+#include "gateway/base/tcp.h"
 #include "gateway/monitor/bans.h"
+#include "gateway/monitor/reload.h"
 
 #define BACKLOG		 256
 #define ACCEPTS_A_TURN	 64
@@ -21,7 +23,7 @@ static void on_timeout(struct timer *t)
 	struct connection *c = CONTAINER_OF(t, struct connection, timer);
 
 	if (c->readable)
-		trail_refusal(c->m, c, "no-login-slot", "");
+		(void)trail_refusal(c->m, c, "no-login-slot", "");
 	connection_free(c);
 }
 
@@ -69,7 +71,8 @@ static struct connection *slot_take(struct monitor *m)
 	return c;
 }
 
-static bool source_is_full(const struct monitor *m, const struct ip *ip)
+/* Those of whom a proxy has not said yet who they are count nowhere. */
+bool listen_source_is_full(const struct monitor *m, const struct ip *ip)
 {
 	struct network source = ip_source_block(ip);
 	unsigned count = 0;
@@ -79,7 +82,8 @@ static bool source_is_full(const struct monitor *m, const struct ip *ip)
 	for (uint32_t k = 0; k < m->connection_max; k++) {
 		const struct connection *c = &m->connections[k];
 
-		if (c->state != CONN_FREE && network_contains(&source, &c->peer.ip))
+		if (c->state != CONN_FREE && !c->behind.due &&
+		    network_contains(&source, &c->peer.ip))
 			count++;
 	}
 	return count >= PER_SOURCE_MAX;
@@ -111,7 +115,7 @@ static void hand_over(struct connection *c)
 	if (has_left(c))
 		return connection_free(c);
 	if ((why = bans_enter(c)) != NULL) {
-		trail_refusal(c->m, c, why, "");
+		(void)trail_refusal(c->m, c, why, "");
 		return connection_free(c);
 	}
 	coverage_ask(c);
@@ -163,7 +167,7 @@ static void refuse_at_accept(struct listener *l, int fd, const struct endpoint *
 	struct connection c = {.m = l->m, .peer = *peer};
 
 	connection_place(&c, l);
-	trail_refusal(l->m, &c, reason, "");
+	(void)trail_refusal(l->m, &c, reason, "");
 	fd_close(&fd);
 }
 
@@ -179,7 +183,7 @@ static int make_waiting(struct listener *l, int fd, const struct endpoint *peer,
 	c->local = *local;
 	connection_place(c, l);
 	c->since_ms = clock_ms();
-	c->named = ip_is_loopback(&peer->ip) || policy_names_address(l->m->policy, &peer->ip);
+	proxied_place(c);
 	c->socket = (struct watch){.fd = fd, .events = EPOLLIN | EPOLLRDHUP, .run = on_socket};
 	connection_timer(c, l->m->policy->login_timeout_ms, on_timeout);
 	if ((r = loop_watch(l->m->loop, &c->socket)) < 0) {
@@ -219,22 +223,22 @@ static void take_one(struct listener *l, int fd, const struct sockaddr_storage *
 	struct sockaddr_storage to = {0};
 	socklen_t len = sizeof to;
 	struct endpoint peer = endpoint_from_sockaddr(from), local;
-	int one = 1;
+	const struct policy_portal *portal = &l->m->policy->portals[l->portal];
 
 	if (getsockname(fd, (struct sockaddr *)&to, &len) < 0 || peer.ip.version == 0) {
 		fd_close(&fd);
 		return;
 	}
 	local = endpoint_from_sockaddr(&to);
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	tcp_tune(fd, &peer.ip);
 	vanished_peer_ends(l->m->policy, fd);
 	if (bans_refuse(l->m, &peer.ip))
 		refuse_at_accept(l, fd, &peer, "banned");
 	else if (!came_by_interface(l, fd))
 		refuse_at_accept(l, fd, &peer, "wrong-interface");
-	else if (!policy_opens_portal(l->m->policy, l->portal, &peer.ip, clock_wall_s()))
+	else if (!policy_takes_packets(l->m->policy, l->portal, &peer.ip, clock_wall_s()))
 		refuse_at_accept(l, fd, &peer, "wrong-address");
-	else if (source_is_full(l->m, &peer.ip))
+	else if (!policy_is_proxy(portal, &peer.ip) && listen_source_is_full(l->m, &peer.ip))
 		refuse_at_accept(l, fd, &peer, "too-many-from-source");
 	else if (make_waiting(l, fd, &peer, &local) < 0)
 		refuse_at_accept(l, fd, &peer, "too-many-connections");
@@ -244,6 +248,7 @@ static void listeners_watch(struct monitor *m, uint32_t events)
 {
 	for (struct listener *l = m->listeners; l != NULL; l = l->next)
 		IGNORE_RESULT(loop_change(m->loop, &l->watch, events));
+	IGNORE_RESULT(loop_change(m->loop, &m->control, events));
 }
 
 static void on_resume(struct timer *t)
@@ -251,8 +256,13 @@ static void on_resume(struct timer *t)
 	listeners_watch(CONTAINER_OF(t, struct monitor, accept_timer), EPOLLIN);
 }
 
+bool listen_is_short(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
+}
+
 /* Level-triggered readiness would spin, so look away for a moment. */
-static void pause_accept(struct monitor *m, int error)
+void listen_pause(struct monitor *m, int error)
 {
 	uint64_t now = clock_ms();
 
@@ -279,9 +289,8 @@ static void on_listener(struct watch *w, uint32_t ready)
 
 		if (fd >= 0) {
 			take_one(l, fd, &from);
-		} else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
-			   errno == ENOBUFS) {
-			pause_accept(l->m, errno);
+		} else if (listen_is_short(errno)) {
+			listen_pause(l->m, errno);
 			return;
 		} else if (errno != ECONNABORTED && errno != EINTR) {
 			return;

@@ -15,7 +15,10 @@
 #include "gateway/base/sandbox.h"
 #include "gateway/base/state.h"
 #include "gateway/cli/cli.h"
+#include "gateway/monitor/audit.h"
+#include "gateway/monitor/ca.h"
 #include "gateway/monitor/bans.h"
+#include "gateway/monitor/reload.h"
 
 #define TICK_MS		1000
 #define FDS_PER_SESSION 8
@@ -118,7 +121,7 @@ static int state_begin(struct monitor *m, const struct monitor_options *options)
 		log_error("%s", why);
 		return r;
 	}
-	if ((r = key_open(m, options)) < 0)
+	if ((r = key_open(m, options)) < 0 || (r = signer_begin(m)) < 0)
 		return r;
 	r = folder_begin(m, "audit", &m->audit_fd);
 	return r < 0 ? r : folder_begin(m, "arbiter", &m->journal_fd);
@@ -130,6 +133,8 @@ static int policy_begin(struct monitor *m)
 	struct policy_options options = {.messages = stderr,
 					 .colour = cli_colour(stderr),
 					 .secret_known = store_list_knows,
+					 .state = m->state_path,
+					 .starts = true,
 					 .arg = &secrets};
 	struct setup setup = {0};
 	char why[512];
@@ -197,8 +202,10 @@ static void on_tick(struct timer *t)
 	trail_tick(m);
 	bans_tick(m);
 	seen_tick(m);
+	ca_tick(m);
 	hours_tick(m);
 	writers_tick(m);
+	checkpoints_tick(m);
 	rings_flushed(m);
 	(void)snprintf(status, sizeof status, "WATCHDOG=1\nSTATUS=%u sessions, audit %s",
 		       m->granted, trail_well(m) ? "well" : "not well");
@@ -237,6 +244,7 @@ static void serve(struct monitor *m)
 	for (const struct listener *l = m->listeners; l != NULL; l = l->next)
 		log_info("portal %s listens on %s", m->policy->portals[l->portal].name,
 			 endpoint_format(&l->endpoint, text));
+	portals_tls_begin(m);
 	log_info("ready");
 	notify_send("READY=1");
 }
@@ -248,6 +256,9 @@ static void say_start(struct monitor *m)
 	policy_hash_text(m->policy, hash);
 	trail_say(m, EVENT_START, "start", "sallyport " SALLYPORT_VERSION);
 	trail_say(m, EVENT_POLICY, "loaded", "%s sha256 %s", m->policy_path, hash);
+	if (m->signer_made)
+		trail_say(m, EVENT_START, "signer-made",
+			  "checkpoints are signed by a new key from now on");
 }
 
 static void stop_progress(struct monitor *m)
@@ -405,6 +416,7 @@ static int begin(struct monitor *m, const struct monitor_options *options)
 	say_start(m);
 	m->tick.run = on_tick;
 	loop_timer_set(m->loop, &m->tick, clock_ms() + TICK_MS);
+	checkpoints_reload(m);
 	return helpers_start(m);
 }
 
@@ -412,6 +424,7 @@ static void end(struct monitor *m)
 {
 	if (m->control.fd >= 0)
 		control_close(m);
+	checkpoints_close(m);
 	writers_close(m);
 	disks_close(m);
 	if (m->loop != NULL)
@@ -422,6 +435,7 @@ static void end(struct monitor *m)
 	fd_close(&m->journal_fd);
 	fd_close(&m->arbiter_page_fd);
 	key_close(m);
+	signer_end(m);
 	algorithms_close(m);
 	seen_close(m);
 	store_list_free(&m->secrets);
@@ -429,6 +443,7 @@ static void end(struct monitor *m)
 	fd_close(&m->lock_fd);
 	free(m->connections);
 	free(m->portal_tags);
+	portals_tls_free(&m->tls);
 	policy_free(m->policy);
 }
 
@@ -445,9 +460,14 @@ int monitor_run(const struct monitor_options *options)
 			     .journal_fd = -1,
 			     .arbiter_page_fd = -1,
 			     .algorithms_fd = -1,
-			     .key_fd = -1,
+			     .key = LOCKED_NONE,
+			     .signer = LOCKED_NONE,
+			     .keys_page = LOCKED_NONE,
 			     .started_ms = clock_ms()};
 	m.control.fd = -1;
+	if (!AUDIT_IS_BUILT)
+		log_error("THIS BUILD RECORDS NO COMMANDS: it is for measuring what the audit "
+			  "costs, and not for serving");
 	notify_open();
 	r = begin(&m, options);
 	if (r == 0)

@@ -16,7 +16,11 @@
 #include "gateway/base/channel.h"
 #include "gateway/base/loop.h"
 #include "gateway/base/process.h"
+#include "gateway/monitor/algorithms.h"
 #include "gateway/monitor/grants.h"
+#include "gateway/monitor/locked.h"
+#include "gateway/monitor/portal_tls.h"
+#include "gateway/monitor/proxied.h"
 #include "gateway/monitor/shares.h"
 #include "gateway/session/messages.h"
 #include "policy/diff.h"
@@ -85,6 +89,7 @@ struct connection {
 	uint32_t id;
 	enum connection_state state;
 	struct endpoint peer, local;
+	struct behind behind;
 	size_t portal; /* its index in the policy, or NO_PORTAL */
 	char portal_name[POLICY_NAME_SIZE];
 	uint16_t portal_tag;
@@ -100,8 +105,9 @@ struct connection {
 	struct channel channel;
 	struct timer timer;
 	int ring_fd, page_fd, own_fd;
-	int kept_fd;		   /* of its socket, until the grant: a join passes it on */
-	struct session_join *join; /* of a login whose TSIH is not 0; or NULL */
+	int kept_fd;		    /* of its socket, until the grant: a join passes it on */
+	struct connection_tls *tls; /* on a portal with TLS; or NULL */
+	struct session_join *join;  /* of a login whose TSIH is not 0; or NULL */
 
 	bool claimed, judged, refused, reported;
 	bool outdated; /* another policy is in force than the one that permitted it, and differs */
@@ -128,14 +134,18 @@ struct connection {
 	struct granted_lun *luns; /* in order of LUN; from its seat at the arbiter on */
 	size_t lun_count;
 	uint16_t groups[SESSION_GROUPS_MAX]; /* its target port groups: target_groups() */
-	uint64_t rules_hash, targets_hash;   /* of what it was told last */
-	bool sets_groups;		     /* it may set their access state */
-	unsigned heard;			     /* messages of its session */
-	unsigned joined;		     /* connections that were passed to it */
-	uint32_t connections;		     /* that it has, in its own word */
+	uint64_t rules_hash, records_hash, targets_hash; /* of what it was told last */
+	bool sets_groups;				 /* it may set their access state */
+	unsigned heard;					 /* messages of its session */
+	unsigned joined;				 /* connections that were passed to it */
+	uint32_t connections;				 /* that it has, in its own word */
 	char ended[64], detail[128]; /* why, for the audit; the detail is the session's word */
 	bool logged_out;	     /* its initiator did */
-	bool decoy;		     /* its names were one that nobody has */
+	bool refusal_waits;	     /* to be told, until its event is durable */
+	uint64_t refusal_id;
+	struct session_verdict refusal;
+	bool decoy;	 /* its names were one that nobody has */
+	bool by_threads; /* its I/O is, because a ring could not be had */
 };
 
 struct listener {
@@ -194,6 +204,7 @@ struct setup {
 	struct disk_plan *disks; /* of each disk of the policy */
 	uint16_t *disk_rows;	 /* of each of them */
 	uint16_t *portal_tags;	 /* of each portal: its group's */
+	struct portals_tls tls;
 	struct listener_plan *listeners;
 	size_t listener_count;
 	json_t *identities; /* the file as it is to be */
@@ -213,14 +224,26 @@ struct noisy_source {
 	uint32_t listed, counted;
 };
 
+/* Who reads the trail's files has them flushed first. Rounds are counted: done, and wanted. */
+struct flush_rounds {
+	uint64_t done, wanted;
+	uint64_t sent_id; /* of the flush that is under way; 0: none is */
+};
+
 /* Events on their way to the auditor: kept until it says that they are durable. */
 struct trail {
 	struct audit_event queue[EVENTS_QUEUED_MAX]; /* by id modulo its length */
 	uint64_t next_id, sent, written; /* ids: next to give, next to send, durable up to */
 	uint64_t lost;
 	uint64_t flush_id, flushed;
+	struct auditor_flushed durable; /* the trail at that flush */
+	struct flush_rounds rounds;
 	uint32_t state; /* enum audit_state */
 	uint64_t records, segment;
+	struct auditor_status told; /* the auditor's last word of itself */
+	bool settings_unsent;	    /* the auditor has not heard of the policy in force */
+	bool rings_unsent;	    /* … that it has all rings */
+	uint64_t shown;		    /* the epoch whose key somebody was shown last; 0: none */
 	struct noisy_source noisy[NOISY_SOURCES];
 };
 
@@ -254,8 +277,10 @@ struct monitor {
 	gid_t gid, net_gid;
 	uint64_t started_ms;
 
-	uint8_t *key_memory;	   /* of a key that was under a passphrase: locked, not readable */
-	int key_fd;		   /* the same, for the authenticator; -1: it is in its file */
+	struct locked key;	   /* one that was under a passphrase; none: it is in its file */
+	struct locked signer;	   /* the seed of the trail's signer */
+	struct locked keys_page;   /* of the trail's epoch: the auditor's */
+	bool signer_made;	   /* it is a new one */
 	struct store_list secrets; /* names and times, as of the last look */
 	struct strengths strengths;
 	int algorithms_fd; /* the file with them */
@@ -275,7 +300,9 @@ struct monitor {
 	uint32_t arbiter_life; /* how many arbiters there were */
 	bool arbiter_told;     /* it has heard of every session that the one before had */
 	struct penalties penalties;
-	bool bans_unsaved; /* bans.json is older than the table */
+	bool bans_unsaved;	/* bans.json is older than the table */
+	uint64_t bans_event_id; /* of the last that was decided: the firewall is told when it is
+				   durable */
 	uint64_t bans_saved_ms;
 	struct { /* the names that nobody has, and who asked for one last */
 		uint64_t touched, at_ms;
@@ -297,6 +324,8 @@ struct monitor {
 	pid_t raiser_pid;
 	uint64_t raise_to;     /* what it does not know of yet; 0: nothing */
 	uint16_t *portal_tags; /* of each portal: its group's */
+	struct portals_tls tls;
+	uint32_t next_identity;
 
 	struct listener *listeners;
 	struct connection *connections; /* connection id is at [id % connection_max] */
@@ -355,15 +384,6 @@ bool firewall_is_current(const struct monitor *m); /* what it has is what it wou
 const char *firewall_load(struct monitor *m, const struct policy *p,
 			  void (*done)(struct monitor *m, bool ok, const char *why)) MUST_CHECK;
 
-/* algorithms.c: the strongest that each user has logged in with */
-int algorithms_load(struct monitor *m) MUST_CHECK;
-void algorithms_close(struct monitor *m);
-bool algorithm_is_weaker(const struct connection *c, char *ret_detail, size_t size);
-int algorithm_remember(struct connection *c) MUST_CHECK; /* durably */
-/* NULL: the next login of this user may use any that the policy allows; else why not. */
-const char *algorithm_accept_weaker(struct monitor *m, const char *user,
-				    enum chap_algorithm *ret_before) MUST_CHECK;
-
 /* seen.c: when initiators were here last */
 void seen_load(struct monitor *m);
 void seen_reload(struct monitor *m); /* m->policy is another one */
@@ -383,12 +403,13 @@ void key_close(struct monitor *m);
 int authenticator_begin(struct helper *h) MUST_CHECK;
 void authenticator_message(struct helper *h, const struct message *msg);
 void authenticator_away(struct monitor *m); /* it died */
-/* Has it take up the store as it is now, and the users of `p`: both, or neither. NULL: asked, and
+/* Has it take up the store as it is now, and the users and the portals' keys of `s` (NULL: of the
+ * policy in force): all, or nothing. NULL: asked, and
  * done() is called once, later: ready->taken says whether they are in use (then ready->missing says
  * how many users have no usable secret, and ready->why names the first), or why the old ones still
  * are. Otherwise why not, for people; nothing changed. Logins under way are judged as a whole by
  * the old or by the new. */
-const char *secrets_take_up(struct monitor *m, const struct policy *p,
+const char *secrets_take_up(struct monitor *m, const struct setup *s,
 			    void (*done)(struct monitor *m,
 					 const struct auth_ready *ready)) MUST_CHECK;
 
@@ -398,13 +419,18 @@ void event_from_connection(struct audit_event *e, enum audit_event_kind kind,
 uint64_t trail_put(struct monitor *m, const struct audit_event *e); /* 0: the queue is full */
 void trail_say(struct monitor *m, enum audit_event_kind kind, const char *reason, const char *fmt,
 	       ...) PRINTF_LIKE(4, 5);
-void trail_refusal(struct monitor *m, const struct connection *c, const char *reason,
-		   const char *detail);
+uint64_t trail_refusal(struct monitor *m, const struct connection *c, const char *reason,
+		       const char *detail);
 /* Is what this source did now to be listed one by one? Counts it. */
 bool trail_lists(struct monitor *m, const struct ip *ip);
 void trail_send(struct monitor *m);
 void trail_resend(struct monitor *m); /* a new auditor: from the first that is not durable */
 void trail_tick(struct monitor *m);
+/* Asks the auditor to make durable all until now, for who reads the files (flush.c). The round that
+ * covers it is trail.rounds.wanted; control_flushed() tells when it is done. */
+void flush_ask(struct monitor *m);
+void flush_go_on(struct monitor *m); /* something was flushed, or the auditor has room again */
+void flush_auditor_is_new(struct monitor *m);
 bool trail_well(const struct monitor *m); /* may logins be granted? */
 
 /* rings.c: the audit rings of sessions, and the auditor that drains them */
@@ -447,6 +473,11 @@ bool listener_is_open(const struct listener *l); /* its interface is there, if i
 void connection_place(struct connection *c, const struct listener *l); /* it came in there */
 void listen_close(struct monitor *m);
 void listen_admit(struct monitor *m); /* a login slot became free */
+/* accept() failed: for want of what comes back by itself? Then nothing is accepted for a moment, on
+ * the control socket, too, and that is said. */
+bool listen_is_short(int error);
+void listen_pause(struct monitor *m, int error);
+bool listen_source_is_full(const struct monitor *m, const struct ip *ip);
 
 /* connection.c */
 int connection_begin(struct connection *c) MUST_CHECK; /* gives it a session process */
@@ -483,33 +514,6 @@ void target_groups(const struct connection *c, uint16_t ret[SESSION_GROUPS_MAX])
 struct connection *join_session(const struct connection *c); /* the one that it names, or NULL */
 void join_pass(struct connection *c, struct connection *s);  /* to its process */
 uint16_t tsih_take(struct connection *c); /* that no other session of the initiator has; or 0 */
-
-/* swap.c: another policy is in force: what becomes of each connection. `before` is there still. */
-struct swapped {
-	unsigned kept, changed, ended; /* sessions: ended: asked to log out */
-};
-void connections_swap(struct monitor *m, const struct policy *before, struct swapped *ret);
-
-/* reload.c: another policy while the gateway runs, all of it or nothing */
-struct reload_request {
-	const char *expect, *who;  /* expect: the first digits of its hash, "": any */
-	uint32_t confirm_within_s; /* 0: need not be confirmed */
-	bool asked;		   /* by a client, who is answered with control_answered() */
-};
-/* The answer, or json_null(): it comes later. */
-json_t *reload_ask(struct monitor *m, const struct reload_request *q);
-const char *reload_confirm(struct monitor *m); /* NULL: it stays; or why not */
-bool reload_is_under_way(void);
-uint64_t reload_unconfirmed_ms(void); /* until the policy before comes back; 0: it does not */
-void reload_go_on(struct monitor *m); /* an event became durable */
-void reload_helper_gone(struct monitor *m, enum helper_kind kind);
-void reload_close(struct monitor *m);
-
-/* setup.c: a policy that is taken up: prepared, then in force, or undone */
-int setup_prepare(struct monitor *m, struct setup *s) MUST_CHECK;
-void setup_commit(struct monitor *m, struct setup *s); /* m->policy is s->policy now */
-void setup_undo(struct monitor *m, struct setup *s);
-void setup_say(struct setup *s, const char *fmt, ...) PRINTF_LIKE(2, 3); /* what is wrong */
 
 /* disks.c */
 int disks_prepare(struct monitor *m, struct setup *s) MUST_CHECK;
@@ -558,9 +562,13 @@ json_t *drift_json(const struct monitor *m); /* the last one, while it is told; 
 /* control.c, status.c */
 int control_open(struct monitor *m) MUST_CHECK;
 void control_close(struct monitor *m);
+/* A round of flush_ask() is done: answers those who wait for it. */
+void control_flushed(uint64_t round, const struct auditor_flushed *f);
 void control_cleared(int error); /* the arbiter's answer: 0 or -errno */
 /* To who waits for the answer to this request, if anybody still does. Takes over `answer`. */
+void control_go_on(struct monitor *m); /* an event became durable */
 void control_answered(const char *request, json_t *answer);
 json_t *status_json(struct monitor *m);
+void session_layers_take(struct connection *c, uint32_t layers); /* of a session's first report */
 json_t *sessions_json(struct monitor *m);
 json_t *policy_json(const struct monitor *m);

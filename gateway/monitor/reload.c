@@ -9,14 +9,16 @@
 #include "gateway/base/bytes.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
+#include "gateway/monitor/audit.h"
 #include "gateway/monitor/bans.h"
+#include "gateway/monitor/reload.h"
 #include "policy/diff.h"
 
 #define STEP_MS		 15000 /* for a helper to do its part; nft has 10 s */
 #define GO_BACK_AGAIN_MS 10000
 #define HASH_LEAST	 12 /* digits of --expect */
 
-enum reload_step { STEP_NONE, STEP_FIREWALL, STEP_SECRETS, STEP_AUDIT };
+enum reload_step { STEP_NONE, STEP_ASKED, STEP_FIREWALL, STEP_SECRETS, STEP_AUDIT };
 
 /* Under way. There is one at a time. */
 static struct reload {
@@ -118,7 +120,7 @@ static void reload_fail(struct monitor *m)
 		script_is_back(m, m->helpers[HELPER_FIREWALL].pid == 0, why);
 	/* What it was asked to load may be there later, or be there although it said no. */
 	m->hours.firewall_due = true;
-	if (reload.taken && (why = secrets_take_up(m, m->policy, users_are_back)) != NULL &&
+	if (reload.taken && (why = secrets_take_up(m, NULL, users_are_back)) != NULL &&
 	    m->helpers[HELPER_AUTHENTICATOR].ready)
 		log_error("the old users can't be given to the authenticator: %s", why);
 	setup_undo(m, &reload.setup);
@@ -188,8 +190,9 @@ const char *reload_confirm(struct monitor *m)
 /* --- in force --- */
 
 /* Who keeps something of the policy in force takes the new one's. */
-static void (*const rooms[])(struct monitor *m) = {bans_reload, drift_forget, coverage_reload,
-						   hours_reload};
+static void (*const rooms[])(struct monitor *m) = {bans_reload,	       drift_forget,
+						   coverage_reload,    hours_reload,
+						   checkpoints_reload, settings_send};
 
 static void reload_commit(struct monitor *m)
 {
@@ -227,6 +230,7 @@ static void reload_commit(struct monitor *m)
 static void on_step_too_long(struct timer *t)
 {
 	static const char *const names[] = {
+		[STEP_ASKED] = "the audit log",
 		[STEP_FIREWALL] = "the firewall process",
 		[STEP_SECRETS] = "the authenticator",
 		[STEP_AUDIT] = "the audit log",
@@ -244,6 +248,16 @@ static void step_wait(struct monitor *m, enum reload_step step)
 	loop_timer_set(m->loop, &reload.timer, clock_ms() + STEP_MS);
 }
 
+static void event_wait(struct monitor *m, enum reload_step step, const struct audit_event *e)
+{
+	step_wait(m, step);
+	reload.event_id = trail_well(m) ? trail_put(m, e) : 0;
+	if (reload.event_id != 0)
+		return;
+	reload_why("the audit log can't be written now, and nothing changes unrecorded");
+	reload_fail(m);
+}
+
 /* The event comes first: what is in force is in the audit. */
 static void step_audit(struct monitor *m)
 {
@@ -254,12 +268,7 @@ static void step_audit(struct monitor *m)
 	policy_hash_text(reload.setup.policy, new);
 	(void)snprintf(e.detail, sizeof e.detail, "sha256 %s, before %s, asked by %s", new, old,
 		       reload.who);
-	step_wait(m, STEP_AUDIT);
-	reload.event_id = trail_well(m) ? trail_put(m, &e) : 0;
-	if (reload.event_id == 0) {
-		reload_why("the audit log can't be written now, and nothing changes unrecorded");
-		reload_fail(m);
-	}
+	event_wait(m, STEP_AUDIT, &e);
 }
 
 static void on_users(struct monitor *m, const struct auth_ready *ready)
@@ -268,7 +277,7 @@ static void on_users(struct monitor *m, const struct auth_ready *ready)
 
 	if (reload.step != STEP_SECRETS) { /* too late: that policy was given up */
 		if (ready->taken == 1 && !m->stopping)
-			why = secrets_take_up(m, m->policy, users_are_back);
+			why = secrets_take_up(m, NULL, users_are_back);
 		if (why != NULL)
 			log_error("the old users can't be given to the authenticator: %s", why);
 		return;
@@ -276,7 +285,7 @@ static void on_users(struct monitor *m, const struct auth_ready *ready)
 	reload.taken = ready->taken == 1;
 	if (reload.taken)
 		return step_audit(m);
-	reload_why("the authenticator does not take the policy's users: %s", ready->why);
+	reload_why("the authenticator does not take the policy's users and keys: %s", ready->why);
 	reload_fail(m);
 }
 
@@ -285,7 +294,7 @@ static void step_secrets(struct monitor *m)
 	const char *why;
 
 	step_wait(m, STEP_SECRETS);
-	why = secrets_take_up(m, reload.setup.policy, on_users);
+	why = secrets_take_up(m, &reload.setup, on_users);
 	if (why == NULL)
 		return;
 	reload_why("%s", why);
@@ -319,10 +328,28 @@ static void step_firewall(struct monitor *m)
 	reload_fail(m);
 }
 
+/* What an operator asked for is on record before it is begun; a signal, and a policy that goes back
+ * because nobody confirmed the one after it, are put there now. */
+static void step_asked(struct monitor *m)
+{
+	struct audit_event e = {.kind = EVENT_POLICY, .reason = "reloading"};
+	char new[POLICY_HASH_TEXT];
+
+	if (reload.asked)
+		return step_firewall(m);
+	policy_hash_text(reload.setup.policy, new);
+	(void)snprintf(e.detail, sizeof e.detail, "sha256 %s, asked by %s", new, reload.who);
+	event_wait(m, STEP_ASKED, &e);
+}
+
 /* An event became durable. */
 void reload_go_on(struct monitor *m)
 {
-	if (reload.step == STEP_AUDIT && m->trail.written >= reload.event_id)
+	if (m->trail.written < reload.event_id)
+		return;
+	if (reload.step == STEP_ASKED)
+		step_firewall(m);
+	else if (reload.step == STEP_AUDIT)
 		reload_commit(m);
 }
 
@@ -360,6 +387,7 @@ static int policy_take(struct monitor *m, const char *kept)
 	struct policy_options options = {
 		.messages = reload.setup.messages,
 		.in_force = kept != NULL,
+		.state = m->state_path,
 		.secret_known = kept == NULL ? store_list_knows : NULL,
 		.arg = &secrets,
 	};
@@ -439,7 +467,7 @@ static void reload_begin(struct monitor *m, const struct reload_request *q, cons
 		reload_why("no memory");
 		return reload_fail(m);
 	}
-	step_firewall(m);
+	step_asked(m);
 }
 
 static const char *refused_at_once(const struct monitor *m, const struct reload_request *q)

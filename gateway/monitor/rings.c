@@ -91,6 +91,7 @@ void rings_away(struct monitor *m)
 /* A new auditor: every ring that is not given up yet, with a new socket for those that live. */
 void rings_reattach(struct monitor *m)
 {
+	m->trail.rings_unsent = true;
 	for (uint32_t k = 0; k < m->connection_max; k++) {
 		struct connection *c = &m->connections[k];
 
@@ -115,6 +116,9 @@ void rings_go_on(struct monitor *m)
 		if (c->flush_id != 0)
 			ring_detach(c);
 	}
+	if (m->trail.rings_unsent && m->helpers[HELPER_AUDITOR].ready)
+		m->trail.rings_unsent =
+			helper_send(&m->helpers[HELPER_AUDITOR], AUDITOR_RINGS, NULL, 0, -1) < 0;
 }
 
 void rings_flushed(struct monitor *m)

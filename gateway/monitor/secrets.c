@@ -1,11 +1,12 @@
 /* The authenticator, seen from the monitor: at its start, at a reload and when an operator changed
- * a secret it is given the store and the users of the policy, and takes both up or neither.
- * The store is passed on by descriptor: the monitor reads no secret. */
+ * a secret it is given the store, the users of the policy and its portals' keys, and takes all of
+ * it up or nothing. The store is passed on by descriptor: the monitor reads no secret. */
 #include <stdio.h>
 #include "auth/auth.h"
 #include "auth/store.h"
 #include "gateway/base/fd.h"
 #include "gateway/base/log.h"
+#include "gateway/monitor/ca.h"
 #include "gateway/monitor/monitor.h"
 
 /* Names and times, for status. */
@@ -76,13 +77,15 @@ static int send_store(struct helper *h, char *ret_why, size_t size)
 	return r;
 }
 
-static int send_both(struct helper *h, const struct policy *p, char *ret_why, size_t size)
+static int send_all(struct helper *h, const struct setup *s, char *ret_why, size_t size)
 {
-	int r = send_store(h, ret_why, size);
+	int r = portals_tls_send(h, s != NULL ? &s->tls : &h->m->tls, ret_why, size);
 
+	if (r == 0)
+		r = send_store(h, ret_why, size);
 	if (r < 0)
 		return r;
-	if ((r = send_accounts(h, p)) < 0)
+	if ((r = send_accounts(h, s != NULL ? s->policy : h->m->policy)) < 0)
 		(void)snprintf(ret_why, size, "the authenticator does not take the users: %s",
 			       strerror(-r));
 	return r;
@@ -91,16 +94,18 @@ static int send_both(struct helper *h, const struct policy *p, char *ret_why, si
 int authenticator_begin(struct helper *h)
 {
 	char why[512];
-	int r = send_both(h, h->m->policy, why, sizeof why);
+	int r = send_all(h, NULL, why, sizeof why);
 
 	if (r < 0)
 		log_error("%s", why);
+	else
+		ca_begin(h->m);
 	return r;
 }
 
 /* --- taking up again --- */
 
-const char *secrets_take_up(struct monitor *m, const struct policy *p,
+const char *secrets_take_up(struct monitor *m, const struct setup *s,
 			    void (*done)(struct monitor *m, const struct auth_ready *ready))
 {
 	struct helper *h = &m->helpers[HELPER_AUTHENTICATOR];
@@ -110,7 +115,7 @@ const char *secrets_take_up(struct monitor *m, const struct policy *p,
 		return "the secrets are being taken up already: again in a moment";
 	if (h->pid == 0 || !h->ready)
 		return "the authenticator is not running: it takes them up when it is back";
-	if (send_both(h, p, why, sizeof why) < 0)
+	if (send_all(h, s, why, sizeof why) < 0)
 		return why;
 	m->secrets_done = done;
 	return NULL;
@@ -131,6 +136,7 @@ void authenticator_away(struct monitor *m)
 	static const struct auth_ready died = {.why = "the authenticator ended meanwhile"};
 
 	answered(m, &died);
+	ca_away();
 }
 
 static void on_ready(struct helper *h, const struct message *msg)
@@ -158,6 +164,8 @@ void authenticator_message(struct helper *h, const struct message *msg)
 
 	if (msg->type == AUTH_READY)
 		return on_ready(h, msg);
+	if (ca_message(h->m, msg))
+		return;
 	memcpy(&verdict, msg->body, sizeof verdict);
 	verdict.user[sizeof verdict.user - 1] = '\0';
 	c = connection_find(h->m, verdict.connection);

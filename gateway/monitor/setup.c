@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include "gateway/base/log.h"
-#include "gateway/monitor/monitor.h"
+#include "gateway/monitor/reload.h"
 
 void setup_say(struct setup *s, const char *fmt, ...)
 {
@@ -24,6 +24,7 @@ static void setup_free(struct setup *s)
 	free(TAKE(s->disks));
 	free(TAKE(s->disk_rows));
 	free(TAKE(s->portal_tags));
+	portals_tls_free(&s->tls);
 	json_decref(TAKE(s->identities));
 	json_decref(TAKE(s->identities_before));
 }
@@ -38,6 +39,8 @@ int setup_prepare(struct monitor *m, struct setup *s)
 	if (s->disks == NULL || s->disk_rows == NULL || s->portal_tags == NULL)
 		r = -ENOMEM;
 	else if ((r = identities_prepare(m, s)) == 0 && (r = disks_prepare(m, s)) == 0)
+		r = portals_tls_prepare(m, s);
+	if (r == 0)
 		r = identities_write(m, s);
 	if (r < 0)
 		setup_undo(m, s);
@@ -61,6 +64,7 @@ void setup_commit(struct monitor *m, struct setup *s)
 	disks_undo(s); /* claims that were replaced */
 	free(m->portal_tags);
 	free(m->disk_rows);
+	portals_tls_commit(m, s);
 	m->portal_tags = TAKE(s->portal_tags);
 	m->disk_rows = TAKE(s->disk_rows);
 	if (m->seen != NULL) /* else they are still to be loaded */

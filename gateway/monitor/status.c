@@ -4,6 +4,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/base/sandbox.h"
+#include "gateway/monitor/audit.h"
 #include "gateway/monitor/bans.h"
 
 static void add_problem(json_t *problems, const char *what, const char *why)
@@ -47,13 +48,14 @@ static json_t *portals_json(const struct monitor *m, json_t *problems)
 		for (uint32_t c = 0; c < m->connection_max; c++)
 			sessions += m->connections[c].state == CONN_GRANTED &&
 				    came_in_at(&m->connections[c], l);
-		json_array_append_new(list,
-				      json_pack("{s:s,s:s,s:s,s:i,s:s,s:i,s:o}", "portal", p->name,
-						"listens", endpoint_show(&l->endpoint, text),
-						"transport", policy_transport_text(p, transport),
-						"sessions", (int)sessions, "group", p->group, "tag",
-						(int)m->portal_tags[l->portal], "advertises",
-						advertised_json(p)));
+		json_array_append_new(
+			list,
+			json_pack("{s:s,s:s,s:s,s:i,s:s,s:i,s:o,s:o}", "portal", p->name, "listens",
+				  endpoint_show(&l->endpoint, text), "transport",
+				  policy_transport_text(p, transport), "sessions", (int)sessions,
+				  "group", p->group, "tag", (int)m->portal_tags[l->portal],
+				  "advertises", advertised_json(p), "tls",
+				  portal_tls_json(m, l->portal, problems)));
 	}
 	return list;
 }
@@ -130,34 +132,94 @@ static unsigned banned(const struct monitor *m)
 	return count;
 }
 
+/* By enum audit_room, which a helper says. */
+static const struct {
+	const char *name, *problem;
+} rooms[] = {
+	[ROOM_ENOUGH] = {"enough", NULL},
+	[ROOM_WARN] = {"little", NULL},
+	[ROOM_REFUSE] = {"refuse", "there is little room for the trail: no new session enters"},
+	[ROOM_STOP] = {"stop", "there is too little room for the trail: commands get BUSY"},
+};
+
+static json_t *trail_json(const struct monitor *m, json_t *problems)
+{
+	const struct trail *t = &m->trail;
+	size_t room = MIN(t->told.room, ARRAY_LEN(rooms) - 1);
+
+	if (rooms[room].problem != NULL)
+		add_problem(problems, "audit", rooms[room].problem);
+	return json_pack("{s:s,s:I,s:b,s:I,s:I,s:o}", "room", rooms[room].name, "epoch",
+			 (json_int_t)t->told.epoch, "key_shown", (int)epoch_is_shown(m), "octets",
+			 (json_int_t)t->told.trail_octets, "free_octets",
+			 (json_int_t)t->told.free_octets, "checkpoints",
+			 checkpoints_json(m, problems));
+}
+
+/* Of many in a row, the first is told of. */
+void session_layers_take(struct connection *c, uint32_t layers)
+{
+	bool was_short = c->m->session_layers & SANDBOX_URING_IS_SHORT;
+
+	c->m->session_layers = layers;
+	c->m->session_reported = true;
+	c->by_threads = layers & SANDBOX_URING_IS_SHORT;
+	if (c->by_threads && !was_short)
+		log_warning("session %u does its I/O by threads: there is too little memory for an "
+			    "io_uring; raise the limit of locked memory (ulimit -l, LimitMEMLOCK=)",
+			    c->id);
+}
+
+static void threads_warn(const struct monitor *m, json_t *warnings)
+{
+	char text[200];
+	unsigned count = 0;
+
+	for (uint32_t k = 0; k < m->connection_max; k++)
+		count += m->connections[k].state != CONN_FREE && m->connections[k].by_threads;
+	(void)snprintf(text, sizeof text,
+		       "%u sessions do their I/O by threads: there was too little memory for an "
+		       "io_uring; raise the limit of locked memory (ulimit -l, LimitMEMLOCK=)",
+		       count);
+	if (count > 0)
+		json_array_append_new(warnings, json_string(text));
+}
+
 json_t *status_json(struct monitor *m)
 {
 	json_t *problems = json_array(), *portals = portals_json(m, problems);
 	json_t *disks = disks_json(m, problems), *helpers = helpers_json(m, problems);
+	json_t *trail = trail_json(m, problems);
+	json_t *warnings = warnings_json(&m->secrets, m->seen, clock_wall_ns() / 1000000000u);
 	char hash[POLICY_HASH_TEXT], missing[256], drift[1024];
 
+	portals_tls_warnings(m, warnings);
+	threads_warn(m, warnings);
 	policy_hash_text(m->policy, hash);
 	if (!m->serving)
 		add_problem(problems, "gateway", m->stopping ? "stopping" : "starting");
 	if (m->trail.state == AUDIT_CANNOT_WRITE)
 		add_problem(problems, "audit", "the log can't be written: commands get BUSY");
+	if (!AUDIT_IS_BUILT)
+		add_problem(problems, "audit",
+			    "THIS BUILD RECORDS NO COMMANDS: it is for measuring");
 	if (drift_problem(m, drift, sizeof drift))
 		add_problem(problems, "firewall", drift);
-	return json_pack(
-		"{s:b,s:o,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:s,s:I,s:s,s:o,s:o,s:o,s:o,s:o,s:o}",
-		"well", json_array_size(problems) == 0, "problems", problems, "version",
-		SALLYPORT_VERSION, "policy", m->policy_path, "policy_sha256", hash, "state",
-		m->state_path, "pid", (json_int_t)getpid(), "up_s",
-		(json_int_t)((clock_ms() - m->started_ms) / 1000), "sessions", (int)m->granted,
-		"logins_in_progress", (int)m->logins, "bans", (int)banned(m), "audit",
-		trail_well(m) ? "writing" : "not writing", "audit_segment",
-		(json_int_t)m->trail.segment, "session_missing_layers",
-		m->session_reported
-			? sandbox_missing((int)m->session_layers, missing, sizeof missing)
-			: "",
-		"portals", portals, "disks", disks, "helpers", helpers, "alerts",
-		bans_alerts_json(m), "drift", drift_json(m), "warnings",
-		warnings_json(&m->secrets, m->seen, clock_wall_ns() / 1000000000u));
+	return json_pack("{s:b,s:o,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:s,s:I,s:s,s:o,s:o,s:o,s:o,"
+			 "s:o,s:o,s:o}",
+			 "well", json_array_size(problems) == 0, "problems", problems, "version",
+			 SALLYPORT_VERSION, "policy", m->policy_path, "policy_sha256", hash,
+			 "state", m->state_path, "pid", (json_int_t)getpid(), "up_s",
+			 (json_int_t)((clock_ms() - m->started_ms) / 1000), "sessions",
+			 (int)m->granted, "logins_in_progress", (int)m->logins, "bans",
+			 (int)banned(m), "audit", trail_well(m) ? "writing" : "not writing",
+			 "audit_segment", (json_int_t)m->trail.segment, "session_missing_layers",
+			 m->session_reported
+				 ? sandbox_missing((int)m->session_layers, missing, sizeof missing)
+				 : "",
+			 "portals", portals, "disks", disks, "helpers", helpers, "alerts",
+			 bans_alerts_json(m), "drift", drift_json(m), "trail", trail, "warnings",
+			 warnings);
 }
 
 /* What it holds, which is what another policy is measured by. */
@@ -181,20 +243,22 @@ static json_t *session_json(const struct connection *c)
 		[CONN_ASKING] = "login",    [CONN_PERMITTED] = "login", [CONN_ENTERING] = "login",
 		[CONN_GRANTED] = "granted", [CONN_ENDING] = "ending",
 	};
-	char peer[ADDRESS_TEXT], local[ADDRESS_TEXT], user[256];
+	char peer[ADDRESS_TEXT], local[ADDRESS_TEXT], proxy[ADDRESS_TEXT] = "", user[256];
 
 	/* The user is what the peer said until it is granted: JSON takes UTF-8 alone. */
 	(void)text_escape(c->user, strlen(c->user), user, sizeof user);
-	return json_pack("{s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:b,s:i,s:I,s:o,s:o}", "session",
-			 (json_int_t)c->id, "state", states[c->state], "initiator",
+	if (c->behind.proxy.port != 0)
+		(void)endpoint_show(&c->behind.proxy, proxy);
+	return json_pack("{s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:b,s:i,s:I,s:o,s:o,s:o}",
+			 "session", (json_int_t)c->id, "state", states[c->state], "initiator",
 			 c->initiator_name, "user", user, "peer", endpoint_show(&c->peer, peer),
-			 "local", endpoint_show(&c->local, local), "algorithm",
+			 "proxy", proxy, "local", endpoint_show(&c->local, local), "algorithm",
 			 c->algorithm ? chap_algorithm_name(c->algorithm) : "", "target",
 			 c->claim.discovery ? "(discovery)" : c->target_name, "portal",
 			 c->portal_name, "up_s", (json_int_t)((clock_ms() - c->since_ms) / 1000),
 			 "discovery", (int)c->claim.discovery, "pid", (int)c->pid, "connections",
 			 (json_int_t)(c->state == CONN_GRANTED ? c->connections : 1), "luns",
-			 luns_json(c), "limits", limits_json(c));
+			 luns_json(c), "limits", limits_json(c), "tls", connection_tls_json(c));
 }
 
 json_t *sessions_json(struct monitor *m)
@@ -214,6 +278,7 @@ json_t *policy_json(const struct monitor *m)
 	char hash[POLICY_HASH_TEXT];
 
 	policy_hash_text(m->policy, hash);
-	return json_pack("{s:s,s:s,s:s,s:s}", "policy", m->policy->path, "sha256", hash, "version",
-			 SALLYPORT_VERSION, "text", m->policy->text);
+	return json_pack("{s:s,s:s,s:s,s:s,s:o}", "policy", m->policy->path, "sha256", hash,
+			 "version", SALLYPORT_VERSION, "text", m->policy->text, "tls",
+			 portals_tls_hashes(m));
 }

@@ -5,7 +5,7 @@
  * session, policy/diff.h says. */
 #include <stdio.h>
 #include "gateway/base/log.h"
-#include "gateway/monitor/monitor.h"
+#include "gateway/monitor/reload.h"
 
 #define STATUS_UNAVAILABLE 0x0301 /* RFC 7143 section 11.13.5 */
 #define POLICY_CHANGED	   "policy-changed"
@@ -101,9 +101,11 @@ static void effect_find(const struct connection *c, const struct policy *before,
 		.portal = c->portal_name,
 		.local = c->local,
 		.from = c->peer.ip,
+		.proxy = c->behind.proxy.ip,
 		.user = c->user,
 		.algorithm = c->algorithm,
 		.initiator = c->initiator_name,
+		.certificate = connection_tls_claim(c),
 		.target = c->claim.discovery ? NULL : c->target_name,
 		.luns = luns,
 	};
@@ -154,13 +156,27 @@ static void session_leaves(struct connection *c)
 	c->initiator = NULL;
 }
 
+/* Whose certificate is good no more ends at once: its session looks at what it is given, and says
+ * the same word. That it would not is what the grace is for. */
+static bool ends_itself(const char *reason)
+{
+	static const char *const words[] = {"tls-revoked", "tls-unknown-ca", "tls-crl"};
+
+	for (size_t k = 0; k < ARRAY_LEN(words); k++)
+		if (strcmp(words[k], reason) == 0)
+			return true;
+	return false;
+}
+
 static void session_end(struct connection *c, const char *reason, const char *text)
 {
 	char why[sizeof c->ended];
+	bool itself = ends_itself(reason);
 
-	(void)snprintf(why, sizeof why, "policy-%s", reason);
-	log_notice("session %u of %s is asked to log out, and ends in %u s: %s", c->id,
-		   c->initiator_name, c->m->policy->grace_ms / 1000, text);
+	(void)snprintf(why, sizeof why, "%s%s", itself ? "" : "policy-", reason);
+	log_notice("session %u of %s %s %u s: %s", c->id, c->initiator_name,
+		   itself ? "ends, within" : "is asked to log out, and ends in",
+		   c->m->policy->grace_ms / 1000, text);
 	connection_ask_out(c, why);
 	session_leaves(c);
 }
@@ -179,11 +195,9 @@ static void settings_send(struct connection *c, const struct policy *before)
 	struct session_settings body = {
 		.ping_every_ms = p->ping_every_ms,
 		.ping_misses = p->ping_misses,
-		.audit_writes_only = p->audit_writes_only,
 	};
 
-	if (p->ping_every_ms != before->ping_every_ms || p->ping_misses != before->ping_misses ||
-	    p->audit_writes_only != before->audit_writes_only)
+	if (p->ping_every_ms != before->ping_every_ms || p->ping_misses != before->ping_misses)
 		connection_send(c, SESSION_SETTINGS, &body, sizeof body, -1);
 }
 
@@ -211,6 +225,8 @@ static void session_keep(struct connection *c, const struct policy *before,
 	}
 	ret->changed++;
 	session_say(c, r);
+	if (r->effect == EFFECT_WIDENED)
+		grants_tell(c, 0);
 }
 
 static void session_swap(struct connection *c, const struct policy *before, struct swapped *ret)
@@ -261,7 +277,7 @@ static void connection_swap(struct connection *c, const struct policy *before, s
 static void connection_place_again(struct connection *c)
 {
 	portal_find(c);
-	c->named = ip_is_loopback(&c->peer.ip) || policy_names_address(c->m->policy, &c->peer.ip);
+	proxied_place(c);
 }
 
 void connections_swap(struct monitor *m, const struct policy *before, struct swapped *ret)
@@ -274,5 +290,9 @@ void connections_swap(struct monitor *m, const struct policy *before, struct swa
 	for (uint32_t k = 0; k < m->connection_max; k++) {
 		if (m->connections[k].state != CONN_FREE)
 			connection_swap(&m->connections[k], before, ret);
+	}
+	for (uint32_t k = 0; k < m->connection_max; k++) {
+		if (m->connections[k].state != CONN_FREE && m->connections[k].pid != 0)
+			connection_tls_tell(&m->connections[k]);
 	}
 }

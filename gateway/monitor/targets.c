@@ -44,7 +44,8 @@ static void put_address(struct targets_text *t, struct endpoint at, size_t porta
 	put(t, "TargetAddress=%s,%u", endpoint_format(&at, text), t->c->m->portal_tags[portal]);
 }
 
-/* A portal that says no addresses is told of where this connection met it, and nowhere else. */
+/* A portal that says no addresses is told of where this connection met it (or its proxy), and
+ * nowhere else. */
 static void put_portal(struct targets_text *t, const struct policy_target *target, size_t portal)
 {
 	const struct policy_portal *p;
@@ -52,10 +53,15 @@ static void put_portal(struct targets_text *t, const struct policy_target *targe
 	if (portal >= t->c->m->policy->portal_count || !policy_may_enter(&t->claim, target, portal))
 		return;
 	p = &t->c->m->policy->portals[portal];
+	/* Who came through a tunnel is led through one again; the near end of a tunnel is known to
+	 * those alone who came through it. */
+	if ((t->c->tls != NULL && p->tls == NULL) || (p->advertise_near && portal != t->c->portal))
+		return;
 	for (size_t k = 0; k < p->advertise_count; k++)
 		put_address(t, p->advertise[k], portal);
 	if (p->advertise_count == 0 && portal == t->c->portal)
-		put_address(t, t->c->local, portal);
+		put_address(t, t->c->behind.reached.port ? t->c->behind.reached : t->c->local,
+			    portal);
 }
 
 /* A target whole or not at all, and none without an address: that would say that it is here (the

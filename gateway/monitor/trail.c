@@ -127,25 +127,26 @@ bool trail_lists(struct monitor *m, const struct ip *ip)
 	return false;
 }
 
-void trail_refusal(struct monitor *m, const struct connection *c, const char *reason,
-		   const char *detail)
+uint64_t trail_refusal(struct monitor *m, const struct connection *c, const char *reason,
+		       const char *detail)
 {
 	char peer[ADDRESS_TEXT], name[256], safe[256];
 	struct audit_event e;
 
 	if (!trail_lists(m, &c->peer.ip))
-		return;
+		return 0;
 	event_from_connection(&e, c->state <= CONN_WAITING ? EVENT_CONNECTION : EVENT_REFUSAL, c);
 	(void)string_copy(e.reason, sizeof e.reason, reason);
 	(void)string_copy(e.detail, sizeof e.detail, detail);
+	proxied_tell(c, e.detail, sizeof e.detail);
 	if (c->initiator != NULL)
 		e.policy_line = c->initiator->line;
-	(void)trail_put(m, &e);
 	log_notice("refused %s from %s: %s%s%s",
 		   e.initiator[0] ? text_escape(e.initiator, strlen(e.initiator), name, sizeof name)
 				  : "an initiator without a name",
-		   endpoint_show(&c->peer, peer), reason, detail[0] ? ": " : "",
-		   text_escape(detail, strlen(detail), safe, sizeof safe));
+		   endpoint_show(&c->peer, peer), reason, e.detail[0] ? ": " : "",
+		   text_escape(e.detail, strlen(e.detail), safe, sizeof safe));
+	return trail_put(m, &e);
 }
 
 void trail_tick(struct monitor *m)

@@ -15,7 +15,7 @@ static enum scsi_step admit(struct scsi_task *task)
 {
 	if (!gate_admit(task))
 		return task_fail(task);
-	return task->bytes == 0 ? task_good(task) : SCSI_WANT_DATA;
+	return task->bytes == 0 ? task_nothing(task) : SCSI_WANT_DATA;
 }
 
 /* First the buffer, then the range: verifier.h says why. */

@@ -82,8 +82,9 @@ static inline struct scsi_lun *task_io_unit(const struct scsi_task *task)
 
 /* device.c: ends of a task. Return SCSI_DONE. */
 enum scsi_step task_good(struct scsi_task *task);
-enum scsi_step task_refuse(struct scsi_task *task); /* has its sense; was not admitted */
-enum scsi_step task_fail(struct scsi_task *task);   /* was admitted; has status, sense */
+enum scsi_step task_nothing(struct scsi_task *task); /* was admitted, and there is nothing to do */
+enum scsi_step task_refuse(struct scsi_task *task);  /* has its sense; was not admitted */
+enum scsi_step task_fail(struct scsi_task *task);    /* was admitted; has status, sense */
 enum scsi_step task_busy(struct scsi_task *task);
 enum scsi_step task_not_submitted(struct scsi_task *task); /* as gate_submit() set it */
 /* After a SCSI_RUNNING: ends the task and calls its done(). */

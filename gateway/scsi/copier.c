@@ -15,15 +15,17 @@ struct copier {
 	struct scsi_task *owner, *waiting;
 	uint64_t age;
 	struct copy copies[COPIES_MAX];
-	uint8_t buffer[COPY_PIECE];
+	_Alignas(IO_ALIGNED) uint8_t buffer[COPY_PIECE];
 };
 
 int copier_open(struct copier **ret_copier)
 {
-	struct copier *c = calloc(1, sizeof *c);
+	struct copier *c = aligned_alloc(_Alignof(struct copier), sizeof *c);
 
 	if (c == NULL)
 		return -ENOMEM;
+	memset(c, 0,
+	       offsetof(struct copier, buffer)); /* the rest is the kernel's, until it is used */
 	*ret_copier = c;
 	return 0;
 }

@@ -28,7 +28,7 @@ enum scsi_step copy_begin(struct scsi_task *task)
 		return task_refuse(task);
 	task->wanted = task->bytes = len;
 	if (len == 0)
-		return gate_admit(task) ? task_good(task) : task_fail(task);
+		return gate_admit(task) ? task_nothing(task) : task_fail(task);
 	return gate_reserve(task) ? SCSI_WANT_DATA : task_fail(task);
 }
 
@@ -103,10 +103,21 @@ enum scsi_step copy_start(struct scsi_task *task)
 	return copier_run(task, next_segment, copied);
 }
 
+/* While this one waited for its record, the copy may have come to its end. */
+static enum scsi_step stop(struct scsi_task *task)
+{
+	struct copy *copy =
+		copier_find(task->nexus, task->unit, (uint32_t)get_be(task->cdb + 2, 4));
+
+	if (copy != NULL && copy->state == COPY_RUNS)
+		copy->stopped = true;
+	return task_good(task);
+}
+
 /* COPY OPERATION ABORT: the copy ends after the piece that is on its way. */
 enum scsi_step copy_abort_begin(struct scsi_task *task)
 {
-	struct copy *copy =
+	const struct copy *copy =
 		copier_find(task->nexus, task->unit, (uint32_t)get_be(task->cdb + 2, 4));
 
 	if (copy == NULL || copy->state != COPY_RUNS) {
@@ -115,6 +126,5 @@ enum scsi_step copy_abort_begin(struct scsi_task *task)
 	}
 	if (!gate_admit(task))
 		return task_fail(task);
-	copy->stopped = true;
-	return task_good(task);
+	return gate_when_recorded(task, stop);
 }

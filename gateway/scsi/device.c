@@ -84,6 +84,11 @@ enum scsi_step task_good(struct scsi_task *task)
 	return task_end(task);
 }
 
+enum scsi_step task_nothing(struct scsi_task *task)
+{
+	return gate_when_recorded(task, task_good);
+}
+
 enum scsi_step task_fail(struct scsi_task *task)
 {
 	assert(task->status != SCSI_GOOD);
@@ -121,6 +126,7 @@ static void task_reset(struct scsi_task *task)
 	task->status = SCSI_GOOD;
 	task->bytes = task->data_len = task->wanted = task->sense_len = task->progress = 0;
 	task->lba = task->durable_mark = 0;
+	task->durability = DURABILITY_INVALID;
 	task->blocks = 0;
 	task->stage = 0;
 	task->next_range = 0;
@@ -128,6 +134,7 @@ static void task_reset(struct scsi_task *task)
 	task->waits_for_audit = task->running = task->cancelled = false;
 	task->promises = task->waits_for_buffer = task->undoes = false;
 	task->recorded = task->had_to_wait = false;
+	task->on_record = task->waits_for_record = false;
 	task->limited = task->drawn = task->request_drawn = false;
 	task->orders = task->parked = task->counted = false;
 	task->range = 0;
@@ -277,8 +284,7 @@ static bool is_patient(const struct scsi_task *task)
 static struct scsi_task *take_answerable(struct scsi_nexus *n, bool healthy)
 {
 	for (struct scsi_task *task = n->held; task != NULL; task = task->next) {
-		if ((!healthy && !is_patient(task)) ||
-		    audit_ring_is_durable(n->ring, task->durable_mark)) {
+		if ((!healthy && !is_patient(task)) || gate_wait_is_over(task)) {
 			gate_unhold(task);
 			return task;
 		}
@@ -294,7 +300,7 @@ void scsi_audit_moved(struct scsi_nexus *n)
 
 	gate_catch_up(n);
 	while ((task = take_answerable(n, healthy)) != NULL) {
-		if (!audit_ring_is_durable(n->ring, task->durable_mark))
+		if (!gate_wait_is_over(task))
 			task_finish(task, task_busy);
 		else if (task->when_durable == NULL)
 			task_finish(task, task_good);
@@ -356,10 +362,10 @@ enum scsi_step reply_begin(struct scsi_task *task)
 		return task_fail(task);
 	task->wanted = MIN(wr_len(&w), room);
 	task->bytes = task->read ? MIN(task->wanted, task->edtl) : 0;
-	return task->bytes == 0 ? task_good(task) : SCSI_WANT_BUFFER;
+	return task->bytes == 0 ? task_nothing(task) : SCSI_WANT_BUFFER;
 }
 
-enum scsi_step reply_fill(struct scsi_task *task)
+static enum scsi_step reply_now(struct scsi_task *task)
 {
 	uint8_t reply[REPLY_MAX] = {0};
 	struct wr w = wr_over(reply, sizeof reply);
@@ -370,4 +376,9 @@ enum scsi_step reply_fill(struct scsi_task *task)
 	task->data_len = MIN(len, wr_len(&w));
 	task_scatter(task, 0, reply, task->data_len);
 	return task_good(task);
+}
+
+enum scsi_step reply_fill(struct scsi_task *task)
+{
+	return gate_when_recorded(task, reply_now);
 }

@@ -42,12 +42,11 @@ static bool is_test(unsigned code)
 }
 
 /* A test in the background tells its result in the log alone. */
-static enum scsi_step run_test(struct scsi_task *task, unsigned code)
+static enum scsi_step run_test(struct scsi_task *task)
 {
+	unsigned code = task->cdb[1] >> 5;
 	bool passed, told = code != TEST_BACKGROUND_SHORT && code != TEST_BACKGROUND_EXTENDED;
 
-	if (!gate_admit(task))
-		return task_fail(task);
 	passed = medium_is_ready(task);
 	if (code != TEST_NONE)
 		log_self_test(task, code, passed);
@@ -92,9 +91,9 @@ enum scsi_step send_diagnostic_begin(struct scsi_task *task)
 	if (!check_test(task, code, len))
 		return task_refuse(task);
 	if ((task->cdb[1] & SELFTEST) != 0 || code != TEST_NONE)
-		return run_test(task, code);
+		return gate_admit(task) ? gate_when_recorded(task, run_test) : task_fail(task);
 	if (len == 0)
-		return gate_admit(task) ? task_good(task) : task_fail(task);
+		return gate_admit(task) ? task_nothing(task) : task_fail(task);
 	if (!check_list(task, len))
 		return task_refuse(task);
 	if (!gate_admit(task))
@@ -121,5 +120,5 @@ enum scsi_step send_diagnostic_start(struct scsi_task *task)
 		sense_parameter_field(task, fields[i].at);
 		return task_fail(task);
 	}
-	return task_good(task);
+	return task_nothing(task);
 }

@@ -14,8 +14,6 @@
 #include "gateway/scsi/sense.h"
 #include "gateway/scsi/shared.h"
 
-#define NO_LUN 0xffff
-
 struct admission {
 	struct admission *next; /* in the free list */
 	bool reserved; /* a place that is kept: nothing is admitted, no record tells of it */
@@ -71,32 +69,6 @@ uint32_t gate_room(const struct scsi_nexus *nexus)
 	return slots <= taken ? 0 : MIN((slots - taken) / 2, g->free_count);
 }
 
-static struct audit_record record_for(const struct scsi_task *task, enum audit_kind kind,
-				      enum audit_verdict verdict)
-{
-	int lun = scsi_lun_decode(task->lun);
-	struct sense sense;
-	struct audit_record r = {
-		.wall_ns = task->nexus->wall_ns,
-		.lba = task->lba,
-		.blocks = task->blocks,
-		.task_tag = task->tag,
-		.lun = lun < 0 ? NO_LUN : (uint16_t)lun,
-		.kind = (uint8_t)kind,
-		.verdict = (uint8_t)verdict,
-		.status = task->status,
-		.cdb_len = (uint8_t)MIN(task->cdb_len, UINT8_MAX),
-	};
-
-	memcpy(r.cdb, task->cdb, MIN(task->cdb_len, sizeof r.cdb));
-	if (sense_read(task, &sense)) {
-		r.sense_key = (uint8_t)sense.key;
-		r.asc = (uint8_t)(sense.code >> 8);
-		r.ascq = (uint8_t)sense.code;
-	}
-	return r;
-}
-
 static void admission_free(struct scsi_task *task)
 {
 	struct gate *g = task->nexus->gate;
@@ -123,7 +95,7 @@ void gate_put_busy_count(struct scsi_nexus *n)
 	struct audit_record r = {
 		.wall_ns = n->wall_ns,
 		.blocks = n->gate->busy,
-		.lun = NO_LUN,
+		.lun = AUDIT_NO_LUN,
 		.kind = AUDIT_OUTCOME,
 		.verdict = VERDICT_BUSY,
 		.status = SCSI_BUSY,
@@ -152,7 +124,7 @@ static bool answer_busy(struct scsi_task *task)
 	return false;
 }
 
-static bool may_record(struct scsi_nexus *n)
+bool gate_may_record(struct scsi_nexus *n)
 {
 	gate_catch_up(n);
 	return n->gate->busy == 0 && has_room(n);
@@ -161,10 +133,10 @@ static bool may_record(struct scsi_nexus *n)
 /* A command that ends at the gate: one record, with the reason. */
 static void put_final(struct scsi_task *task, enum audit_verdict verdict, uint32_t rule_line)
 {
-	struct audit_record r = record_for(task, AUDIT_COMMAND, verdict);
+	struct audit_record r = gate_record(task, AUDIT_COMMAND, verdict);
 
 	r.rule_line = rule_line;
-	if (!may_record(task->nexus) ||
+	if (!gate_may_record(task->nexus) ||
 	    audit_ring_put(task->nexus->ring, &r, task->nexus->now_ms) < 0)
 		(void)answer_busy(task);
 }
@@ -213,7 +185,9 @@ static bool denied(struct scsi_task *task)
 
 static bool is_recorded(const struct scsi_task *task)
 {
-	return !task->nexus->audit_writes_only ||
+	if (!AUDIT_IS_BUILT)
+		return false;
+	return !task->nexus->records.writes_only ||
 	       (task->command->touches & ~(uint32_t)(TOUCHES_NOTHING | TOUCHES_READ)) != 0;
 }
 
@@ -244,18 +218,27 @@ static void admission_make(struct scsi_task *task, bool reserved)
 	task->admission = a;
 }
 
+static bool put_admitted(struct scsi_task *task)
+{
+	struct audit_record r = gate_record(task, AUDIT_COMMAND, VERDICT_ADMITTED);
+
+	if (audit_ring_put(task->nexus->ring, &r, task->nexus->now_ms) < 0)
+		return false;
+	gate_is_on_record(task, task->unit);
+	return true;
+}
+
 bool gate_admit(struct scsi_task *task)
 {
 	struct scsi_nexus *n = task->nexus;
-	struct audit_record r = record_for(task, AUDIT_COMMAND, VERDICT_ADMITTED);
 
 	if (denied(task))
 		return false;
-	if (!may_record(n) || n->gate->free == NULL || !audit_ring_healthy(n->ring, n->now_ms))
+	if (!gate_may_record(n) || n->gate->free == NULL || !audit_ring_healthy(n->ring, n->now_ms))
 		return answer_busy(task);
 	if (!is_free(task))
 		return false;
-	if (is_recorded(task) && audit_ring_put(n->ring, &r, n->now_ms) < 0)
+	if (is_recorded(task) && !put_admitted(task))
 		return answer_busy(task);
 	admission_make(task, false);
 	return true;
@@ -267,7 +250,7 @@ bool gate_reserve(struct scsi_task *task)
 
 	if (denied(task))
 		return false;
-	if (!may_record(n) || n->gate->free == NULL || !audit_ring_healthy(n->ring, n->now_ms))
+	if (!gate_may_record(n) || n->gate->free == NULL || !audit_ring_healthy(n->ring, n->now_ms))
 		return answer_busy(task);
 	if (!is_free(task))
 		return false;
@@ -290,8 +273,8 @@ static int put_ranges(struct scsi_task *task, const struct gate_range *ranges, u
 	struct scsi_nexus *n = task->nexus;
 	int r = 0;
 
-	for (unsigned i = 0; r == 0 && i < MAX(count, 1); i++) {
-		struct audit_record record = record_for(task, AUDIT_COMMAND, VERDICT_ADMITTED);
+	for (unsigned i = 0; i < MAX(count, 1); i++) {
+		struct audit_record record = gate_record(task, AUDIT_COMMAND, VERDICT_ADMITTED);
 
 		if (count > 0) {
 			record.lba = ranges[i].lba;
@@ -300,8 +283,10 @@ static int put_ranges(struct scsi_task *task, const struct gate_range *ranges, u
 			record.source = ranges[i].source;
 		}
 		r = audit_ring_put(n->ring, &record, n->now_ms);
-		if (r == 0) /* from the first record on it has an outcome */
-			task->admission->reserved = false;
+		if (r < 0)
+			break;
+		task->admission->reserved = false; /* from the first record on it has an outcome */
+		gate_is_on_record(task, count > 0 ? range_unit(task, &ranges[i]) : task->unit);
 	}
 	return r;
 }
@@ -371,7 +356,7 @@ bool gate_admit_ranges(struct scsi_task *task, const struct gate_range *ranges, 
 	assert(task->admission != NULL && task->admission->reserved);
 	if (denied(task) || range_denied(task, ranges, count))
 		return false;
-	if (!may_record(n) || !has_room_for(n, MAX(count, 1)) ||
+	if (!gate_may_record(n) || !has_room_for(n, MAX(count, 1)) ||
 	    !audit_ring_healthy(n->ring, n->now_ms))
 		return answer_busy(task);
 	if (!is_free(task) || !ranges_are_free(task, ranges, count))
@@ -552,8 +537,11 @@ int gate_submit(struct scsi_task *task)
 static void put_outcome(struct scsi_task *task, enum audit_verdict verdict)
 {
 	struct scsi_nexus *n = task->nexus;
-	struct audit_record r = record_for(task, AUDIT_OUTCOME, verdict);
+	struct audit_record r = gate_record(task, AUDIT_OUTCOME, verdict);
+	uint64_t us = n->now_us > task->admitted_us ? n->now_us - task->admitted_us : 0;
 
+	if (task->on_record) /* 0 says that it is not known */
+		r.latency_us = (uint32_t)MIN(MAX(us, 1), UINT32_MAX);
 	audit_ring_put_kept(n->ring, &r, n->now_ms);
 	admission_free(task);
 }
@@ -562,7 +550,12 @@ void gate_end(struct scsi_task *task)
 {
 	if (task->admission == NULL)
 		return;
-	if (task->status == task->met_status || task->admission->reserved)
+	if (task->admission->reserved)
+		admission_free(task);
+	else if (task->status == task->met_status && task->on_record &&
+		 task->nexus->records.outcomes_all)
+		put_outcome(task, VERDICT_DONE);
+	else if (task->status == task->met_status)
 		admission_free(task);
 	else if (task->status == SCSI_BUSY && !task->admission->submitted)
 		put_outcome(task, VERDICT_NOT_EXECUTED);

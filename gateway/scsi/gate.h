@@ -29,6 +29,10 @@ bool gate_lacks_room(struct scsi_task *task, unsigned count) MUST_CHECK;
  * Each unit's reservation and rules are asked. */
 bool gate_admit_ranges(struct scsi_task *task, const struct gate_range *ranges,
 		       unsigned count) MUST_CHECK;
+/* Of an admitted task: what its list names beyond ranges, from octet `at` on, as records of their
+ * own; gate_list_records() of them. -EBUSY: there is no room. */
+#define gate_list_records(octets) (unsigned)(((octets) + 31) / 32)
+int gate_put_list(struct scsi_task *task, size_t at) MUST_CHECK;
 /* The device refuses the command: the task has its sense. Records it, or answers BUSY. */
 void gate_refuse(struct scsi_task *task);
 /* The blocks that task->io reaches: of the last one perhaps a part. */
@@ -60,6 +64,16 @@ enum scsi_step gate_when_recorded(struct scsi_task *task,
 /* 1: go on. 0: the task is held, and `then` is called. -EAGAIN: no audit now. */
 int gate_hold_until_recorded(struct scsi_task *task,
 			     enum scsi_step (*then)(struct scsi_task *task)) MUST_CHECK;
+bool gate_may_record(struct scsi_nexus *n) MUST_CHECK; /* there is room for a record now */
+/* gate_record.c: of the task as it is now. */
+struct audit_record gate_record(const struct scsi_task *task, enum audit_kind kind,
+				enum audit_verdict verdict);
+/* The gate has put a record of the task: what is done on this unit (NULL: on none) waits for it to
+ * be as durable as the policy, or the command, demands. It is asked for at once: while the data
+ * comes, the record is on its way. */
+void gate_is_on_record(struct scsi_task *task, const struct scsi_lun *unit);
+/* Of a task that is held: what it waits for is so. */
+bool gate_wait_is_over(const struct scsi_task *task);
 /* Answers that wait for the audit to be durable. */
 void gate_hold(struct scsi_task *task);
 void gate_unhold(struct scsi_task *task);

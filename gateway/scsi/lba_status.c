@@ -42,7 +42,7 @@ enum scsi_step lba_status_begin(struct scsi_task *task)
 	task->bytes = task->read ? MIN(task->wanted, task->edtl) : 0;
 	if (!gate_admit(task))
 		return task_fail(task);
-	return task->bytes == 0 ? task_good(task) : SCSI_WANT_BUFFER;
+	return task->bytes == 0 ? task_nothing(task) : SCSI_WANT_BUFFER;
 }
 
 enum scsi_step lba_status_start(struct scsi_task *task)

@@ -182,7 +182,7 @@ enum scsi_step mode_select_start(struct scsi_task *task)
 		return task_fail(task);
 	if (!task->unit
 		     ->writable) /* it set what there is: that changes nothing, and saves nothing */
-		return task_good(task);
+		return task_nothing(task);
 	memcpy(task->modes, change.values, ARBITER_MODES_EACH);
 	memcpy(task->modes + ARBITER_MODES_EACH, change.mask, ARBITER_MODES_EACH);
 	return task_order(task, order, answered);
@@ -211,5 +211,5 @@ enum scsi_step mode_select_begin(struct scsi_task *task)
 	task->wanted = task->bytes = len;
 	if (!gate_admit(task))
 		return task_fail(task);
-	return len == 0 ? task_good(task) : SCSI_WANT_DATA;
+	return len == 0 ? task_nothing(task) : SCSI_WANT_DATA;
 }

@@ -151,7 +151,7 @@ enum scsi_step set_port_groups_begin(struct scsi_task *task)
 	task->wanted = task->bytes = len;
 	if (!gate_admit(task))
 		return task_fail(task);
-	return len == 0 ? task_good(task) : SCSI_WANT_DATA;
+	return len == 0 ? task_nothing(task) : SCSI_WANT_DATA;
 }
 
 /* The list stays in the task's buffer. */
@@ -179,6 +179,8 @@ enum scsi_step set_port_groups_start(struct scsi_task *task)
 		return task_fail(task);
 	}
 	if (task->bytes == LIST_HEADER)
-		return task_good(task);
+		return task_nothing(task);
+	if (gate_put_list(task, LIST_HEADER) < 0)
+		return task_busy(task);
 	return task_order(task, order, task_answered);
 }

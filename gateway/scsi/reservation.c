@@ -8,8 +8,9 @@
 
 /* REGISTER AND MOVE has its TransportID 4 octets before the others have theirs: all of it travels
  * in an order's octets. */
-#define LIST_MAX (PR_LIST_BASIC + ARBITER_OCTETS)
-#define IN_MAX	 65535u /* octets: the longest allocation length */
+#define LIST_MAX	 (PR_LIST_BASIC + ARBITER_OCTETS)
+#define PR_LIST_SAYS_WHO 16	/* behind both keys: flags, a relative port, initiator ports */
+#define IN_MAX		 65535u /* octets: the longest allocation length */
 
 #define RESTARTS_MAX 8 /* of a list that changes while it is read */
 
@@ -234,8 +235,14 @@ static enum scsi_step out_answered(struct scsi_task *task, const struct arbiter_
 	return task_fail(task);
 }
 
+/* Who else is registered, or to whom a reservation moves: what is longer than the keys says it. */
+static unsigned list_records(const struct scsi_task *task)
+{
+	return task->bytes > PR_LIST_BASIC ? gate_list_records(task->bytes - PR_LIST_SAYS_WHO) : 0;
+}
+
 /* Recorded are both keys, each as a range of no blocks: first whose it says to be, then which it is
- * about. */
+ * about; and the initiator ports that are named. */
 enum scsi_step pr_out_start(struct scsi_task *task)
 {
 	uint8_t list[PR_LIST_TRANSPORT_IDS] = {0};
@@ -250,7 +257,11 @@ enum scsi_step pr_out_start(struct scsi_task *task)
 		return task_refuse(task);
 	recorded[0].lba = get_be(list, 8);
 	recorded[1].lba = get_be(list + PR_LIST_ACTION_KEY, 8);
+	if (gate_lacks_room(task, ARRAY_LEN(recorded) + list_records(task)))
+		return gate_when_durable(task, pr_out_start);
 	if (!gate_admit_ranges(task, recorded, ARRAY_LEN(recorded)))
 		return task_fail(task);
+	if (list_records(task) > 0 && gate_put_list(task, PR_LIST_SAYS_WHO) < 0)
+		return task_busy(task);
 	return task_order(task, order_out, out_answered);
 }

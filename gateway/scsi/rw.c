@@ -19,7 +19,7 @@ enum scsi_step read_begin(struct scsi_task *task)
 	task->blocks = (uint32_t)((task->bytes + block - 1) / block);
 	if (!gate_admit(task))
 		return task_fail(task);
-	return task->bytes == 0 ? task_good(task) : SCSI_WANT_BUFFER;
+	return task->bytes == 0 ? task_nothing(task) : SCSI_WANT_BUFFER;
 }
 
 static void was_read(struct io *io, int result)
@@ -74,7 +74,7 @@ enum scsi_step write_begin(struct scsi_task *task)
 	task->bytes = medium_octets(task);
 	if (!gate_admit(task))
 		return task_fail(task);
-	return task->bytes == 0 ? task_good(task) : SCSI_WANT_DATA;
+	return task->bytes == 0 ? task_nothing(task) : SCSI_WANT_DATA;
 }
 
 static bool is_no_space(int result)

@@ -81,7 +81,7 @@ static bool check_list(struct scsi_task *task, const uint8_t header[HEADER])
 /* In each block the pattern begins anew, and is cut at the block's end. */
 static uint8_t *pattern_make(const struct scsi_task *task, size_t len, bool invert)
 {
-	uint8_t *octets = malloc(PATTERN_OCTETS);
+	uint8_t *octets = aligned_alloc(IO_ALIGNED, PATTERN_OCTETS);
 	uint32_t block = task->unit->block_size;
 
 	if (octets == NULL)

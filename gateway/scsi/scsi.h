@@ -9,6 +9,7 @@
 #include "gateway/arbiter/page.h"
 #include "gateway/audit/ring.h"
 #include "gateway/base/base.h"
+#include "gateway/base/durability.h"
 #include "gateway/base/iscsi_name.h"
 #include "gateway/scsi/command_rules.h"
 #include "gateway/scsi/limits.h"
@@ -95,7 +96,12 @@ struct scsi_nexus {
 				   */
 	unsigned group_count;
 	uint8_t protocol_level; /* iSCSIProtocolLevel, which INQUIRY tells */
-	bool audit_writes_only;
+	struct scsi_records {
+		bool writes_only;  /* reads are not recorded */
+		bool outcomes_all; /* a second record of what ended well, too */
+		uint8_t durability,
+			luns[BACKENDS_MAX]; /* enum durability: without a LUN, of each */
+	} records;
 	struct scsi_rules rules; /* rules.h decides by it */
 	struct audit_ring *ring;
 	struct arbiter_view *arbiter; /* holds every LUN that is present */
@@ -128,6 +134,7 @@ struct scsi_nexus {
 	} limited;
 	uint64_t now_ms;  /* set by the host at each turn of its loop */
 	uint64_t wall_ns; /* the same, since 1970: for the audit's records */
+	uint64_t now_us;  /* monotonic, and finer: for how long commands take */
 	/* Another session's reset or preempt: all tasks of the unit are to be ended, with status
 	 * TASK ABORTED or without an answer; then scsi_tasks_ended(). Not from within the call. */
 	void (*end_tasks)(void *host, const struct scsi_lun *lun, bool with_status);
@@ -175,9 +182,12 @@ struct scsi_task {
 	struct io io;
 	uint64_t lba;
 	uint32_t blocks;
-	uint64_t durable_mark;
 	bool waits_for_audit, running, cancelled;
-	bool recorded;		/* its records are durable, or are waited for */
+	uint64_t durable_mark; /* of the audit as a whole: what its answer waits for */
+	/* gate_wait.c's: its own records, and what its execution waits for; whether it did */
+	enum durability durability;
+	uint64_t record_mark, admitted_us;
+	bool on_record, recorded, waits_for_record;
 	bool had_to_wait;	/* for room in the audit */
 	struct scsi_task *next; /* in the list of those that wait: for the audit, for a turn, … */
 	size_t progress;	/* octets of the medium that are done */
@@ -236,6 +246,14 @@ enum scsi_step scsi_buffer_ready(struct scsi_task *task);
 /* True: forgotten ("not executed" is in the audit if it was admitted). False: it runs; done() will
  * be called, and its result is to be thrown away. */
 bool scsi_cancel(struct scsi_task *task);
+/* A record of task management. -EBUSY: there can't be one now. */
+struct scsi_management {
+	uint8_t function, response; /* as RFC 7143 numbers them */
+	uint8_t lun[8];
+	uint32_t tag; /* of the task that is meant */
+};
+int scsi_manage(struct scsi_nexus *n, const struct scsi_management *m,
+		enum audit_verdict verdict) MUST_CHECK;
 /* The auditor has made something durable, or is gone: answers what waited for it. */
 void scsi_audit_moved(struct scsi_nexus *n);
 

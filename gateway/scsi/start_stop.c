@@ -58,7 +58,7 @@ static void order_load(const struct scsi_task *task, struct arbiter_order *ret)
 static enum scsi_step carry_out(struct scsi_task *task)
 {
 	if (task->unit->removable && action_of(task) == ORDER_LOAD_STOP)
-		return task_good(task);
+		return task_nothing(task);
 	return task_order(task, order_load, task_answered);
 }
 
@@ -82,7 +82,7 @@ enum scsi_step start_stop_begin(struct scsi_task *task)
 	if (!gate_admit(task))
 		return task_fail(task);
 	if (has_condition(task))
-		return task_good(task);
+		return task_nothing(task);
 	if (!wants_flush(task))
 		return carry_out(task);
 	task->io.iov_count = 0;
@@ -102,6 +102,6 @@ enum scsi_step prevent_allow_begin(struct scsi_task *task)
 	if (!gate_admit(task))
 		return task_fail(task);
 	if (!task->unit->removable)
-		return task_good(task);
+		return task_nothing(task);
 	return task_order(task, order_prevent, task_answered);
 }

@@ -36,7 +36,7 @@ static enum scsi_step begin(struct scsi_task *task, size_t header)
 	}
 	task->wanted = task->bytes = len;
 	if (len == 0)
-		return gate_admit(task) ? task_good(task) : task_fail(task);
+		return gate_admit(task) ? task_nothing(task) : task_fail(task);
 	return gate_reserve(task) ? SCSI_WANT_DATA : task_fail(task);
 }
 
@@ -181,7 +181,7 @@ static enum scsi_step write_zeroes(struct scsi_task *task)
 		return gate_when_durable(task, write_zeroes);
 	if (!gate_admit_ranges(task, list.ranges, list.count))
 		return task_fail(task);
-	return take_range(task) ? zeroes_begin(task, IO_ZERO, range_over) : task_good(task);
+	return take_range(task) ? zeroes_begin(task, IO_ZERO, range_over) : task_nothing(task);
 }
 
 static void order_use(const struct scsi_task *task, struct arbiter_order *ret)

@@ -74,7 +74,7 @@ enum scsi_step unmap_begin(struct scsi_task *task)
 	size_t len = get_be(task->cdb + 7, 2);
 
 	if (!task->unit->writable) /* which goes before all else: the gate says so */
-		return gate_admit(task) ? task_good(task) : task_fail(task);
+		return gate_admit(task) ? task_nothing(task) : task_fail(task);
 	if (!task->unit->thin) {
 		sense_set(task, KEY_ILLEGAL_REQUEST, SENSE_INVALID_OPCODE);
 		return task_refuse(task);
@@ -83,7 +83,7 @@ enum scsi_step unmap_begin(struct scsi_task *task)
 		return task_refuse(task);
 	task->wanted = task->bytes = len;
 	if (len == 0)
-		return gate_admit(task) ? task_good(task) : task_fail(task);
+		return gate_admit(task) ? task_nothing(task) : task_fail(task);
 	return gate_reserve(task) ? SCSI_WANT_DATA : task_fail(task);
 }
 
@@ -130,6 +130,6 @@ enum scsi_step unmap_start(struct scsi_task *task)
 	if (!gate_admit_ranges(task, ranges, (unsigned)used))
 		return task_fail(task);
 	if (!take_range(task))
-		return task_good(task);
+		return task_nothing(task);
 	return zeroes_begin(task, IO_DISCARD, range_over);
 }

@@ -8,17 +8,19 @@
 
 struct verifier {
 	struct scsi_task *owner, *waiting;
-	uint8_t buffer[WRITE_ATOMIC_MAX_OCTETS]; /* of the kernel's, until it is written to */
+	_Alignas(IO_ALIGNED) uint8_t
+		buffer[WRITE_ATOMIC_MAX_OCTETS]; /* of the kernel's, until it is written to */
 };
 
 _Static_assert(VERIFY_PIECE <= WRITE_ATOMIC_MAX_OCTETS, "a piece fits");
 
 int verifier_open(struct verifier **ret_verifier)
 {
-	struct verifier *v = calloc(1, sizeof *v);
+	struct verifier *v = aligned_alloc(_Alignof(struct verifier), sizeof *v);
 
 	if (v == NULL)
 		return -ENOMEM;
+	memset(v, 0, offsetof(struct verifier, buffer));
 	*ret_verifier = v;
 	return 0;
 }

@@ -79,7 +79,7 @@ enum scsi_step verify_begin(struct scsi_task *task)
 	if (!gate_admit(task))
 		return task_fail(task);
 	if (task->blocks == 0)
-		return task_good(task);
+		return task_nothing(task);
 	return task->bytes == 0 ? verify_start(task) : SCSI_WANT_DATA;
 }
 

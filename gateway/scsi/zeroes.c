@@ -5,7 +5,7 @@
 
 #define CHANGE_PIECE (64u << 20) /* of a discard: octets that one call may take its time for */
 
-static const uint8_t zeroes[16u << 10];
+static const _Alignas(IO_ALIGNED) uint8_t zeroes[16u << 10];
 
 static void map_zeroes(struct scsi_task *task, uint64_t left)
 {

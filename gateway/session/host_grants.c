@@ -127,6 +127,19 @@ void host_rules_take(struct session *s, struct message *m)
 	s->ruled = true;
 }
 
+void host_records_take(struct session *s, struct message *m)
+{
+	struct session_records body;
+	struct scsi_records *records = &s->nexus.records;
+
+	_Static_assert(SESSION_RECORDS_LUNS == BACKENDS_MAX, "all of them");
+	memcpy(&body, m->body, sizeof body);
+	records->writes_only = body.writes_only != 0;
+	records->outcomes_all = body.outcomes_all != 0;
+	records->durability = body.durability;
+	memcpy(records->luns, body.luns, sizeof body.luns);
+}
+
 void host_settings_take(struct session *s, struct message *m)
 {
 	struct session_settings body;
@@ -134,5 +147,4 @@ void host_settings_take(struct session *s, struct message *m)
 	memcpy(&body, m->body, sizeof body);
 	if (s->iscsi != NULL)
 		iscsi_set_ping(s->iscsi, body.ping_every_ms, body.ping_misses);
-	s->nexus.audit_writes_only = body.audit_writes_only != 0;
 }

@@ -7,7 +7,6 @@
 
 #define STATUS_MOVED	       0x0101
 #define STATUS_INITIATOR_ERROR 0x0200
-#define STATUS_AUTH_FAILED     0x0201
 #define STATUS_UNAVAILABLE     0x0301
 
 /* --- what the core asks --- */
@@ -94,7 +93,7 @@ void host_enter(void *host)
 
 static void accept_if_agreed(struct session *s)
 {
-	if (s->have_result && s->permitted)
+	if (s->have_result && s->result.ok == 1 && s->permitted)
 		iscsi_chap_accepted(s->leading, s->result.name, s->result.response,
 				    MIN(s->result.response_len, sizeof s->result.response));
 }
@@ -106,7 +105,7 @@ static void on_challenge(struct session *s, const struct message *m)
 	memcpy(&challenge, m->body, sizeof challenge);
 	s->asked = false;
 	if (challenge.algorithm == CHAP_NONE)
-		iscsi_login_refuse(s->leading, STATUS_AUTH_FAILED);
+		s->have_result = true; /* the monitor has it, too, and refuses */
 	else
 		iscsi_chap_challenge(s->leading, challenge.algorithm, (uint8_t)challenge.id,
 				     challenge.challenge, sizeof challenge.challenge);
@@ -118,10 +117,7 @@ static void on_result(struct session *s, const struct message *m)
 	s->asked = false;
 	s->result.name[sizeof s->result.name - 1] = '\0';
 	s->have_result = true;
-	if (s->result.ok != 1)
-		iscsi_login_refuse(s->leading, STATUS_AUTH_FAILED);
-	else
-		accept_if_agreed(s);
+	accept_if_agreed(s);
 }
 
 static void on_auth(struct watch *w, uint32_t ready)
@@ -132,7 +128,8 @@ static void on_auth(struct watch *w, uint32_t ready)
 
 	(void)ready;
 	while ((r = channel_receive(&s->auth, &m)) > 0) {
-		if (!s->leading) /* its connection has closed meanwhile */
+		/* its connection has closed meanwhile, or its handshake waits no more */
+		if (!s->leading || m.type == AUTH_SIGNATURE)
 			continue;
 		if (m.type == AUTH_CHALLENGE)
 			on_challenge(s, &m);
@@ -155,7 +152,8 @@ static void on_start(struct session *s, struct message *m)
 		return;
 	memcpy(&s->start, m->body, sizeof s->start);
 	s->started = true;
-	loop_stop(s->loop); /* session_main() goes on with it */
+	if (!(s->start.flags & SESSION_START_TLS))
+		loop_stop(s->loop); /* session_main() goes on with it */
 }
 
 static void on_permit(struct session *s, struct message *m)
@@ -171,7 +169,7 @@ static void on_permit(struct session *s, struct message *m)
 	l->max_burst = body.max_burst;
 	l->max_r2t = body.max_r2t;
 	l->queue_depth = body.queue_depth;
-	l->max_connections = body.max_connections;
+	l->max_connections = s->tls ? 1 : body.max_connections;
 	l->error_recovery = body.error_recovery;
 	l->ping_every_ms = body.ping_every_ms;
 	l->ping_misses = body.ping_misses;
@@ -186,6 +184,9 @@ static void on_refuse(struct session *s, struct message *m)
 	struct session_verdict verdict;
 
 	memcpy(&verdict, m->body, sizeof verdict);
+	s->refusal_known = true;
+	if (!s->leading) /* it has left */
+		return;
 	if (verdict.status == STATUS_MOVED)
 		iscsi_login_redirect(s->leading, STATUS_MOVED, verdict.redirect);
 	else
@@ -198,12 +199,13 @@ static void on_audit_socket(struct watch *w, uint32_t ready)
 
 	(void)ready;
 	s->nexus.now_ms = loop_now_ms(s->loop);
+	s->nexus.now_us = clock_us();
 	if (audit_ring_woken(&s->ring) < 0) {
 		loop_unwatch(s->loop, &s->audit_watch);
 		s->audit_watch.fd = -1;
 		audit_ring_rewake(&s->ring, -1);
 	}
-	scsi_audit_moved(&s->nexus);
+	host_audit_moved(s);
 }
 
 static void audit_socket_take(struct session *s, struct message *m)
@@ -234,14 +236,14 @@ static void on_grant(struct session *s, struct message *m)
 	struct iscsi_grant grant = {0};
 
 	memcpy(&body, m->body, sizeof body);
-	if (!body.discovery && !s->ruled) /* without its rules, everything would be allowed */
+	/* without its rules, everything would be allowed; and nothing would wait for its record */
+	if (!body.discovery && (!s->ruled || s->nexus.records.durability == DURABILITY_INVALID))
 		return session_end(s, SESSION_END_FAILED, "it was not told what is denied");
 	(void)string_copy(s->nexus.target, sizeof s->nexus.target, body.target);
 	(void)string_copy(s->nexus.initiator, sizeof s->nexus.initiator, body.initiator);
 	s->nexus.portal_group = (uint16_t)s->start.portal_group;
 	s->nexus.relative_port = body.relative_port;
 	groups_take(&s->nexus, &body);
-	s->nexus.audit_writes_only = body.audit_writes_only;
 	s->arbiter.nexus = body.nexus;
 	scsi_nexus_began(&s->nexus, body.attention);
 	grant.tsih = body.tsih;
@@ -262,7 +264,7 @@ static void on_adopt(struct session *s, struct message *m)
 	memcpy(&state, m->body, sizeof state);
 	if (!s->ending)
 		iscsi_tick(s->iscsi, loop_now_ms(s->loop)); /* it may take another's place */
-	r = s->ending ? -ESHUTDOWN : iscsi_adopt(s->iscsi, &state, &c);
+	r = s->ending ? -ESHUTDOWN : s->tls ? -EPERM : iscsi_adopt(s->iscsi, &state, &c);
 	if (r < 0)
 		return log_warning("a connection can't join this session: %s", strerror(-r));
 	if (transport_open(s, fd_take(&m->fds[0]), c) < 0)
@@ -297,6 +299,7 @@ static void (*const handlers[])(struct session *s, struct message *m) = {
 	[SESSION_TARGETS] = host_targets_take,
 	[SESSION_LUN] = host_lun_take,
 	[SESSION_RULES] = host_rules_take,
+	[SESSION_RECORDS] = host_records_take,
 	[SESSION_GRANT] = on_grant,
 	[SESSION_AUDIT] = audit_socket_take,
 	[SESSION_ARBITER] = host_arbiter_take,
@@ -304,6 +307,8 @@ static void (*const handlers[])(struct session *s, struct message *m) = {
 	[SESSION_LOGOUT] = on_logout,
 	[SESSION_SETTINGS] = host_settings_take,
 	[SESSION_LIMITS] = host_limits_take,
+	[SESSION_TLS] = host_tls_take,
+	[SESSION_PROXY_TAKEN] = first_taken,
 };
 
 /* A login whose connection has closed hears no verdict any more. */
@@ -312,6 +317,11 @@ static bool is_timely(const struct session *s, uint32_t type)
 	bool of_login = type == SESSION_PERMIT || type == SESSION_REFUSE || type == SESSION_GRANT;
 
 	return type == SESSION_START || (s->started && (s->leading || !of_login));
+}
+
+static uint32_t last_before_sandbox(const struct session *s)
+{
+	return s->start.flags & SESSION_START_TLS ? SESSION_TLS : SESSION_START;
 }
 
 static void on_monitor(struct watch *w, uint32_t ready)
@@ -325,8 +335,9 @@ static void on_monitor(struct watch *w, uint32_t ready)
 		if (is_timely(s, m.type))
 			handlers[m.type](s, &m);
 		message_close_fds(&m);
-		if (m.type == SESSION_START)
-			return; /* what follows it waits until there is a connection */
+		/* What follows it waits until there is a connection. */
+		if (!s->iscsi && m.type == last_before_sandbox(s))
+			return;
 	}
 	if (r < 0)
 		_exit(0); /* the monitor is gone, and with it everything */

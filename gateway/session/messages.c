@@ -16,6 +16,9 @@ const struct message_spec session_inbox[] = {
 	{SESSION_LOGOUT, "logout", sizeof(struct session_logout), 0, false},
 	{SESSION_SETTINGS, "settings", sizeof(struct session_settings), 0, false},
 	{SESSION_LIMITS, "limits", sizeof(struct session_limits), 0, false},
+	{SESSION_RECORDS, "records", sizeof(struct session_records), 0, false},
+	{SESSION_TLS, "tls", sizeof(struct session_tls), 1, false},
+	{SESSION_PROXY_TAKEN, "proxy-taken", 0, 0, true},
 };
 const size_t session_inbox_len = ARRAY_LEN(session_inbox);
 
@@ -25,7 +28,10 @@ const struct message_spec session_outbox[] = {
 	{SESSION_ENTER, "enter", 0, 0, true},
 	{SESSION_JOIN, "join", sizeof(struct session_join), 0, true},
 	{SESSION_REPORT, "report", sizeof(struct session_report), 0, false},
+	{SESSION_REFUSING, "refusing", sizeof(struct session_report), 0, true},
 	{SESSION_LUN_FAILED, "lun-failed", sizeof(struct session_lun_failed), 0, false},
 	{SESSION_CONNECTIONS, "connections", sizeof(struct session_connections), 0, false},
+	{SESSION_CERTIFICATE, "certificate", sizeof(struct session_certificate), 0, true},
+	{SESSION_PROXIED, "proxied", sizeof(struct session_proxied), 0, true},
 };
 const size_t session_outbox_len = ARRAY_LEN(session_outbox);

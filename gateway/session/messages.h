@@ -29,13 +29,23 @@ enum session_message {
 	SESSION_SETTINGS, /* struct session_settings: others than those of its login */
 	SESSION_LIMITS,	  /* struct session_limits: of a LUN, or of all together. Before GRANT, and
 			     when they change */
+	SESSION_RECORDS,  /* struct session_records: as SESSION_RULES */
+	SESSION_TLS, /* struct session_tls; fd: sealed memfd of chain, client CAs and CRLs. Right
+		      * after START when that says so; and later, when any of it has changed: what
+		      * it was shown is checked again */
+	SESSION_PROXY_TAKEN, /* what the proxy said counts: go on. Without it, no more is read */
 	/* session to monitor */
 	SESSION_CLAIM,	    /* struct session_claim, once: the names, before CHAP is answered */
 	SESSION_ENTER,	    /* once: CHAP and negotiation are done, the grant is needed */
 	SESSION_JOIN,	    /* struct session_join, once, instead of ENTER when its TSIH is not 0 */
 	SESSION_REPORT,	    /* struct session_report: what ended a login or the session */
+	SESSION_REFUSING,   /* struct session_report, once: a login that the session itself refuses;
+			     * its answer waits for SESSION_REFUSE, whatever that says */
 	SESSION_LUN_FAILED, /* struct session_lun_failed */
 	SESSION_CONNECTIONS, /* struct session_connections: how many it has has changed */
+	SESSION_CERTIFICATE, /* struct session_certificate, once, before CLAIM: on a TLS portal */
+	SESSION_PROXIED,     /* struct session_proxied, once, before all but the first REPORT: when
+			      * START     says that a header comes */
 };
 
 /* Descriptors that the monitor gives to the process: 3 its channel, 4 the connection, 5 its channel
@@ -59,10 +69,54 @@ struct session_start {
 	uint32_t login_timeout_ms;
 	struct endpoint peer, local;
 	uint32_t portal_group;
-	uint32_t io; /* enum engine_kind */
+	uint32_t io;	/* enum engine_kind */
+	uint32_t flags; /* SESSION_START_… */
+};
+
+#define SESSION_START_TLS (1u << 0) /* SESSION_TLS follows; nothing is read without it */
+
+#define SESSION_START_PROXIED (1u << 1) /* a proxy's header comes before all else */
+
+#define SESSION_TLS_ALLOW_12 (1u << 0)
+#define SESSION_TLS_JOINS    (1u << 1) /* an invitation is open: who has no certificate may join */
+
+/* The memfd: DER, each with its length in 4 octets before it, big-endian; our chain leaf first. */
+struct session_tls {
+	uint32_t flags;
+	uint32_t identity; /* as in struct auth_connection */
+	uint32_t chain_len, ca_len, crl_len;
+	uint32_t reserved;
 };
 
 #define SESSION_TARGETS_MAX 1000000u /* octets of that text: a text answer may hold 1 MiB */
+
+/* What the handshake came to. The session has checked the certificate's chain, time, purpose and
+ * that it is not revoked; whose it may be, the monitor decides. */
+#define SESSION_CERTIFICATE_NAMES    4
+#define SESSION_CERTIFICATE_LINKS    4
+#define SESSION_CERTIFICATE_SENDS    (1u << 0) /* the kernel encrypts what is sent */
+#define SESSION_CERTIFICATE_RECEIVES (1u << 1)
+struct session_certificate {
+	uint32_t version;	 /* 0x0304, 0x0303 */
+	uint32_t ktls;		 /* bits SESSION_CERTIFICATE_… */
+	uint8_t fingerprint[32]; /* SHA-256 of it */
+	uint8_t serial_len;	 /* 0 to 20 */
+	uint8_t serial[20];
+	uint8_t reserved[3];
+	int64_t not_after_s;					/* since 1970 */
+	uint32_t name_count;					/* URI SANs iscsi:NAME */
+	char names[SESSION_CERTIFICATE_NAMES][ISCSI_NAME_SIZE]; /* as they stand there */
+	char cipher[48], group[24];
+	uint32_t link_count;
+	/* Of its chain: marks of who issued each, and of itself, as struct tls_link. */
+	uint8_t links[SESSION_CERTIFICATE_LINKS][2][16];
+};
+
+/* Who a proxy says that it is. */
+struct session_proxied {
+	uint32_t local; /* 1: the proxy itself; then there are no addresses */
+	struct endpoint source, dest;
+};
 
 struct session_claim {
 	uint32_t discovery; /* 1: a discovery session, no target */
@@ -135,6 +189,16 @@ struct session_rules {
 	} ranges[SESSION_RANGES_MAX];
 };
 
+/* What the audit has of its commands, and what they wait for: enum durability. */
+#define SESSION_RECORDS_LUNS 256
+struct session_records {
+	uint8_t writes_only;  /* reads are not recorded */
+	uint8_t outcomes_all; /* a second record of what ended well, too */
+	uint8_t durability;   /* of commands to no LUN */
+	uint8_t reserved[5];
+	uint8_t luns[SESSION_RECORDS_LUNS];
+};
+
 /* Without it there is no limit. A LUN need not have come yet. */
 struct session_limits {
 	int32_t lun;	 /* -1: of all together */
@@ -155,9 +219,8 @@ struct session_grant {
 	uint16_t tsih, relative_port;
 	uint32_t lun_count;
 	uint32_t queue_depth;
-	uint32_t audit_writes_only;
 	uint16_t attention; /* ASC and ASCQ of the unit attention that it begins with; 0: none */
-	uint16_t reserved;
+	uint16_t reserved[3];
 	uint64_t nexus;					 /* arbiter_nexus_id() */
 	struct session_group groups[SESSION_GROUPS_MAX]; /* its own first; tag 0: no more */
 	char target[ISCSI_NAME_SIZE];			 /* normalised */
@@ -167,8 +230,6 @@ struct session_grant {
 
 struct session_settings {
 	uint32_t ping_every_ms, ping_misses;
-	uint32_t audit_writes_only;
-	uint32_t reserved;
 };
 
 struct session_logout {
@@ -185,10 +246,14 @@ enum session_end {
 	SESSION_END_LOGIN_TIMEOUT,
 	SESSION_END_REFUSED, /* a login status of ours was answered; detail says which */
 	SESSION_END_DIGEST,
-	SESSION_END_SILENT,	 /* pings were not answered */
-	SESSION_END_TOLD,	 /* the monitor asked */
-	SESSION_END_FAILED,	 /* our own failure */
-	SESSION_END_UNAVAILABLE, /* a login that waited for one of our processes in vain */
+	SESSION_END_SILENT,	   /* pings were not answered */
+	SESSION_END_TOLD,	   /* the monitor asked */
+	SESSION_END_FAILED,	   /* our own failure */
+	SESSION_END_UNAVAILABLE,   /* a login that waited for one of our processes in vain */
+	SESSION_END_TLS,	   /* detail is the reason's word, then ": " and a sentence */
+	SESSION_END_PROXY_MISSING, /* no header came where one was due; as the next: detail says */
+	SESSION_END_PROXY_MALFORMED,
+	SESSION_END_PROXY_STRANGER, /* one came where none was due */
 	SESSION_ENDS
 };
 

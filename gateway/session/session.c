@@ -10,18 +10,20 @@
 #include "gateway/base/sandbox.h"
 #include "gateway/session/session.h"
 
-#define FILES_LIMIT   (2 * BACKENDS_MAX + 32)
-#define MEMORY_LIMIT  (512ull << 20)
-#define LAST_WORDS_MS 2000 /* for the peer to take what we still have to say */
-#define PING_EVERY_MS 15000
-#define PING_MISSES   3
+#define FILES_LIMIT    (2 * BACKENDS_MAX + 32)
+#define MEMORY_LIMIT   (512ull << 20)
+#define LAST_WORDS_MS  2000 /* for the peer to take what we still have to say */
+#define PING_EVERY_MS  15000
+#define ENGINE_REAP_MS 2
+#define IO_TURNS       16
+#define PING_MISSES    3
 
 /* Before the monitor has permitted anything: what it permits comes on top. */
 static const struct iscsi_limits limits = {
 	.max_recv_segment = 262144,
-	.max_burst = 1048576,
+	.max_burst = 4194304,
 	.first_burst = ISCSI_CHUNK_SIZE,
-	.max_r2t = 8,
+	.max_r2t = 16,
 	.queue_depth = ISCSI_WINDOW_MAX,
 	.initial_r2t = false,
 	.immediate_data = true,
@@ -44,6 +46,7 @@ static const struct iscsi_host host_ops = {
 	.buffer_ready = host_buffer_ready,
 	.cancel = host_cancel,
 	.finished = host_finished,
+	.manage = host_manage,
 	.spread = host_spread,
 	.lun_exists = host_lun_exists,
 	.attention = host_attention,
@@ -59,18 +62,23 @@ void session_tell(struct session *s, uint32_t type, const void *body, size_t siz
 
 /* --- the end --- */
 
-static void report(struct session *s)
+void session_report(struct session *s, uint32_t type, enum session_end end, const char *detail)
 {
 	struct session_report body = {
-		.end = s->end,
+		.end = end,
 		.sandbox_layers = (uint32_t)s->layers,
 		.commands = s->command_count,
 		.read_bytes = s->read_bytes,
 		.written_bytes = s->written_bytes,
 	};
 
-	(void)string_copy(body.detail, sizeof body.detail, s->end_detail);
-	session_tell(s, SESSION_REPORT, &body, sizeof body);
+	(void)string_copy(body.detail, sizeof body.detail, detail);
+	session_tell(s, type, &body, sizeof body);
+}
+
+static void report(struct session *s)
+{
+	session_report(s, SESSION_REPORT, s->end, s->end_detail);
 }
 
 static void on_last_words_over(struct timer *t)
@@ -107,6 +115,7 @@ static void stop_if_over(struct session *s)
 		return;
 	if (!s->cancelled) {
 		iscsi_cancel_all(s->iscsi);
+		host_manage_drop(s);
 		host_arbiter_drop(s);
 		stop_operations(s);
 	}
@@ -157,7 +166,35 @@ static void on_audit_patience(struct timer *t)
 	struct session *s = CONTAINER_OF(t, struct session, audit_timer);
 
 	s->nexus.now_ms = loop_now_ms(s->loop);
-	scsi_audit_moved(&s->nexus);
+	s->nexus.now_us = clock_us();
+	host_audit_moved(s);
+}
+
+/* False: there is more, and nothing will wake us for it. */
+static bool io_turn(struct session *s)
+{
+	engine_flush(s->engine);
+	s->nexus.now_us = clock_us();
+	(void)engine_reap(s->engine);
+	host_backends_turn(s);
+	host_arbiter_turn(s);
+	if (!s->ending)
+		iscsi_room_changed(s->iscsi);
+	do { /* what was sent may have ended tasks, and what starts may be answered at once */
+		transports_turn(s);
+	} while (host_start_waiting(s) || scsi_buffers_turn(&s->nexus));
+	engine_flush(s->engine); /* for who waited for a buffer that was sent */
+	return engine_reap(s->engine) == 0;
+}
+
+/* A command in many pieces, all of which are there at once, leaves the sockets and timers their
+ * turn in between. */
+static void io_turns(struct session *s)
+{
+	for (unsigned n = 0; n < IO_TURNS; n++)
+		if (io_turn(s))
+			return;
+	loop_timer_set(s->loop, &s->engine_timer, loop_now_ms(s->loop));
 }
 
 static void on_turn(void *arg)
@@ -168,25 +205,17 @@ static void on_turn(void *arg)
 		return;
 	s->nexus.now_ms = loop_now_ms(s->loop);
 	s->nexus.wall_ns = clock_wall_ns(); /* for what became of commands that ran */
-	do {
-		engine_flush(s->engine);
-	} while (engine_reap(s->engine) > 0);
-	host_backends_turn(s);
-	host_arbiter_turn(s);
-	if (!s->ending)
-		iscsi_room_changed(s->iscsi);
-	do { /* what was sent may have ended tasks, and what starts may be answered at once */
-		transports_turn(s);
-	} while (host_start_waiting(s) || scsi_buffers_turn(&s->nexus));
+	io_turns(s);
 	host_arbiter_say(s);
 	set_tick(s);
 	host_limits_wake(s);
-	if (s->audit_timer.at_ms == 0 && iscsi_tasks_running(s->iscsi) > 0)
+	if (s->audit_timer.at_ms == 0 &&
+	    (iscsi_tasks_running(s->iscsi) > 0 || s->managed_count > 0))
 		loop_timer_set(s->loop, &s->audit_timer, loop_now_ms(s->loop) + AUDIT_PATIENCE_MS);
+	if (s->engine_timer.at_ms == 0 && engine_is_behind(s->engine))
+		loop_timer_set(s->loop, &s->engine_timer, loop_now_ms(s->loop) + ENGINE_REAP_MS);
 	stop_if_over(s);
 	tell_connections(s);
-	/* What was sent has given its buffers to commands that waited for them. */
-	engine_flush(s->engine);
 	audit_ring_wake(&s->ring);
 }
 
@@ -197,12 +226,18 @@ static void on_engine(struct watch *w, uint32_t ready)
 	(void)ready;
 }
 
+static void on_engine_behind(struct timer *t)
+{
+	(void)t;
+}
+
 static void on_login_too_long(struct timer *t)
 {
 	struct session *s = CONTAINER_OF(t, struct session, login_timer);
 
 	bool ours = s->asked || (s->have_result && !s->permitted);
 
+	host_tls_too_long(s);
 	transports_leave(s);
 	session_end(s, ours ? SESSION_END_UNAVAILABLE : SESSION_END_LOGIN_TIMEOUT, "");
 }
@@ -238,7 +273,9 @@ static int before_sandbox(struct session *s)
 		return r;
 	if ((r = loop_open(&s->loop)) < 0 || (r = host_watch(s)) < 0)
 		return r;
-	r = loop_run(s->loop); /* until SESSION_START has come */
+	r = loop_run(s->loop); /* until SESSION_START has come, and SESSION_TLS if that follows */
+	if (r == 0 && (s->start.flags & SESSION_START_TLS) && !s->tls)
+		r = -EINVAL;
 	/* before the engine's threads are made, which would be outside of it */
 	if (r < 0 || (r = sandbox_confine(&box)) < 0)
 		return r;
@@ -260,6 +297,8 @@ static int close_sandbox(struct session *s, const char *largest_disk)
 	s->layers = sandbox_enter(&box);
 	if (s->layers >= 0 && engine_kind(s->engine) == ENGINE_URING)
 		s->layers |= SANDBOX_HAS_URING_RESTRICTED;
+	if (s->layers >= 0 && engine_short_of(s->engine) != 0)
+		s->layers |= SANDBOX_URING_IS_SHORT;
 	return s->layers;
 }
 
@@ -284,14 +323,15 @@ static int begin(struct session *s)
 		.fd = engine_poll_fd(s->engine), .events = EPOLLIN, .run = on_engine};
 	s->tick_timer.run = on_tick;
 	s->audit_timer.run = on_audit_patience;
+	s->engine_timer.run = on_engine_behind;
 	s->login_timer.run = on_login_too_long;
-	loop_timer_set(s->loop, &s->login_timer, clock_ms() + s->start.login_timeout_ms);
+	loop_timer_set(s->loop, &s->login_timer, clock_ms() + host_tls_patience(s));
 	loop_each_turn(s->loop, on_turn, s);
 	/* only now: a channel whose other end is gone already refuses the login of s->iscsi */
 	if ((r = loop_watch(s->loop, &s->engine_watch)) < 0 ||
 	    (r = loop_watch(s->loop, &s->auth_watch)) < 0)
 		return r;
-	return transport_open(s, SESSION_FD_SOCKET, s->leading);
+	return first_open(s);
 }
 
 int session_main(const char *largest_disk)

@@ -12,6 +12,8 @@
 #include "gateway/iscsi/iscsi.h"
 #include "gateway/scsi/scsi.h"
 #include "gateway/session/messages.h"
+#include "gateway/tls/tls.h"
+#include "gateway/session/proxy.h"
 
 struct session;
 
@@ -33,13 +35,23 @@ struct spreads {
 	uint32_t id;
 };
 
+/* Task management that waits for its record. */
+struct managed {
+	struct iscsi_tmf_request request;
+	uint64_t mark;
+};
+
 /* One connection and its socket. */
 struct transport {
 	struct session *s;
 	struct iscsi_connection *c; /* NULL: a free place */
 	struct watch socket;
 	struct timer last_words;
-	bool left; /* nothing more is read or sent */
+	struct timer again;    /* there is more to read, of which the socket tells nothing */
+	struct tls *tls;       /* NULL: plain */
+	uint32_t shake_events; /* not 0: the handshake goes on, and waits for these */
+	uint8_t looked;	       /* at its first octets: as many are TLS's */
+	bool left;	       /* nothing more is read or sent */
 };
 
 /* One that is opened again may still be closing. */
@@ -51,6 +63,7 @@ struct session {
 	struct channel monitor, auth;
 	struct watch monitor_watch, auth_watch, engine_watch, audit_watch;
 	struct timer login_timer, grace_timer, tick_timer, end_timer, audit_timer, limits_timer;
+	struct timer engine_timer;
 
 	struct iscsi *iscsi;
 	struct iscsi_limits limits;	  /* as the monitor permits */
@@ -61,20 +74,34 @@ struct session {
 	struct channel arbiter_channel; /* fd -1: there is no arbiter now */
 	struct watch arbiter_watch;
 	struct spreads spreads;
+	struct managed managed[ISCSI_TASKS_MAX]; /* oldest first */
+	unsigned managed_count;
 	struct scsi_nexus nexus;
 	struct command commands[ISCSI_TASKS_MAX];
+
+	struct watch first; /* until its transport has the socket: first.c */
+	struct proxy_header header;
 
 	int layers;
 	bool started, discovery, joins; /* joins: another process has its session */
 	bool asked, have_result; /* the authenticator: its answer is due, it said who it is */
 	bool permitted;		 /* by the monitor: both are needed to accept CHAP */
 	bool unavailable;	 /* one of our processes is away */
+	bool refusing;		 /* the monitor was told that we refuse this login */
+	bool refusal_known;	 /* its record is durable, or will not be: it may be answered */
 	bool ruled;		 /* it knows what the policy denies */
 	bool granted;
 	unsigned connections; /* as the monitor knows */
 	struct auth_result result;
 	struct backend *replaced[BACKENDS_MAX]; /* they end what they have */
 	unsigned replaced_count;
+	/* A TLS portal: what the handshake is made with, and what its certificate is looked at with
+	 * since; NULL: plain, the same. */
+	struct tls_context *tls, *tls_fresh;
+	struct tls_signer signer;
+	struct timer certificate_timer;
+	int64_t not_after_s; /* of the initiator's certificate; 0: no handshake yet */
+
 	char *targets; /* the text of SendTargets */
 	size_t targets_len;
 
@@ -91,6 +118,8 @@ struct session {
 /* Something ended this session: what is composed is sent, running I/O ends, a report is made. */
 void session_end(struct session *s, enum session_end end, const char *detail);
 void session_tell(struct session *s, uint32_t type, const void *body, size_t size);
+/* SESSION_REPORT or SESSION_REFUSING */
+void session_report(struct session *s, uint32_t type, enum session_end end, const char *detail);
 
 /* host_login.c: the host's side of the login, messages of monitor and authenticator */
 void host_names(void *host, const struct iscsi_names *names);
@@ -102,9 +131,22 @@ int host_watch(struct session *s) MUST_CHECK; /* opens both channels, listens to
 /* host_grants.c: what the monitor grants, at the login and later */
 void host_lun_take(struct session *s, struct message *m);
 void host_rules_take(struct session *s, struct message *m);
+void host_records_take(struct session *s, struct message *m);
 void host_settings_take(struct session *s, struct message *m);
 void host_targets_take(struct session *s, struct message *m);
 void host_backends_turn(struct session *s); /* closes those that were replaced and are idle */
+
+/* host_enrol.c: who joins: its connection is over when this returns */
+void host_enrol(struct transport *t);
+
+/* host_tls.c: the handshake's side of the host */
+void host_tls_take(struct session *s, struct message *m);
+int host_tls_open(struct transport *t) MUST_CHECK; /* nothing on a plain portal */
+void host_tls_shake(struct transport *t);	   /* goes on with the handshake */
+void host_tls_too_long(struct session *s);
+uint32_t host_tls_patience(const struct session *s); /* how long a login may take, from now */
+/* Why it has ended, as a report has it: the reason's word and a sentence. */
+void host_tls_detail(const struct tls *tls, char *ret, size_t size);
 
 /* host_limits.c */
 void host_limits_take(struct session *s, struct message *m);
@@ -123,6 +165,11 @@ bool host_attention(void *host, const uint8_t lun[8], uint8_t ret_sense[3]);
 uint32_t host_room(void *host);
 size_t host_send_targets(void *host, const char *which, const char **ret_text);
 
+/* host_manage.c: task management, and who waits for the audit */
+int host_manage(void *host, const struct iscsi_tmf_request *request) MUST_CHECK;
+void host_audit_moved(struct session *s); /* the auditor did something, or is gone */
+void host_manage_drop(struct session *s); /* the session is lost: what waits is not carried out */
+
 /* host_arbiter.c: what other sessions do to our LUNs, and we to theirs */
 void host_arbiter_take(struct session *s, struct message *m); /* a (new) arbiter's channel */
 bool host_spread(void *host, const struct iscsi_tmf_request *request);
@@ -131,6 +178,10 @@ void host_arbiter_turn(struct session *s);  /* ends tasks, says what the device 
 void host_arbiter_say(struct session *s);   /* the latter alone */
 void host_arbiter_leave(struct session *s); /* nothing runs any more, and nothing will */
 void host_arbiter_drop(struct session *s);  /* the session is lost: nobody waits for an answer */
+
+/* first.c: what comes before the transport, a proxy's header; then the transport has the socket */
+int first_open(struct session *s) MUST_CHECK;
+void first_taken(struct session *s, struct message *m); /* the monitor's word: go on */
 
 /* transport.c: the sockets */
 /* The descriptor is the transport's from here on, whatever becomes of it. */

@@ -7,6 +7,22 @@ from initiator import *
 AREA = "cli"
 COMMANDS = ["run", "check", "plan", "explain", "reload", "status", "sessions", "disk", "secret", "client", "audit"]
 
+VERBS = re.findall(r"^  ([a-z-]+)\s{2,}", run(SALLYPORT, "audit", "--help").stdout, flags=re.M)
+check(AREA, "audit --help lists its verbs", {"show", "tail"} <= set(VERBS), VERBS)
+for verb in VERBS:
+    done = run(SALLYPORT, "audit", verb, "--help")
+    lines = done.stdout.splitlines()
+    check(AREA, f"audit {verb} --help shows two examples first, in at most 24 lines", done.returncode == 0 and len(lines) <= 24 and
+          all(line.startswith("  sallyport audit " + verb) for line in lines[:2]) and not done.stderr, done.stdout + done.stderr)
+    done = run(SALLYPORT, "audit", verb, "--no-such-option")
+    check(AREA, f"audit {verb} with an unknown option exits with 2, and says how to get help", done.returncode == 2 and f"audit {verb} --help" in done.stderr and not done.stdout, done.stderr)
+done = run(SALLYPORT, "audit", "shwo")
+check(AREA, "an unknown verb exits with 2 and names the nearest", done.returncode == 2 and "did you mean show?" in done.stderr, done.stderr)
+done = run(SALLYPORT, "audit")
+check(AREA, "audit without a verb exits with 2 and lists them", done.returncode == 2 and "show" in done.stderr and not done.stdout, done.stderr)
+done = run(SALLYPORT, "audit", "--initiator", "tail", "--state", "/nowhere", "show")
+check(AREA, "an option and its value may stand before the verb", done.returncode == 3 and done.stderr.startswith("sallyport audit show:"), done.stderr)
+
 for name in COMMANDS:
     done = run(SALLYPORT, name, "--help")
     check(AREA, f"{name} --help shows examples first, and exits with 0", done.returncode == 0 and done.stdout.startswith("  sallyport " + name) and not done.stderr, done.stdout + done.stderr)

@@ -22,6 +22,12 @@ def commands():
     return re.findall(r"^  (?:sallyport )?([a-z]+)\s", text_of("--help"), flags=re.M)
 
 
+def verbs(name):
+    """Of a command that has verbs with options of their own."""
+    text = text_of(name, "--help")
+    return re.findall(r"^  ([a-z-]+)\s{2,}", text, flags=re.M) if "VERB --help tells more" in text else []
+
+
 def check_commands(manual, completion):
     names = commands()
     tell("the program has commands, and each is in the manual and the completion",
@@ -30,13 +36,19 @@ def check_commands(manual, completion):
          [f"no {n} in sallyport.bash" for n in names if not re.search(rf"^\t{n}(?: \||\))|[ |] {n}\)|^\t{n} ",
                                                                     completion, flags=re.M)])
     problems = []
-    for name in names:
-        for option in re.findall(r"^  +--([a-z-]+)", text_of(name, "--help"), flags=re.M):
-            if not re.search(rf"\bFl -{option}\b", manual):
-                problems.append(f"{name} --{option} is not in sallyport.8")
-            if f"--{option}" not in completion:
-                problems.append(f"{name} --{option} is not in sallyport.bash")
-    tell("each option is in the manual and the completion", problems)
+    for words in [w for name in names for w in [[name]] + [[name, verb] for verb in verbs(name)]]:
+        name = " ".join(words)
+        if len(words) > 1 and not re.search(rf"^\.(Ss|It).*\b{words[1]}\b", manual, flags=re.M):
+            problems.append(f"{name} is not in sallyport.8")
+        if len(words) > 1 and not re.search(rf"[ ']{words[1]}[ ']", completion):
+            problems.append(f"{name} is not in sallyport.bash")
+        for label in re.findall(r"^  (-\S.*?)(?:  |$)", text_of(*words, "--help"), flags=re.M):
+            for option in re.findall(r"--([a-z-]+)", label):
+                if not re.search(rf"\bFl -{option}\b", manual):
+                    problems.append(f"{name} --{option} is not in sallyport.8")
+                if f"--{option}" not in completion:
+                    problems.append(f"{name} --{option} is not in sallyport.bash")
+    tell("each verb and each option is in the manual and the completion", problems)
 
 
 def check_keys(manual):

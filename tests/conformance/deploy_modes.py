@@ -19,6 +19,8 @@ WANTED = {  # below the gateway's own folder
     "state/writers.json": ("file", 0o600),
     "state/algorithms": ("file", 0o600),
     "state/seen.json": ("file", 0o600),
+    "state/signer": ("file", 0o600),
+    "state/signer.pub": ("file", 0o600),
     "state/audit": ("folder", 0o700),
     "state/arbiter": ("folder", 0o700),
     "state.key": ("file", 0o600),

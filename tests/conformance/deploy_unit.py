@@ -3,7 +3,7 @@
 import os, pathlib, re, shutil, subprocess, sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-EXPOSURE = 2.6
+EXPOSURE = {"sallyport.service": 2.6, "sallyport-connect@.service": 1.6}
 failed = False
 
 
@@ -24,34 +24,35 @@ def installed(prefix):
 
 
 def check_files():
-    wanted = ("lib/systemd/system/sallyport.service", "lib/sysusers.d/sallyport.conf",
-              "share/man/man8/sallyport.8", "share/man/man5/policy.yaml.5", "share/man/man5/sallyport-audit.5",
+    wanted = ("lib/systemd/system/sallyport.service", "lib/systemd/system/sallyport-connect@.service", "lib/sysusers.d/sallyport.conf",
+              "share/man/man8/sallyport.8", "share/man/man8/sallyport-connect.8", "share/man/man5/policy.yaml.5", "share/man/man5/sallyport-audit.5",
+              "share/man/man5/sallyport-audit-export.5",
               "share/bash-completion/completions/sallyport", "share/doc/sallyport/LICENSE")
     for prefix in ("/usr", "/usr/local"):
         root, problem = installed(prefix)
         for name in wanted:
             if not (root / prefix[1:] / name).is_file():
                 problem += f"no {prefix}/{name}; "
-        unit = (root / prefix[1:] / wanted[0]).read_text() if not problem else ""
-        if unit and (f"ExecStart={prefix}/bin/sallyport run " not in unit or "@" in unit.replace("@system", "")
-                     .replace("@privileged", "").replace("@obsolete", "").replace("@resources", "")):
-            problem = "the unit does not have the prefix"
+        for name, words in ((wanted[0], "run /etc"), (wanted[1], "connect --config")) if not problem else ():
+            unit = (root / prefix[1:] / name).read_text()
+            if f"ExecStart={prefix}/bin/sallyport {words}" not in unit or "@PREFIX" in unit:
+                problem = f"{name} does not have the prefix"
         tell(f"everything is installed below DESTDIR and {prefix}", problem)
 
 
-def check_exposure():
-    sentence = f"the unit's exposure is at most {EXPOSURE}"
+def check_exposure(name, most):
+    sentence = f"the exposure of {name} is at most {most}"
     if not shutil.which("systemd-analyze"):
         print(f"skip deploy: {sentence} (systemd-analyze is not installed)")
         return
     root, problem = installed("/opt/sallyport")
-    unit = root / "opt/sallyport/lib/systemd/system/sallyport.service"
+    unit = root / "opt/sallyport/lib/systemd/system" / name
     done = run("systemd-analyze", "security", "--offline=true", "--no-pager", str(unit))
     match = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
     if not match:
         print(f"skip deploy: {sentence} (this systemd-analyze does not tell: {done.stdout[:80].strip()})")
         return
-    tell(sentence, problem or (f"it is {match[1]}" if float(match[1]) > EXPOSURE else ""))
+    tell(sentence, problem or (f"it is {match[1]}" if float(match[1]) > most else ""))
 
 
 def check_unit():
@@ -66,12 +67,21 @@ def check_unit():
 
 def check_deps():
     done = run("deploy/install-deps.sh", "nonsense")  # as the README types it
-    tell("install-deps.sh says what it takes", "" if done.returncode == 2 and "build, test or kernel" in done.stdout
+    tell("install-deps.sh says what it takes", "" if done.returncode == 2 and "build, test, kernel or bench" in done.stdout
          else done.stdout)
 
 
+def check_connect_unit():
+    lines = (ROOT / "deploy/sallyport-connect@.service").read_text().splitlines()
+    wanted = ("Type=notify", "DynamicUser=yes", "CapabilityBoundingSet=", "NoNewPrivileges=yes", "ProtectSystem=strict",
+              "MemoryDenyWriteExecute=yes", "LoadCredential=client.key:/etc/sallyport/%i/client.key")
+    tell("connect's unit starts without any right, and reads its files alone", ", ".join(w for w in wanted if w not in lines))
+
+
 check_files()
-check_exposure()
+for unit_name, most in EXPOSURE.items():
+    check_exposure(unit_name, most)
+check_connect_unit()
 check_unit()
 check_deps()
 sys.exit(failed)

@@ -75,6 +75,8 @@ check(AREA, "two connections are one session, in one process", wait_for(lambda: 
 joins = [e for e in gw.audit() if e.get("event") == "login" and e.get("reason") == "joined"]
 check("audit", "a login that joins says which session", len(joins) == 1 and
       joins[0]["detail"] == f"session {sessions()[0]['session']} of target {GW}several", joins)
+first = next(e for e in gw.audit() if e.get("event") == "login" and e.get("reason") == "granted")
+check("audit", "a login tells each LUN's disk, octets a block, blocks and access", first["detail"] == "lun 0 vault 512 32768 rw", first)
 c = s.join(2)
 check(AREA, "13.2 a connection too many is refused with 0206h", refused(lambda: s.join(3)) == 0x0206)
 check(AREA, "P1: another initiator does not join the session", refused(

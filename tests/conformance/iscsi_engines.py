@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Random data through both I/O engines, on a file, in memory and on a block device, against a model of it.
+"""Random data through both I/O engines, on a file, around the page cache, in memory and on a block device, against a model.
 
 Four sessions at once, one of them with 64 commands in flight; then large transfers, looked at PDU by PDU.
 """
-import ctypes, errno, os, random, shutil, threading
+import ctypes, errno, os, pathlib, random, resource, shutil, threading
 from harness import *
 from initiator import *
 
@@ -17,7 +17,7 @@ portals:
 disks:
   vault: {{file: {folder}/vault.img, size: 64MiB}}
   second: {{memory: 64MiB}}
-{device}
+{more_disks}
 targets:
   {target}:
     portals: [here]
@@ -236,18 +236,54 @@ def uring_missing():
     return ctypes.get_errno() in (errno.ENOSYS, errno.EPERM)
 
 
+def has_ring(session):
+    return "[io_uring]" in pathlib.Path(f"/proc/{session['pid']}/maps").read_text()
+
+
+def warned(gw):
+    return [w for w in gw.status()["warnings"] if "io_uring" in w]
+
+
+def without_memory(gw):
+    """Sessions that begin under another limit of locked memory, which some kernels hold against rings."""
+    why = "P4: a session without memory for a ring does its I/O by threads"
+    before = resource.prlimit(gw.process.pid, resource.RLIMIT_MEMLOCK)
+    resource.prlimit(gw.process.pid, resource.RLIMIT_MEMLOCK, (0, before[1]))
+    wait_for(lambda: not gw.sessions())
+    with Initiator(gw.port).login() as i:
+        if os.geteuid() != 0 or has_ring(gw.sessions()[0]):
+            skip(AREA, why, "this user may not look, or this kernel does not count a ring as locked memory")
+        else:
+            check(AREA, why, i.read(0, 1)[0] == 0 and len(warned(gw)) == 1, gw.status()["warnings"])
+            check(AREA, "… and the log says what to raise", "raise the limit of locked memory" in gw.log(), gw.log())
+            resource.prlimit(gw.process.pid, resource.RLIMIT_MEMLOCK, before)
+            with Initiator(gw.port, isid=b"\x80ring\x01").login() as j:
+                check(AREA, "… and the next one has a ring", j.read(0, 1)[0] == 0 and sum(map(has_ring, gw.sessions())) == 1, gw.sessions())
+    check(AREA, "… nothing is said of who is gone", wait_for(lambda: not warned(gw)), gw.status()["warnings"])
+
+
 loop = LoopDevice()
 if loop.path is None:
     skip(AREA, "random data on a block device", loop.why)
+cached = no_direct_io()
+if cached:
+    skip(AREA, "random data around the page cache", cached)
 for io in ("uring", "threads"):
     if io == "uring" and uring_missing():
         skip(AREA, "random data through io_uring", "this kernel has none, or forbids it")
         continue
-    device = f"  device: {{device: {loop.path}}}" if loop.path else ""
-    luns = "{0: vault, 1: second, 2: device}" if loop.path else "{0: vault, 1: second}"
-    gw = Gateway(policy=POLICY, io=io, device=device, luns=luns).start()
-    random_data(gw, io, [0, 1, 2] if loop.path else [0, 1])
+    gw = Gateway(policy=POLICY, io=io, luns="{}", more_disks="")
+    disks = {"device": f"{{device: {loop.path}}}" if loop.path else None,
+             "cold": None if cached else f"{{file: {gw.folder}/cold.img, size: 64MiB, cache: none}}"}
+    there = ["vault", "second", *(name for name in disks if disks[name])]
+    gw.values |= {"luns": "{" + ", ".join(f"{k}: {name}" for k, name in enumerate(there)) + "}",
+                  "more_disks": "\n".join(f"  {name}: {disks[name]}" for name in there[2:])}
+    gw.policy.write_text(POLICY.format(**gw.values))
+    gw.start()
+    random_data(gw, io, list(range(len(there))))
     large(gw, io)
     queued(gw, io)
+    if io == "uring":
+        without_memory(gw)
     check(AREA, f"io: {io}: the gateway is well, and stops cleanly", "was ended by signal" not in gw.log() and gw.is_well() and gw.stop() == 0, gw.log())
 finish()

@@ -63,7 +63,7 @@ def negotiated(target):
 
 got = negotiated(TARGET)
 check(AREA, "13 a target without keys offers the defaults of the policy", got == (
-    ["65536", "1048576", "8", "No", "Yes", "1", "0"], 64, True), got)
+    ["262144", "4194304", "16", "No", "Yes", "1", "0"], 64, True), got)
 got = negotiated(GW + "tight")
 check(AREA, "13 a target's keys bound every negotiated value, and its queue depth the window", got[:2] == (
     ["Irrelevant", "4096", "1", "Yes", "No", "3", "1"], 5), got)  # 13.14; 13.19

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """kill -9 of every process in turn, under load: nobody else is disturbed, no acknowledged write is lost."""
-import os, signal, threading, time
+import collections, os, signal, threading, time
 from harness import *
 from initiator import *
 
@@ -15,6 +15,7 @@ class Load(threading.Thread):
     def __init__(self, number):
         super().__init__(daemon=True)
         self.number, self.written, self.wrong, self.logins, self.rounds = number, {}, [], 0, 0
+        self.acknowledged = collections.Counter()  # writes, by block
         self.over, self.isid = threading.Event(), b"\x80\0\0\0\0" + bytes([number])
         self.start()
 
@@ -43,6 +44,7 @@ class Load(threading.Thread):
             status = i.write(lba, data)[0]
             if status == 0:
                 self.written[lba] = data
+                self.acknowledged[lba] += 1
                 self.rounds += 1
             elif status == BUSY:
                 time.sleep(0.01)
@@ -59,6 +61,16 @@ def moving():
     return wait_for(lambda: all(l.rounds > s + 3 for l, s in zip(loads, start)))
 
 
+def trail_is_whole(killed):
+    """Verification proves it, and every write that was acknowledged is in it."""
+    wanted = [dict(l.acknowledged) for l in loads]
+    done = gw.command("audit", "verify")
+    check("audit", f"P2: after kill -9 of {killed} the trail verifies", done.returncode in (0, 20), (done.returncode, done.stdout, gw.log()))
+    have = collections.Counter(r.get("lba") for r in gw.audit("--op", "write") if r.get("verdict") == "admitted")
+    lost = {lba: (n, have[lba]) for acknowledged in wanted for lba, n in acknowledged.items() if have[lba] < n}
+    check("audit", f"P2: after kill -9 of {killed} every acknowledged write is in the trail", sum(have.values()) > 0 and not lost, lost)
+
+
 check(AREA, "three initiators write and read", moving(), gw.log())
 
 # --- one session: only its own connection goes ------------------------------------------------------------------
@@ -69,6 +81,7 @@ check(AREA, "P4: after kill -9 of a session all initiators go on", moving(), gw.
 again = [l.logins - n for l, n in zip(loads, logins)]
 check(AREA, "P4: a session that dies takes only its own connection along", sorted(again) == [0, 0, 1], again)
 check("audit", "the death of a session is in the audit log", any(e.get("reason") == "killed-by-signal-9" for e in gw.audit("--op", "logout")), gw.audit("--op", "logout"))
+trail_is_whole("a session")
 
 # --- the helpers ----------------------------------------------------------------------------------------------------
 for helper in ("authenticator", "auditor", "firewall", "arbiter"):
@@ -86,6 +99,7 @@ for helper in ("authenticator", "auditor", "firewall", "arbiter"):
     with Initiator(gw.port, isid=b"\x80\0\0\0\0\x77") as i:
         check(AREA, f"P4: a fresh login works after the {helper} came back", wait_for(gw.is_well) and i.login() is not None and i.nop() == b"ping")
         i.logout()
+    trail_is_whole(f"the {helper}")
 
 # --- the monitor: everything ends with it, and comes back ----------------------------------------------------------
 pids = [s["pid"] for s in gw.sessions()] + [h["pid"] for h in gw.status()["helpers"] if h["pid"]]
@@ -107,6 +121,7 @@ for l in loads:
 for l in loads:
     l.join(60)
 check(AREA, "P4: no acknowledged write was lost, whatever process was killed", not any(l.wrong for l in loads), [l.wrong[:5] for l in loads])
+trail_is_whole("the monitor")
 
 # --- the trail has everything: no gap in a session's records ---------------------------------------------------------
 records = gw.audit()

@@ -4,6 +4,7 @@
  *	prove USER                      asks for the challenge
  *	response HEX                    the answer to it
  *	report                          that its session ends, which it does not
+ *	refusing                        that it refuses by itself, and nobody is to blame
  *	say TYPE LONGER PASSES          a message of that type and its size, and so many octets
  *	                                more; passes 1: with a descriptor
  * It tells the peer each message that it was sent. Compiled by session_puppet.py. */
@@ -47,6 +48,11 @@ static void obey(const char *line)
 		struct session_report report = {.end = SESSION_END_LEFT};
 
 		put(SESSION_FD_MONITOR, SESSION_REPORT, &report, sizeof report, -1);
+	}
+	if (strcmp(line, "refusing") == 0) {
+		struct session_report report = {.end = SESSION_END_UNAVAILABLE};
+
+		put(SESSION_FD_MONITOR, SESSION_REFUSING, &report, sizeof report, -1);
 	}
 	if (strncmp(line, "response ", 9) == 0) {
 		for (; at < 16 && sscanf(line + 9 + 2 * at, "%2x", &octet) == 1; at++)

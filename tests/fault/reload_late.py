@@ -43,5 +43,5 @@ check(AREA, "a firewall process that does not answer refuses a reload", done.ret
 os.kill(firewall, signal.SIGCONT)
 check(AREA, "… and loads the rules, when it goes on", wait_for(lambda: loads() > loaded), gw.log()[-2000:])
 check(AREA, SENTENCE, rules and wait_for(lambda: script() == rules), (rules, script(), gw.log()[-2000:]))
-check(AREA, "… and all is well: the next reload is taken", gw.reload(listens=f', "127.0.0.1:{other_port}"').returncode == 0 and script() != rules, gw.log()[-2000:])
+check(AREA, "… and all is well: the next reload is taken", wait_for(lambda: gw.reload(listens=f', "127.0.0.1:{other_port}"').returncode == 0) and script() != rules, gw.log()[-2000:])
 finish()

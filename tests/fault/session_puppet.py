@@ -137,6 +137,15 @@ for lun in range(400):
     bob.say("lun_failed")
 check(AREA, "P6: one that says too much is ended", bob.ended(), gw.sessions())
 
+# --- a guess behind its own refusal --------------------------------------------------------------------------------------
+p = Puppet().claim().do("prove alice")
+wait_for(lambda: p.numbers("id"))
+p.do("refusing")
+refused = p.refused()
+p.do("response " + 16 * "00")
+check(AREA, "P3: one that refuses first, blaming nobody, and guesses then has guessed", refused and
+      wait_for(lambda: [e for e in gw.audit("--denied") if e["reason"] == "wrong-secret"]), (p.text, gw.audit("--denied")))
+
 # --- another policy ---------------------------------------------------------------------------------------------------
 alice = Puppet().enter()
 assert gw.reload(rules="deny: [unmap]", luns="0: vault").returncode == 0, gw.log()

@@ -127,7 +127,7 @@ def test_decoys(net, gw):
 def test_operator(net, gw):
     live = enter(net.client, gw)
     code, said = command(gw, "add", net.client.ip4, "--for", "30m")
-    check(code == 0 and "is banned for 30m" in said and "1 sessions from there go on" in said, "an operator bans an address", said)
+    check(code == 0 and "is banned for 30m" in said and "1 session from there goes on" in said, "an operator bans an address", said)
     row = row_of(gw, net.client)
     check(row["by_operator"] and 1700 < row["seconds_left"] <= 1800 and wait_for(lambda: in_kernel(net, net.client)) and
           not net.client.reaches(gw.port), "also one that has a live session", row)

@@ -9,7 +9,7 @@ struct fuzz {
 	struct iscsi *i;
 	struct iscsi_connection *c;
 	struct iscsi_task *kept[ISCSI_TASKS_MAX], *cancelled[ISCSI_TASKS_MAX];
-	unsigned kept_count, cancelled_count, spread[4], spread_count;
+	unsigned kept_count, cancelled_count, spread[4], spread_count, managed[4], managed_count;
 };
 
 static void fuzz_touch(struct iscsi_task *t)
@@ -72,6 +72,19 @@ static void fuzz_finished(void *host, struct iscsi_task *t)
 {
 	(void)host;
 	(void)t;
+}
+
+static int fuzz_manage(void *host, const struct iscsi_tmf_request *request)
+{
+	struct fuzz *z = host;
+
+	if (request->lun[1] & 4)
+		return -EBUSY;
+	if (!(request->lun[1] & 2) || request->response != 0 ||
+	    z->managed_count == ARRAY_LEN(z->managed))
+		return 0;
+	z->managed[z->managed_count++] = request->slot;
+	return 1;
 }
 
 static bool fuzz_spread(void *host, const struct iscsi_tmf_request *request)
@@ -151,6 +164,7 @@ static const struct iscsi_host fuzz_ops = {
 	.buffer_ready = fuzz_ready,
 	.cancel = fuzz_cancel,
 	.finished = fuzz_finished,
+	.manage = fuzz_manage,
 	.spread = fuzz_spread,
 	.lun_exists = fuzz_lun_exists,
 	.attention = fuzz_attention,
@@ -322,6 +336,8 @@ static void fuzz_close(struct fuzz *z)
 	iscsi_cancel_all(z->i);
 	while (z->cancelled_count > 0)
 		iscsi_task_end(z->i, z->cancelled[--z->cancelled_count]);
+	while (z->managed_count > 0)
+		(void)iscsi_tmf_recorded(z->i, z->managed[--z->managed_count], false);
 	while (z->spread_count > 0)
 		iscsi_tmf_spread_done(z->i, z->spread[--z->spread_count]);
 	EACH_CONNECTION(z->i, c)
@@ -421,6 +437,8 @@ static __attribute__((unused)) void fuzz_turn(struct fuzz *z, uint8_t what)
 		fuzz_answer(z, z->kept[--z->kept_count]);
 	if ((what & 4) && z->cancelled_count > 0)
 		iscsi_task_end(z->i, z->cancelled[--z->cancelled_count]);
+	if ((what & 64) && z->managed_count > 0)
+		(void)iscsi_tmf_recorded(z->i, z->managed[--z->managed_count], what & 1);
 	if ((what & 32) && z->spread_count > 0)
 		iscsi_tmf_spread_done(z->i, z->spread[--z->spread_count]);
 	if (what & 8)
@@ -471,7 +489,8 @@ static bool fuzz_is_settled(const struct fuzz *z)
 	EACH_CONNECTION(z->i, c)
 	if (c->phase == PHASE_FULL && (c->tx.first || c->tx.kept_first))
 		return false;
-	return !z->i->fence.conn && z->kept_count + z->cancelled_count + z->spread_count == 0;
+	return !z->i->fence.conn &&
+	       z->kept_count + z->cancelled_count + z->spread_count + z->managed_count == 0;
 }
 
 /* An initiator that takes and acknowledges everything waits for nothing but what it is asked for.
@@ -481,7 +500,7 @@ static __attribute__((unused)) void fuzz_settle(struct fuzz *z)
 	for (unsigned n = 0; !fuzz_is_settled(z); n++) {
 		bool in_step = fuzz_acknowledge_all(z);
 
-		fuzz_turn(z, 2 | 4 | 32);
+		fuzz_turn(z, 2 | 4 | 32 | 64);
 		if (n == 2 * ISCSI_TASKS_MAX && !in_step)
 			return;
 		if (n > 2 * ISCSI_TASKS_MAX)

@@ -1,37 +1,34 @@
-/* The reader of segments over any octets. With CRCs made right for the frame heads that are found,
- * so that the decoders behind them are reached, too. */
-#include <sys/mman.h>
-#include "gateway/audit/reader.h"
+/* Headers of segments and their contexts over any octets, with a CRC made right, so that what is
+ * behind it is reached, too. */
+#include <isa-l/crc.h>
+#include "gateway/audit/context.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static uint8_t bytes[SEGMENT_HEADER_SIZE + 8192];
-	static struct segment_reader r;
-	const struct segment_header h = {.run = 1, .number = 1, .first_sequence = 1, .salt = 5};
-	size_t len = SEGMENT_HEADER_SIZE + MIN(size, 8192), at = SEGMENT_HEADER_SIZE;
-	struct frame f;
-	static int fd = -1;
+	static const uint8_t start[] = "SPAUDIT\0\0\2\1";
+	static struct unpacker unpacker;
+	static struct names names;
+	static struct sessions *sessions;
+	static uint8_t bytes[8192];
+	struct segment_header h;
+	size_t whole;
 
-	if (fd < 0)
-		fd = memfd_create("segment", MFD_CLOEXEC);
-	segment_header_write(&h, bytes);
-	memcpy(bytes + at, data, len - at);
-	while (size % 2 && at < len) {
-		int frame = frame_size(bytes + at, len - at);
-
-		if (frame <= 0 || (size_t)frame > len - at)
-			break;
-		frames_seal(bytes + at, (size_t)frame, at, h.salt);
-		at += (size_t)frame;
-	}
-	if (ftruncate(fd, 0) < 0 || pwrite(fd, bytes, len, 0) != (ssize_t)len)
+	if (!sessions && (!(sessions = sessions_new()) || unpacker_open(&unpacker) < 0))
 		abort();
-	if (reader_open(&r, fd) < 0)
-		abort();
-	for (int got = READER_FRAME; got == READER_FRAME || got == READER_DAMAGED;)
-		got = reader_next(&r, &f);
-	(void)!segment_header_read(bytes + len - SEGMENT_HEADER_SIZE, &(struct segment_header){0});
+	size = MIN(size, sizeof bytes - 4);
+	memcpy(bytes, data, size);
+	if (size < SEGMENT_PREFIX_SIZE)
+		return 0;
+	(void)!segment_header_size(bytes, &whole);
+	memcpy(bytes, start, sizeof start - 1);
+	bytes[11] = 0;
+	put_be(bytes + 12, 4, size + 4);
+	put_be(bytes + size, 4, crc32_iscsi(bytes, (int)size, ~0u));
+	if (segment_header_size(bytes, &whole) < 0 || whole != size + 4 ||
+	    segment_header_read(bytes, whole, &h) < 0)
+		return 0;
+	(void)!context_read(&h, bytes, &unpacker, &names, sessions);
 	return 0;
 }

@@ -172,7 +172,7 @@ static void chunks_are_waited_for(void **state)
 
 static void reads_wait_for_chunks(void **state)
 {
-	enum { TASKS = 4 };
+	enum { TASKS = 6 };
 	struct peer p = {0};
 	uint8_t bhs[ISCSI_BHS_SIZE], wire[TASKS * 64];
 	size_t len = 0;

@@ -49,6 +49,9 @@ struct peer {
 		ready_calls, arrived_calls;
 	struct iscsi_task *parked[ISCSI_TASKS_MAX];
 	unsigned parked_count;
+	struct iscsi_tmf_request managed; /* the last one */
+	unsigned manages;
+	int manage_result;
 	struct iscsi_tmf_request spread[8];
 	unsigned spreads;
 	bool attention;	  /* a unit attention waits for LUN 0 */
@@ -173,6 +176,15 @@ static inline void peer_finished(void *host, struct iscsi_task *t)
 	p->finished++;
 }
 
+static inline int peer_manage(void *host, const struct iscsi_tmf_request *request)
+{
+	struct peer *p = host;
+
+	p->manages++;
+	p->managed = *request;
+	return request->response == 0 || p->manage_result < 0 ? p->manage_result : 0;
+}
+
 static inline bool peer_spread(void *host, const struct iscsi_tmf_request *request)
 {
 	struct peer *p = host;
@@ -275,6 +287,7 @@ static const struct iscsi_host peer_ops = {
 	.buffer_ready = peer_buffer_ready,
 	.cancel = peer_cancel,
 	.finished = peer_finished,
+	.manage = peer_manage,
 	.spread = peer_spread,
 	.lun_exists = peer_lun_exists,
 	.attention = peer_attention,

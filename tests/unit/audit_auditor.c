@@ -51,11 +51,12 @@ static void flush_covers_all_rings(void **state)
 	rig_close(&r);
 }
 
-static void wait_durable(struct rig_ring *ring, uint64_t mark)
+static void wait_for(struct rig_ring *ring, uint64_t mark,
+		     bool (*over)(const struct audit_ring *r, uint64_t mark))
 {
 	uint64_t until = clock_ms() + 30000;
 
-	while (!audit_ring_is_durable(&ring->ring, mark)) {
+	while (!over(&ring->ring, mark)) {
 		struct pollfd fd = {.fd = ring->ring.wake_fd, .events = POLLIN};
 
 		assert_true(clock_ms() < until);
@@ -82,7 +83,7 @@ static void durability_covers_all_rings(void **state)
 		rig_put(syncer, i);
 		mark = audit_ring_ask_durable(&syncer->ring);
 		audit_ring_wake(&syncer->ring);
-		wait_durable(syncer, mark);
+		wait_for(syncer, mark, audit_ring_is_durable);
 		got = rig_read(&r);
 		assert_int_equal(got.next_index[1], i);
 		assert_int_equal(got.next_index[2], i);
@@ -179,6 +180,133 @@ static void detached_rings_are_drained(void **state)
 	rig_close(&r);
 }
 
+/* Who asks a second time must know the first answer, which comes late, from the second. */
+static void epochs_answer_their_requests(void **state)
+{
+	uint8_t keys[2][32] = {0};
+	struct auditor_epoch told;
+	struct message m;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r);
+	rig_start(&r);
+	rig_expect(&r, AUDITOR_READY, &m);
+	for (uint64_t i = 0; i < 2; i++) {
+		const struct auditor_flush request = {.id = 7 + i};
+		OWNED_FD fd = memfd_shared("key", sizeof keys[i]);
+
+		assert_int_equal(
+			channel_send(&r.channel, AUDITOR_EPOCH, &request, sizeof request, &fd, 1),
+			0);
+		rig_expect(&r, AUDITOR_EPOCH_BEGUN, &m);
+		memcpy(&told, m.body, sizeof told);
+		assert_int_equal(told.error, 0);
+		assert_int_equal(told.id, 7 + i);
+		assert_int_equal(told.epoch, 2 + i);
+		assert_int_equal(pread(fd, keys[i], sizeof keys[i], 0), sizeof keys[i]);
+	}
+	assert_memory_not_equal(keys[0], keys[1], sizeof keys[0]);
+	assert_int_equal(rig_stop(&r), 0);
+	rig_close(&r);
+}
+
+static uint64_t last_segment(const struct rig *r)
+{
+	struct segment_list list;
+	uint64_t last;
+
+	assert_int_equal(segment_list_read(r->folder_fd, LOG_COMMANDS, &list), 0);
+	assert_true(list.count > 0);
+	last = list.numbers[list.count - 1];
+	segment_list_free(&list);
+	return last;
+}
+
+/* Smaller than what every segment has: one more only when there is something to put there. */
+static void segments_are_not_empty(void **state)
+{
+	uint64_t limit = commit_segment_limit, before;
+	struct message m;
+	struct rig r;
+
+	(void)state;
+	commit_segment_limit = 1;
+	rig_open(&r);
+	rig_start(&r);
+	rig_ring_add(&r, 1);
+	rig_put(&r.rings[0], 1);
+	rig_flush(&r, 1);
+	before = last_segment(&r);
+	for (uint64_t id = 2; id < 20; id++)
+		rig_flush(&r, id);
+	assert_true(last_segment(&r) <= before + 1);
+	rig_expect(&r, AUDITOR_STATUS, &m);
+	assert_true(last_segment(&r) <= before + 1);
+	assert_int_equal(rig_stop(&r), 0);
+	commit_segment_limit = limit;
+	rig_close(&r);
+}
+
+/* Each one alone and the next only when it is over, so an auditor that looks at its rings by the
+ * clock, or that tells nobody, does not come to the end of it. */
+static void who_waits_is_told(void **state)
+{
+	struct rig_ring *ring;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r);
+	rig_start(&r);
+	ring = rig_ring_add(&r, 1);
+	(void)rig_ring_add(&r, 2);
+	for (uint64_t i = 1; i <= 300; i++) {
+		uint64_t mark;
+
+		rig_put(ring, i);
+		if (i % 3 == 0)
+			rig_put(ring, i);
+		mark = audit_ring_ask_written(&ring->ring);
+		assert_int_equal(mark, ring->ring.head);
+		audit_ring_wake(&ring->ring);
+		wait_for(ring, mark, audit_ring_is_written);
+		if (i % 100 == 0)
+			assert_int_equal(rig_read(&r).next_index[1], mark);
+	}
+	assert_int_equal(rig_stop(&r), 0);
+	rig_close(&r);
+}
+
+/* Whatever a session asks for there, the others' records are written and the auditor lives. */
+static void asks_for_nonsense(void **state)
+{
+	static const uint64_t asked[] = {UINT64_MAX, 1, UINT64_C(1) << 63, 0, 4711};
+	struct rig_ring *bad, *good;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r);
+	rig_start(&r);
+	bad = rig_ring_add(&r, 1);
+	good = rig_ring_add(&r, 2);
+	for (uint64_t i = 0; i < ARRAY_LEN(asked); i++) {
+		uint64_t mark;
+
+		rig_put(bad, i);
+		atomic_store(&bad->ring.memory->written_wanted, asked[i]);
+		bad->ring.asked = true;
+		audit_ring_wake(&bad->ring);
+		rig_put(good, i);
+		mark = audit_ring_ask_written(&good->ring);
+		audit_ring_wake(&good->ring);
+		wait_for(good, mark, audit_ring_is_written);
+	}
+	rig_flush(&r, 1);
+	assert_int_equal(rig_read(&r).records, 2 * ARRAY_LEN(asked));
+	assert_int_equal(rig_stop(&r), 0);
+	rig_close(&r);
+}
+
 struct hostile {
 	const char *why;
 	uint64_t head, index; /* what the session writes */
@@ -234,7 +362,7 @@ static void segments_follow_each_other(void **state)
 	struct rig r;
 
 	(void)state;
-	commit_segment_limit = 20000;
+	commit_segment_limit = 3000;
 	rig_open(&r);
 	rig_start(&r);
 	commit_segment_limit = limit;
@@ -246,7 +374,7 @@ static void segments_follow_each_other(void **state)
 			rig_flush(&r, i);
 	}
 	assert_int_equal(rig_stop(&r), 0);
-	assert_int_equal(segment_list_read(r.folder_fd, &list), 0);
+	assert_int_equal(segment_list_read(r.folder_fd, LOG_COMMANDS, &list), 0);
 	assert_true(list.count > 3);
 	segment_list_free(&list);
 	got = rig_read(&r);
@@ -293,6 +421,10 @@ int main(void)
 		  flush_covers_all_rings, NULL);
 	tests_add(&t, "P2: durability covers what other sessions put before",
 		  durability_covers_all_rings, NULL);
+	tests_add(&t, "P2: a session that waits for the file is told as soon as it is written",
+		  who_waits_is_told, NULL);
+	tests_add(&t, "P6: who asks for records that do not exist disturbs nobody",
+		  asks_for_nonsense, NULL);
 	tests_add(&t, "events are acknowledged when they are written, and written once",
 		  events_are_acknowledged, NULL);
 	tests_add(&t, "P2: what sessions put after the monitor's death is written",
@@ -303,6 +435,10 @@ int main(void)
 	TESTS_ADD_TABLE(&t, hostiles, hostile_ring);
 	tests_add(&t, "segments go on where the one before ends, in the next run too",
 		  segments_follow_each_other, NULL);
+	tests_add(&t, "each epoch that is begun says which request it answers",
+		  epochs_answer_their_requests, NULL);
+	tests_add(&t, "P6: no segment is left for another one before it has something",
+		  segments_are_not_empty, NULL);
 	tests_add(&t, "a sleeping auditor is woken by the first record", idle_session_wakes_it,
 		  NULL);
 	return tests_run(&t, "audit_auditor");

@@ -4,6 +4,24 @@
 
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include "gateway/audit/verify.h"
+
+static _Atomic int *syncs_fail; /* of folders, in the auditor */
+
+/* libc's, by name. */
+int fsync(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) && syncs_fail &&
+	    atomic_load(syncs_fail) > 0) {
+		atomic_fetch_sub(syncs_fail, 1);
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_fsync, fd);
+}
 
 static void limit_files(const struct rig *r, rlim_t size)
 {
@@ -119,17 +137,48 @@ static void never_began(void **state)
 	(void)state;
 	rig_open(&r);
 	rig_ring_add(&r, 1);
-	assert_int_equal(mkdirat(r.folder_fd, "audit.new", 0700), 0);
+	assert_int_equal(mkdirat(r.folder_fd, "commands.new", 0700), 0);
 	rig_start(&r);
 	rig_event(&r, 1, EVENT_START);
 	rig_expect_state(&r, AUDIT_CANNOT_WRITE);
-	assert_non_null(strstr(r.status.why, "can't begin audit-000001.log"));
+	assert_non_null(strstr(r.status.why, "can't begin commands-000001.log"));
 	assert_int_equal(r.written, 0);
-	assert_int_equal(unlinkat(r.folder_fd, "audit.new", AT_REMOVEDIR), 0);
+	assert_int_equal(unlinkat(r.folder_fd, "commands.new", AT_REMOVEDIR), 0);
 	rig_expect(&r, AUDITOR_READY, &m);
 	rig_expect(&r, AUDITOR_WRITTEN, &m);
 	assert_int_equal(r.written, 1);
 	check_recovered(&r, 0);
+	rig_close(&r);
+}
+
+static void finding(void *arg, const struct verify_finding *f)
+{
+	const struct verify_words *w = verify_words(f->kind);
+
+	(void)arg;
+	if (w->class > VERIFY_GAP)
+		print_message("%s in %s: %s\n", w->name, f->file, f->text);
+}
+
+/* Segments are there, and the folder that they are in can't be synced. */
+static void folder_fails(void **state)
+{
+	struct verify_asked asked = {.found = finding};
+	struct verify_result result;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r);
+	rig_ring_add(&r, 1);
+	atomic_store(syncs_fail, 3);
+	rig_start(&r);
+	rig_expect_state(&r, AUDIT_CANNOT_WRITE);
+	rig_expect_state(&r, AUDIT_WRITING);
+	assert_int_equal(atomic_load(syncs_fail), 0);
+	check_recovered(&r, 0);
+	assert_int_equal(unlinkat(r.folder_fd, "lock", 0), 0);
+	assert_int_equal(verify_trail(r.folder_fd, &asked, &result), 0);
+	assert_int_equal(result.worst, VERIFY_GAP); /* that it could not be written */
 	rig_close(&r);
 }
 
@@ -142,11 +191,11 @@ static void monitor_dies(void **state)
 
 	(void)state;
 	rig_open(&r);
-	assert_int_equal(mkdirat(r.folder_fd, "audit.new", 0700), 0);
+	assert_int_equal(mkdirat(r.folder_fd, "commands.new", 0700), 0);
 	rig_start(&r);
 	rig_expect_state(&r, AUDIT_CANNOT_WRITE);
 	for (uint64_t id = 1; id <= COMMIT_FLUSHES; id++) {
-		struct auditor_flush flush = {id};
+		struct auditor_flush flush = {.id = id};
 
 		assert_int_equal(CHANNEL_SEND(&r.channel, AUDITOR_FLUSH, &flush), 0);
 	}
@@ -157,7 +206,7 @@ static void monitor_dies(void **state)
 	assert_true(clock_ms() < until);
 	r.pid = 0;
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 3);
-	assert_int_equal(unlinkat(r.folder_fd, "audit.new", AT_REMOVEDIR), 0);
+	assert_int_equal(unlinkat(r.folder_fd, "commands.new", AT_REMOVEDIR), 0);
 	rig_close(&r);
 }
 
@@ -166,10 +215,15 @@ int main(void)
 	static struct tests t;
 
 	commit_retry_ms = 150;
+	syncs_fail = mmap(NULL, sizeof *syncs_fail, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert(syncs_fail != MAP_FAILED);
 	tests_add(&t, "P4: a log that may not grow means busy, and recovers without loss",
 		  size_limit, NULL);
 	tests_add(&t, "P4: a full disk means busy, and recovers without loss", small_disk, NULL);
 	tests_add(&t, "P4: a log that can't even begin means busy until it can", never_began, NULL);
+	tests_add(&t, "P4: segments that could not be made to stay are part of a trail that proves",
+		  folder_fails, NULL);
 	tests_add(&t, "an auditor that can't write and has no room ends with its monitor",
 		  monitor_dies, NULL);
 	return tests_run(&t, "audit_full");

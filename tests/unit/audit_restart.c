@@ -84,6 +84,16 @@ static void killed_again_and_again(void **state)
 	rig_close(&r);
 }
 
+static void await_durable(struct rig_ring *ring, uint64_t mark)
+{
+	while (!audit_ring_is_durable(&ring->ring, mark)) {
+		struct pollfd fd = {.fd = ring->ring.wake_fd, .events = POLLIN};
+
+		assert_int_equal(poll(&fd, 1, 30000), 1);
+		assert_int_equal(audit_ring_woken(&ring->ring), 0);
+	}
+}
+
 static void unanswered_ask_is_answered(void **state)
 {
 	struct rig_ring *ring;
@@ -103,14 +113,45 @@ static void unanswered_ask_is_answered(void **state)
 	rig_kill(&r);
 	assert_false(audit_ring_is_durable(&ring->ring, mark));
 	rig_start(&r);
-	while (!audit_ring_is_durable(&ring->ring, mark)) {
-		struct pollfd fd = {.fd = ring->ring.wake_fd, .events = POLLIN};
-
-		assert_int_equal(poll(&fd, 1, 30000), 1);
-		assert_int_equal(audit_ring_woken(&ring->ring), 0);
-	}
+	await_durable(ring, mark);
 	assert_int_equal(rig_stop(&r), 0);
 	assert_int_equal(rig_read(&r).records, 1);
+	rig_close(&r);
+}
+
+/* One session's ring comes back before that of another one, whose records its ask is about. */
+static void ask_waits_for_all_rings(void **state)
+{
+	struct rig_ring *asks, *other;
+	struct message m;
+	struct rig r;
+	uint64_t mark;
+
+	(void)state;
+	rig_open(&r);
+	asks = rig_ring_add(&r, 1);
+	other = rig_ring_add(&r, 2);
+	rig_start(&r);
+	rig_expect(&r, AUDITOR_READY, &m);
+	rig_put(asks, 1);
+	rig_put(other, 1); /* it has both */
+	assert_int_equal(kill(r.pid, SIGSTOP), 0);
+	rig_put(other, 2);
+	mark = audit_ring_ask_durable(&asks->ring);
+	audit_ring_wake(&asks->ring);
+	rig_kill(&r);
+	rig_begin(&r);
+	rig_attach(&r, asks);
+	for (uint64_t id = 1; id <= 2; id++) { /* it syncs twice meanwhile */
+		rig_event(&r, id, EVENT_HELPER);
+		rig_expect(&r, AUDITOR_WRITTEN, &m);
+	}
+	assert_false(audit_ring_is_durable(&asks->ring, mark));
+	rig_attach(&r, other);
+	rig_all(&r);
+	await_durable(asks, mark);
+	assert_int_equal(rig_read(&r).next_index[2], 2);
+	assert_int_equal(rig_stop(&r), 0);
 	rig_close(&r);
 }
 
@@ -140,6 +181,49 @@ static void detached_ring_survives(void **state)
 	rig_flush(&r, 1);
 	assert_int_equal(rig_read(&r).records, r.rings[0].ring.head);
 	assert_int_equal(rig_stop(&r), 0);
+	rig_close(&r);
+}
+
+/* As if the auditor died between the file and the page: what it wrote is not told there. */
+static void page_forget(const struct rig_ring *ring)
+{
+	struct audit_ring_page *page;
+	void *map;
+
+	assert_int_equal(memfd_map(ring->page_fd, sizeof *page, PROT_READ | PROT_WRITE, &map), 0);
+	page = map;
+	atomic_store(&page->consumed, 0);
+	atomic_store(&page->opened, 0);
+	munmap(map, sizeof *page);
+}
+
+static void many_die_before_the_rings_are_back(void **state)
+{
+	struct rig_trail got;
+	struct message m;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r);
+	rig_ring_add(&r, 1);
+	rig_start(&r);
+	rig_expect(&r, AUDITOR_READY, &m);
+	for (uint64_t i = 0; i < 40; i++)
+		rig_put(&r.rings[0], i);
+	rig_flush(&r, 1);
+	rig_kill(&r);
+	page_forget(&r.rings[0]);
+	for (int i = 0; i < 5; i++) {
+		rig_begin(&r);
+		rig_expect(&r, AUDITOR_READY, &m);
+		rig_kill(&r);
+	}
+	rig_start(&r);
+	rig_put(&r.rings[0], 40);
+	assert_int_equal(rig_stop(&r), 0);
+	got = rig_read(&r);
+	assert_int_equal(got.records, 41);
+	assert_int_equal(got.sessions, 1);
 	rig_close(&r);
 }
 
@@ -177,23 +261,26 @@ static void next_run_has_its_own_connections(void **state)
 	{
 		static struct trail_record record;
 		struct trail *trail;
-		unsigned commands = 0, events = 0;
+		unsigned commands = 0, events = 0, unclean = 0;
 
-		assert_int_equal(trail_open(&trail, r.folder_fd, 0, rig_damage, &got), 0);
+		assert_int_equal(trail_open(&trail, r.folder_fd, NULL, rig_damage, &got), 0);
 		while (trail_next(trail, &record) > 0) {
 			commands += record.frame.type == FRAME_COMMAND;
-			events += record.frame.type == FRAME_EVENT;
+			events += record.frame.type == FRAME_EVENT && record.frame.event.id;
+			unclean += record.frame.type == FRAME_EVENT &&
+				   strcmp(record.frame.event.reason, "unclean-end") == 0;
 		}
 		trail_close(trail);
 		assert_int_equal(commands, 2);
 		assert_int_equal(events, 2);
+		assert_int_equal(unclean, 1);
 	}
 	rig_close(&r);
 }
 
 int main(void)
 {
-	static const uint64_t usual = UINT64_C(64) << 20, small = 30000;
+	static const uint64_t usual = UINT64_C(64) << 20, small = 3000;
 	static struct tests t;
 
 	tests_add(&t, "P2, P4: killed at any moment, it loses and repeats nothing",
@@ -202,8 +289,14 @@ int main(void)
 		  killed_again_and_again, &small);
 	tests_add(&t, "P2: an ask for durability outlives the auditor", unanswered_ask_is_answered,
 		  NULL);
+	tests_add(&t, "P2: nothing is durable before the rings of all sessions are back",
+		  ask_waits_for_all_rings, NULL);
 	tests_add(&t, "P2: the records of a session that is over outlive the auditor",
 		  detached_ring_survives, NULL);
+	tests_add(
+		&t,
+		"P2: auditors that die in a row before they have the rings lose and repeat nothing",
+		many_die_before_the_rings_are_back, NULL);
 	tests_add(&t, "another run may use the same numbers of connections and events",
 		  next_run_has_its_own_connections, NULL);
 	return tests_run(&t, "audit_restart");

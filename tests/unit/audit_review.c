@@ -1,6 +1,6 @@
 /* What a reviewer types and sees: times, filters, the table and the JSON, with names
  * that try to harm a terminal; and the command itself over files that are damaged. */
-#include "tests/unit/test.h"
+#include "tests/unit/audit_place.h"
 
 #include <fcntl.h>
 #include <jansson.h>
@@ -10,9 +10,7 @@
 #include <time.h>
 
 #include "gateway/audit/filter.h"
-#include "gateway/audit/folder.h"
 #include "gateway/base/when.h"
-#include "gateway/audit/writer.h"
 #include "gateway/base/fd.h"
 #include "gateway/cli/audit_print.h"
 
@@ -93,7 +91,7 @@ static struct trail_record a_write(void)
 	struct trail_record r = {.run = 0xabc, .session = &session};
 
 	r.frame.type = FRAME_COMMAND;
-	r.frame.stamp = (struct stamp){5, NOW};
+	r.frame.stamp = (struct stamp){.sequence = 5, .time_ns = NOW};
 	r.frame.connection = 17;
 	r.frame.command = (struct audit_record){.lba = UINT64_MAX,
 						.blocks = 8,
@@ -113,7 +111,7 @@ static struct trail_record a_refusal(void)
 	struct audit_event *e = &r.frame.event;
 
 	r.frame.type = FRAME_EVENT;
-	r.frame.stamp = (struct stamp){6, NOW};
+	r.frame.stamp = (struct stamp){.sequence = 6, .time_ns = NOW};
 	e->id = 3;
 	e->kind = EVENT_REFUSAL;
 	e->algorithm = 5;
@@ -326,77 +324,32 @@ static void prints_json(void **state)
 	free(line);
 }
 
-/* A state folder with a trail of three segments, as the auditor would leave it. */
-struct place {
-	char state[64], audit[80];
-	int fd;
-	uint64_t second, third; /* number of a segment's records */
-};
-
-static bool no_context(void *arg, size_t i, struct wr *w)
+/* A trail of three segments of commands, three blocks of a write each. */
+static void trail_make(struct place *p)
 {
-	(void)arg;
-	(void)i;
-	(void)w;
-	return false;
-}
-
-static void put_write(struct segment_writer *w, uint32_t blocks)
-{
-	struct trail_record r = a_write();
-	struct wr cursor = writer_cursor(w);
-
-	r.frame.command.blocks = blocks;
-	frame_put_command(&cursor, writer_stamp(w, NOW + w->next_sequence * S), 17,
-			  &r.frame.command);
-	writer_take(w, &cursor);
-}
-
-static void place_open(struct place *p)
-{
-	const char *tmp = getenv("TMPDIR");
-	struct segment_writer w;
-
-	(void)snprintf(p->state, sizeof p->state, "%s/review-XXXXXX", tmp ? tmp : "/tmp");
-	assert_non_null(mkdtemp(p->state));
-	(void)snprintf(p->audit, sizeof p->audit, "%s/audit", p->state);
-	assert_int_equal(mkdir(p->audit, 0700), 0);
-	p->fd = open(p->audit, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_int_equal(writer_open(&w, p->fd, no_context, NULL), 0);
+	place_open(p);
 	for (uint32_t segment = 1; segment <= 3; segment++) {
-		struct writer_mark mark;
+		place_begin(p, segment == 1 ? AUDIT_LOG_INVALID : LOG_COMMANDS);
+		for (uint32_t i = 0; i < 3; i++) {
+			struct trail_record r = a_write();
 
-		assert_int_equal(writer_begin(&w, false), 0);
-		for (uint32_t i = 0; i < 3; i++)
-			put_write(&w, segment);
-		assert_int_equal(writer_flush(&w), 0);
-		mark = writer_mark(&w);
-		writer_synced(&w, &mark);
+			r.frame.command.blocks = segment;
+			r.frame.command.index = segment * 3 + i;
+			place_time(p, NOW + p->writer.next_sequence * S, 0);
+			(void)writer_put_command(&p->writer, 17, &r.frame.command);
+			place_block(p);
+		}
 	}
-	writer_close(&w);
+	place_writer_close(p);
 }
 
-static void place_close(struct place *p)
+static void flip(const struct place *p, uint64_t number)
 {
-	char name[SEGMENT_NAME_SIZE];
+	static uint8_t bytes[64 << 10];
+	size_t len = place_read(p, LOG_COMMANDS, number, bytes, sizeof bytes), block;
 
-	for (uint64_t i = 1; i <= 3; i++)
-		(void)unlinkat(p->fd, segment_name(i, name), 0);
-	close(p->fd);
-	(void)rmdir(p->audit);
-	(void)rmdir(p->state);
-}
-
-static void flip(const struct place *p, uint64_t number, off_t offset)
-{
-	char name[SEGMENT_NAME_SIZE];
-	uint8_t octet;
-	int fd = openat(p->fd, segment_name(number, name), O_RDWR | O_CLOEXEC);
-
-	assert_int_equal(pread(fd, &octet, 1, offset), 1);
-	octet ^= 4;
-	assert_int_equal(pwrite(fd, &octet, 1, offset), 1);
-	close(fd);
+	bytes[place_block_at(bytes, len, 2, &block) + BLOCK_HEADER_SIZE] ^= 4;
+	place_write(p, LOG_COMMANDS, number, bytes, len);
 }
 
 /* Runs the command that stands beside the tests; its output and errors in one text. */
@@ -440,7 +393,7 @@ static const struct {
 	{"a wrong LUN says which are right", "show --lun x", "from 0 to 65534", 2, 0, 0},
 	{"an unknown verb names the nearest", "shwo", "did you mean show?", 2, 0, 0},
 	{"a damaged spot is told with file and octet, and the rest is read", "show --json",
-	 "audit-000002.log: damaged from octet ", 21, 2, 0},
+	 "commands-000002.log: damaged from octet ", 21, 2, 0},
 	{"what stands behind a damaged spot is read", "show --json", "\"seq\":6,", 21, 2, 0},
 	{"a segment that is missing is told with what is gone", "show --json",
 	 "records 4 to 6 are missing", 21, 0, 2},
@@ -454,11 +407,13 @@ static void check_run(void **state)
 	struct place p;
 	int status;
 
-	place_open(&p);
+	trail_make(&p);
 	if (row->flip)
-		flip(&p, (uint64_t)row->flip, 80 + 60 + 20);
+		flip(&p, (uint64_t)row->flip);
 	if (row->gone)
-		assert_int_equal(unlinkat(p.fd, segment_name((uint64_t)row->gone, name), 0), 0);
+		assert_int_equal(
+			unlinkat(p.fd, segment_name(LOG_COMMANDS, (uint64_t)row->gone, name), 0),
+			0);
 	status = run(&p, row->arguments, out, sizeof out);
 	place_close(&p);
 	if (status != row->status || !strstr(out, row->want))
@@ -483,17 +438,16 @@ static void folder_emptied(void **state)
 	int fd;
 
 	(void)state;
-	place_open(&p);
-	fd = openat(p.fd, segment_name(3, name), O_WRONLY | O_APPEND | O_CLOEXEC);
-	assert_int_equal(write(fd, (uint8_t[]){FRAME_MARKER, FRAME_COMMAND}, 2), 2);
+	trail_make(&p);
+	fd = openat(p.fd, segment_name(LOG_COMMANDS, 3, name), O_WRONLY | O_APPEND | O_CLOEXEC);
+	assert_int_equal(write(fd, "SP", 2), 2);
 	close(fd);
-	assert_int_equal(trail_open(&trail, p.fd, 0, ignore, NULL), 0);
+	assert_int_equal(trail_open(&trail, p.fd, NULL, ignore, NULL), 0);
 	while (records < 9 && trail_next(trail, &record) == 1)
 		records++;
-	for (uint64_t i = 1; i <= 3; i++)
-		assert_int_equal(unlinkat(p.fd, segment_name(i, name), 0), 0);
+	folder_empty(p.fd);
 	assert_int_equal(trail_next(trail, &record), 0);
-	assert_string_equal(trail_torn(trail, &offset), segment_name(3, name));
+	assert_string_equal(trail_torn(trail, &offset), segment_name(LOG_COMMANDS, 3, name));
 	trail_close(trail);
 	place_close(&p);
 }

@@ -5,6 +5,7 @@
 
 #include "tests/unit/test.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -17,6 +18,7 @@
 #include "gateway/audit/auditor.h"
 #include "gateway/audit/commit.h"
 #include "gateway/audit/folder.h"
+#include "gateway/audit/keys.h"
 #include "gateway/audit/ring.h"
 #include "gateway/audit/trail.h"
 #include "gateway/base/clock.h"
@@ -33,7 +35,7 @@ struct rig_ring {
 
 struct rig {
 	char folder[64];
-	int folder_fd, lock_fd;
+	int folder_fd, lock_fd, signer_fd, keys_fd;
 	pid_t pid; /* of the auditor; 0: none */
 	struct channel channel;
 	struct rig_ring rings[RIG_RINGS];
@@ -54,17 +56,20 @@ static inline void rig_open(struct rig *r)
 	r->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	r->folder_fd = open(r->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(r->folder_fd >= 0 && r->lock_fd >= 0);
+	r->signer_fd = memfd_sealed("signer", (const uint8_t[KEYS_SEED_SIZE]){7}, KEYS_SEED_SIZE);
+	r->keys_fd = memfd_shared("keys", sizeof(struct keys_page));
+	assert_true(r->signer_fd >= 0 && r->keys_fd >= 0);
 }
 
 static inline NORETURN void rig_child(const struct rig *r, int channel_fd)
 {
-	int fds[] = {channel_fd, r->folder_fd, r->lock_fd};
+	int fds[AUDITOR_FDS] = {channel_fd, r->folder_fd, r->lock_fd, r->signer_fd, r->keys_fd};
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < AUDITOR_FDS; i++)
 		fds[i] = fcntl(fds[i], F_DUPFD, 64);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < AUDITOR_FDS; i++)
 		(void)dup2(fds[i], 3 + i);
-	(void)close_range(6, ~0u, 0);
+	(void)close_range(3 + AUDITOR_FDS, ~0u, 0);
 	(void)signal(SIGALRM, SIG_DFL);
 	_exit(auditor_main());
 }
@@ -106,7 +111,8 @@ static inline struct rig_ring *rig_ring_add(struct rig *r, uint32_t connection)
 	return ring;
 }
 
-static inline void rig_start(struct rig *r)
+/* Without any ring. */
+static inline void rig_begin(struct rig *r)
 {
 	int pair[2];
 
@@ -120,8 +126,20 @@ static inline void rig_start(struct rig *r)
 	}
 	close(pair[1]);
 	channel_open(&r->channel, pair[0], auditor_outbox, auditor_outbox_len);
+}
+
+/* It has all rings. */
+static inline void rig_all(struct rig *r)
+{
+	assert_int_equal(channel_send(&r->channel, AUDITOR_RINGS, NULL, 0, NULL, 0), 0);
+}
+
+static inline void rig_start(struct rig *r)
+{
+	rig_begin(r);
 	for (size_t i = 0; i < r->count; i++)
 		rig_attach(r, &r->rings[i]);
+	rig_all(r);
 }
 
 /* The next message of this type within 10 s; others are noted and passed over. */
@@ -159,13 +177,14 @@ static inline void rig_expect_state(struct rig *r, enum audit_state state)
 
 static inline void rig_flush(struct rig *r, uint64_t id)
 {
-	struct auditor_flush flush = {id};
+	struct auditor_flush flush = {.id = id};
+	struct auditor_flushed flushed;
 	struct message m;
 
 	assert_int_equal(CHANNEL_SEND(&r->channel, AUDITOR_FLUSH, &flush), 0);
 	rig_expect(r, AUDITOR_FLUSHED, &m);
-	memcpy(&flush, m.body, sizeof flush);
-	assert_int_equal(flush.id, id);
+	memcpy(&flushed, m.body, sizeof flushed);
+	assert_int_equal(flushed.id, id);
 }
 
 static inline void rig_event(struct rig *r, uint64_t id, enum audit_event_kind kind)
@@ -226,11 +245,20 @@ static inline void rig_put(struct rig_ring *ring, uint64_t lba)
 	}
 }
 
+static inline void rig_empty(const struct rig *r)
+{
+	DIR *dir = fdopendir(openat(r->folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	struct dirent *entry;
+
+	assert_non_null(dir);
+	while ((entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			(void)unlinkat(r->folder_fd, entry->d_name, 0);
+	(void)closedir(dir);
+}
+
 static inline void rig_close(struct rig *r)
 {
-	struct segment_list list = {0};
-	char name[SEGMENT_NAME_SIZE];
-
 	if (r->pid)
 		rig_kill(r);
 	for (size_t i = 0; i < r->count; i++) {
@@ -239,15 +267,12 @@ static inline void rig_close(struct rig *r)
 		close(r->rings[i].ring_fd);
 		close(r->rings[i].page_fd);
 	}
-	assert_int_equal(segment_list_read(r->folder_fd, &list), 0);
-	for (size_t i = 0; i < list.count; i++)
-		(void)unlinkat(r->folder_fd, segment_name(list.numbers[i], name), 0);
-	segment_list_free(&list);
-	(void)unlinkat(r->folder_fd, "lock", 0);
-	(void)unlinkat(r->folder_fd, "audit.new", 0);
+	rig_empty(r);
 	(void)rmdir(r->folder);
 	close(r->folder_fd);
 	close(r->lock_fd);
+	close(r->signer_fd);
+	close(r->keys_fd);
 }
 
 /* What the trail has, gathered from its files. */
@@ -307,7 +332,7 @@ static inline struct rig_trail rig_read(const struct rig *r)
 	static struct trail_record record;
 	struct trail *trail;
 
-	assert_int_equal(trail_open(&trail, r->folder_fd, 0, rig_damage, &got), 0);
+	assert_int_equal(trail_open(&trail, r->folder_fd, NULL, rig_damage, &got), 0);
 	while (trail_next(trail, &record) > 0)
 		rig_count(&got, &record);
 	trail_close(trail);

@@ -153,6 +153,31 @@ static void each_ask_is_a_ticket(void **state)
 	pair_close(&p);
 }
 
+static void asks_for_the_file(void **state)
+{
+	struct audit_record record = {0};
+	struct pair p;
+
+	(void)state;
+	pair_open(&p, true);
+	atomic_store(&p.page->state, AUDIT_WRITING);
+	assert_int_equal(audit_ring_ask_written(&p.ring), 0);
+	audit_ring_wake(&p.ring);
+	assert_false(octet_came(&p)); /* nothing was put: nothing to wait for */
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(audit_ring_put(&p.ring, &record, 1), 0);
+	assert_int_equal(audit_ring_ask_written(&p.ring), 3);
+	assert_int_equal(atomic_load(&p.memory->written_wanted), 3);
+	audit_ring_wake(&p.ring);
+	assert_true(octet_came(&p));
+	atomic_store(&p.page->consumed, 2);
+	assert_true(audit_ring_is_written(&p.ring, 2));
+	assert_false(audit_ring_is_written(&p.ring, 3));
+	atomic_store(&p.page->consumed, 3);
+	assert_true(audit_ring_is_written(&p.ring, 3));
+	pair_close(&p);
+}
+
 static void auditor_dies_and_returns(void **state)
 {
 	struct audit_record record = {0};
@@ -173,6 +198,21 @@ static void auditor_dies_and_returns(void **state)
 	audit_ring_rewake(&p.ring, fds[1]);
 	assert_int_equal(audit_ring_put(&p.ring, &record, 100000), 0);
 	assert_int_equal(record.index, 1);
+	pair_close(&p);
+}
+
+/* make bench-audit has a build in which it puts nothing: no other may be like that. */
+static void audit_is_built(void **state)
+{
+	struct audit_record record = {0};
+	struct pair p;
+
+	(void)state;
+	assert_true(AUDIT_IS_BUILT);
+	pair_open(&p, true);
+	atomic_store(&p.page->state, AUDIT_WRITING);
+	assert_int_equal(audit_ring_put(&p.ring, &record, 1), 0);
+	assert_int_equal(atomic_load(&p.memory->head), 1);
 	pair_close(&p);
 }
 
@@ -276,8 +316,11 @@ int main(void)
 		  NULL);
 	tests_add(&t, "P2: each ask for durability is answered by itself", each_ask_is_a_ticket,
 		  NULL);
+	tests_add(&t, "P2: who waits for the file wakes the auditor, for what is not there yet",
+		  asks_for_the_file, NULL);
 	tests_add(&t, "P4: a dead auditor means busy, a new one goes on", auditor_dies_and_returns,
 		  NULL);
+	tests_add(&t, "P2: the build that is tested has its audit", audit_is_built, NULL);
 	tests_add(&t, "memory of the wrong size or without seals is refused", refuses_unsealed,
 		  NULL);
 	tests_add(&t, "P2: no record is lost, repeated or torn between two threads", two_threads,

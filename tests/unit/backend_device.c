@@ -17,9 +17,10 @@ struct device {
 	int fd, file;
 };
 
-static int loop_attach(int control, struct device *d, uint32_t flags)
+static int loop_attach(int control, struct device *d, uint32_t flags, uint32_t block)
 {
-	struct loop_config config = {.fd = (uint32_t)d->file, .info.lo_flags = flags};
+	struct loop_config config = {
+		.fd = (uint32_t)d->file, .block_size = block, .info.lo_flags = flags};
 
 	for (int tries = 0; tries < 20; tries++) { /* others may take the free one first */
 		int number = ioctl(control, LOOP_CTL_GET_FREE);
@@ -35,7 +36,7 @@ static int loop_attach(int control, struct device *d, uint32_t flags)
 	return -EBUSY;
 }
 
-static struct device device_make(uint32_t flags)
+static struct device device_of_blocks(uint32_t flags, uint32_t block)
 {
 	char name[] = "device-XXXXXX";
 	struct device d = {.fd = -1};
@@ -49,7 +50,7 @@ static struct device device_make(uint32_t flags)
 	assert_true(d.file >= 0);
 	assert_int_equal(unlink(name), 0);
 	assert_int_equal(ftruncate(d.file, SIZE), 0);
-	r = loop_attach(control, &d, flags | LO_FLAGS_AUTOCLEAR);
+	r = loop_attach(control, &d, flags | LO_FLAGS_AUTOCLEAR, block);
 	close(control);
 	if (r < 0) {
 		print_message("no loop device can be made here: %s\n", strerror(-r));
@@ -57,6 +58,11 @@ static struct device device_make(uint32_t flags)
 		skip();
 	}
 	return d;
+}
+
+static struct device device_make(uint32_t flags)
+{
+	return device_of_blocks(flags, 512);
 }
 
 static void device_end(struct device *d)
@@ -179,6 +185,40 @@ static void another(void)
 	device_end(&b);
 }
 
+/* Its own blocks are what O_DIRECT takes; the page cache would have hidden them. */
+static void around_the_cache(void)
+{
+	static const struct {
+		uint32_t device, disk;
+		int want;
+	} rows[] = {{512, 512, 0}, {512, 4096, 0}, {4096, 4096, 0}, {4096, 512, -EOPNOTSUPP}};
+	const char *root = "/dev";
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct device dev = device_of_blocks(0, rows[i].device);
+		struct disk_spec spec = {.kind = DISK_DEVICE,
+					 .name = "archive",
+					 .path = dev.path,
+					 .direct = true,
+					 .block_size = rows[i].disk,
+					 .roots = &root,
+					 .root_count = 1};
+		struct disk d;
+		char why[512] = "block_size: 4096";
+		int fd;
+
+		assert_int_equal(disk_claim(&spec, &d, why, sizeof why), rows[i].want);
+		assert_non_null(strstr(why, "block_size: 4096"));
+		if (rows[i].want == 0) {
+			fd = disk_open(&d, true);
+			assert_true(fd >= 0 && (fcntl(fd, F_GETFL) & O_DIRECT) != 0);
+			close(fd);
+			disk_release(&d);
+		}
+		device_end(&dev);
+	}
+}
+
 static const struct {
 	const char *why;
 	void (*run)(void);
@@ -189,6 +229,7 @@ static const struct {
 	{"P1: a device outside the roots is refused", outside},
 	{"a device that shrank is noticed", shrank},
 	{"a path that names another device now is not opened", another},
+	{"cache: none: a device's blocks may not be larger than the disk's", around_the_cache},
 };
 
 static void run_case(void **state)

@@ -2,6 +2,7 @@
  * sentence runs with io_uring and with threads. */
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include "tests/unit/backend_rig.h"
 
@@ -104,6 +105,45 @@ static void durable_write(struct rig *rig)
 	assert_int_equal(rig_run(rig, &q), 0);
 	assert_int_equal(pread(rig->fd, seen, 4096, 0), 4096);
 	assert_memory_equal(seen, bytes, 4096);
+}
+
+/* How a file was opened, and by whom, is nothing that the session could change. */
+static void knows_how(struct rig *rig)
+{
+	struct backend *b;
+	int fd = open(rig->path, O_RDONLY | O_CLOEXEC | O_DIRECT);
+
+	assert_false(rig->disk->direct);
+	if (fd < 0) {
+		print_message("no O_DIRECT here: %s\n", strerror(errno));
+		return;
+	}
+	assert_int_equal(backend_open(rig->engine, fd, DISK_SIZE, false, &b), 0);
+	assert_true(b->direct);
+	backend_close(b);
+}
+
+/* Of a disk in memory, all is there; of one in the page cache, one or two are looked for. */
+static void memory_waits_for_nothing(struct rig *rig)
+{
+	static struct request q[8];
+	unsigned ended;
+	struct backend *b;
+	int fd = memfd_create("disk", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, DISK_SIZE), 0);
+	assert_int_equal(backend_open(rig->engine, fd, DISK_SIZE, true, &b), 0);
+	for (size_t i = 0; i < ARRAY_LEN(q); i++) {
+		q[i] = request_make(i % 2 ? IO_READ : IO_WRITE, 0, seen, 4096);
+		assert_int_equal(backend_submit(b, LEAVE, &q[i].io), 0);
+	}
+	engine_flush(rig->engine);
+	ended = engine_reap(rig->engine);
+	if (engine_kind(rig->engine) == ENGINE_URING)
+		assert_int_equal(ended, ARRAY_LEN(q));
+	rig_wait(rig);
+	backend_close(b);
 }
 
 static void flush_works(struct rig *rig)
@@ -255,9 +295,11 @@ static const struct {
 	BOTH("64 segments of uneven length, some empty, make one transfer", many_segments),
 	BOTH("as many requests as the engine is deep run at once, one more is -EAGAIN", full_depth),
 	BOTH("each request has its own result, whatever its neighbours have", each_its_own_result),
+	BOTH("what a disk in memory has is read and written at once", memory_waits_for_nothing),
 	BOTH("a disk that shrank in the midst of a read is -ENODATA", shrunk),
 	BOTH("a write with FUA is taken", durable_write),
 	BOTH("a flush is taken", flush_works),
+	BOTH("a disk knows whether its file was opened with O_DIRECT", knows_how),
 	BOTH("a transfer of nothing at the end of the disk is done", empty_transfer),
 	BOTH("nothing reaches the disk before the flush of the turn", not_before_flush),
 	BOTH("closing a disk waits for its requests, and ends each once", close_waits),
@@ -357,6 +399,40 @@ static void auto_finds_one(void **state)
 	rig_close(&rig);
 }
 
+/* One descriptor is left: a ring needs three, a pool one. */
+static void short_of_room(void **state)
+{
+	struct rig rig = {.lifeline = -1, .fd = -1};
+	struct engine *e = NULL;
+	struct rlimit was, few;
+	int ends[2], next, r;
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	next = dup(0);
+	assert_true(next >= 0);
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	few = (struct rlimit){(rlim_t)next + 1, was.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	r = engine_open(ENGINE_URING, RIG_DEPTH, ends[1], &e);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	if (r == -ENOSYS || r == -EPERM) {
+		print_message("io_uring can't be had here: %s\n", strerror(-r));
+		close(ends[0]);
+		close(ends[1]);
+		skip();
+	}
+	assert_int_equal(r, 0);
+	assert_int_equal(engine_kind(e), ENGINE_THREADS);
+	assert_int_equal(engine_short_of(e), -EMFILE);
+	rig.engine = e;
+	rig.lifeline = ends[0];
+	rig_disk(&rig, true);
+	write_lands(&rig);
+	rig_close(&rig);
+}
+
 static void bad_engines(void **state)
 {
 	struct engine *e = NULL;
@@ -374,6 +450,8 @@ int main(void)
 	TESTS_ADD_TABLE(&t, cases, run_case);
 	TESTS_ADD_TABLE(&t, bugs, run_bug);
 	tests_add(&t, "auto finds an engine that works", auto_finds_one, NULL);
+	tests_add(&t, "P4: where there is no room for a ring, threads do the I/O, and it is known",
+		  short_of_room, NULL);
 	tests_add(&t, "an engine without depth, lifeline or kind is refused", bad_engines, NULL);
 	return tests_run(&t, "backend_engine");
 }

@@ -27,6 +27,7 @@ static const struct {
 } allowed[] = {
 	ALLOW(close),
 	ALLOW(fstat),
+	ALLOW(fstatfs),
 	ALLOW(poll),
 	ALLOW(brk),
 	ALLOW(mmap),
@@ -41,8 +42,8 @@ static const struct {
 	ALLOW(exit),
 	{SCMP_SYS(io_uring_enter), ENGINE_URING},
 	{SCMP_SYS(restart_syscall), ENGINE_URING},
-	{SCMP_SYS(preadv2), ENGINE_THREADS},
-	{SCMP_SYS(pwritev2), ENGINE_THREADS},
+	ALLOW(preadv2),
+	ALLOW(pwritev2),
 	{SCMP_SYS(fdatasync), ENGINE_THREADS},
 };
 
@@ -56,6 +57,9 @@ static int filter_close(enum engine_kind kind)
 		if ((allowed[i].only == ENGINE_INVALID || allowed[i].only == kind) &&
 		    seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i].call, 0) < 0)
 			return -EINVAL;
+	if (seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+			     SCMP_A1(SCMP_CMP_EQ, F_GETFL, 0)) < 0)
+		return -EINVAL;
 	if (kind == ENGINE_URING &&
 	    seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(io_uring_register), 1,
 			     SCMP_A1(SCMP_CMP_EQ, 6, 0)) < 0)

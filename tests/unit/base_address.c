@@ -235,6 +235,35 @@ static void test_kind(void **state)
 	assert_true(network_contains(&block, &ip));
 }
 
+static const struct host_case {
+	const char *why;
+	struct ip ip;
+	bool want;
+} host_cases[] = {
+	{"a host", {.version = 4, .bytes = {192, 0, 2, 7}}, true},
+	{"this machine is one", {.version = 4, .bytes = {127, 0, 0, 1}}, true},
+	{"a host of IPv6", {.version = 6, .bytes = {0x20, 1, [15] = 7}}, true},
+	{"this machine by IPv6", {.version = 6, .bytes = {[15] = 1}}, true},
+	{"0.0.0.7 is none", {.version = 4, .bytes = {0, 0, 0, 7}}, false},
+	{"a group is none", {.version = 4, .bytes = {224, 0, 0, 1}}, false},
+	{"what is reserved is none", {.version = 4, .bytes = {255, 255, 255, 255}}, false},
+	{"IPv4 with octets behind it", {.version = 4, .bytes = {192, 0, 2, 7, 1}}, false},
+	{"IPv4 with a scope", {.version = 4, .bytes = {192, 0, 2, 7}, .scope = 1}, false},
+	{"::", {.version = 6}, false},
+	{"a group of IPv6", {.version = 6, .bytes = {0xff, 2, [15] = 1}}, false},
+	{"a link's own address", {.version = 6, .bytes = {0xfe, 0x80, [15] = 1}}, false},
+	{"IPv4 in IPv6", {.version = 6, .bytes = {[10] = 0xff, 0xff, 192, 0, 2, 7}}, false},
+	{"no version", {.bytes = {192, 0, 2, 7}}, false},
+	{"a version that is none", {.version = 5, .bytes = {192, 0, 2, 7}}, false},
+};
+
+static void test_host(void **state)
+{
+	const struct host_case *c = *state;
+
+	assert_int_equal(ip_is_host(&c->ip), c->want);
+}
+
 static void test_no_address(void **state)
 {
 	struct sockaddr_storage sa = {.ss_family = AF_UNIX};
@@ -287,6 +316,7 @@ int main(void)
 	TESTS_ADD_TABLE(&t, network_cases, test_network);
 	TESTS_ADD_TABLE(&t, contains_cases, test_contains);
 	TESTS_ADD_TABLE(&t, kind_cases, test_kind);
+	TESTS_ADD_TABLE(&t, host_cases, test_host);
 	tests_add(&t, "P1: what is no address is in no network", test_no_address, NULL);
 	tests_add(&t, "P1: one link-local address on two links is two", test_scopes_differ, NULL);
 	tests_add(&t, "P1: an IPv4 peer of an IPv6 socket is an IPv4 peer", test_mapped_socket,

@@ -1,6 +1,7 @@
 /* What a channel lets through, and what ends it. The sender here is a raw socket, as
  * a process that was taken over would be. */
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include "gateway/base/channel.h"
 #include "tests/unit/test.h"
@@ -199,12 +200,43 @@ static void test_peer_gone(void **state)
 	pair_close(&p);
 }
 
+/* The message is there, and the next one comes: who can do without goes on. */
+static void test_no_room(void **state)
+{
+	struct rlimit before, none;
+	struct pair p;
+	struct message m;
+	int lowest, r;
+
+	(void)state;
+	pair_open(&p);
+	lowest = fd_lowest();
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){(rlim_t)lowest, before.rlim_max};
+	raw_send(p.raw, "\3\0\0\0abcd", 8, 2);
+	raw_send(p.raw, "\1\0\0\0", 4, 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	r = channel_receive(&p.c, &m);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(r, -EMFILE);
+	assert_int_equal(m.type, FILES);
+	assert_memory_equal(m.body, "abcd", 4);
+	for (size_t k = 0; k < CHANNEL_FDS_MAX; k++)
+		assert_int_equal(m.fds[k], -1);
+	assert_int_equal(fd_lowest(), lowest);
+	assert_int_equal(channel_receive(&p.c, &m), 1);
+	assert_int_equal(m.type, HELLO);
+	pair_close(&p);
+}
+
 int main(void)
 {
 	static struct tests t;
 
 	TESTS_ADD_TABLE(&t, raws, test_raw);
 	tests_add(&t, "what is sent arrives, descriptors too", test_round_trip, NULL);
+	tests_add(&t, "descriptors that find no room are lost, and their message is told of",
+		  test_no_room, NULL);
 	tests_add(&t, "P4: a peer that does not read never blocks the sender", test_never_blocks,
 		  NULL);
 	tests_add(&t, "receiving never blocks, even when the socket would", test_blocking_socket,

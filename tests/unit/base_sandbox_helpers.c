@@ -2,6 +2,7 @@
  * way back to root, and the layers' names. */
 #include <arpa/inet.h>
 #include <linux/capability.h>
+#include <linux/fs.h>
 #include <linux/netlink.h>
 #include <sched.h>
 #include "tests/unit/base_sandbox.h"
@@ -84,12 +85,42 @@ static long fork_into_a_namespace(void)
 	return TRY(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0);
 }
 
+static long make_a_datagram_socket(void)
+{
+	return TRY(SYS_socket, AF_INET, SOCK_DGRAM, 0);
+}
+
+static long listen_to_others(void)
+{
+	return TRY(SYS_listen, TRY(SYS_socket, AF_INET, SOCK_STREAM, 0), 1);
+}
+
+static long signal_the_parent(void)
+{
+	return TRY(SYS_kill, 1, 0);
+}
+
+static long write_to_the_disk_it_reads(void)
+{
+	return TRY(SYS_pwrite64, held.disk_ro, "x", 1, 0);
+}
+
+static long discard_the_disk(void)
+{
+	uint64_t range[2] = {0, 512};
+
+	return TRY(SYS_ioctl, held.disk_ro, BLKDISCARD, range);
+}
+
 /* --- the rows --- */
 
 #define AUTHENTICATOR(what) "P3: the authenticator can't " what
 #define AUDITOR(what)	    "P3: the auditor can't " what
 #define ARBITER(what)	    "P3: the arbiter can't " what
+#define FILES(what)	    "P3: the process that looks for files can't " what
 #define FIREWALL(what)	    "P3: the firewall process can't " what
+#define JOINS(what)	    "P3: the process that speaks TLS for who joins can't " what
+#define TUNNELS(what)	    "P3: the process of the tunnels can't " what
 
 static const struct attempt attempts[] = {
 	{AUTHENTICATOR("open a file"), SANDBOX_AUTHENTICATOR, open_a_file, KILLED, 0, 0},
@@ -146,6 +177,59 @@ static const struct attempt attempts[] = {
 
 	{"P3: a reviewer can't write", SANDBOX_REVIEWER, open_for_writing_outside, KILLED, 0, 0},
 	{"P3: a reviewer can't read elsewhere", SANDBOX_REVIEWER, open_a_file, REFUSED, 0, 1},
+	{"P3: a reviewer can't make a socket", SANDBOX_REVIEWER, make_a_socket, KILLED, 0, 0},
+
+	{FILES("open a file that its tools do not need"), SANDBOX_FILES, open_a_file, REFUSED, 0,
+	 1},
+	{FILES("write a file"), SANDBOX_FILES, open_for_writing_outside, REFUSED, 0, 1},
+	{FILES("run another program"), SANDBOX_FILES, run_another_program, REFUSED, 0, 1},
+	{FILES("make a socket"), SANDBOX_FILES, make_a_socket, REFUSED, 0, 0},
+	{FILES("make a namespace"), SANDBOX_FILES, make_a_namespace, KILLED, 0, 0},
+	{FILES("fork into a namespace"), SANDBOX_FILES, fork_into_a_namespace, KILLED, 0, 0},
+	{FILES("trace another process"), SANDBOX_FILES, trace_the_parent, KILLED, 0, 0},
+	{FILES("send a signal to another process"), SANDBOX_FILES, signal_the_parent, KILLED, 0, 0},
+	{FILES("raise its limits"), SANDBOX_FILES, raise_its_limits, REFUSED, 0, 0},
+	{FILES("write to the disk that it reads"), SANDBOX_FILES, write_to_the_disk_it_reads,
+	 REFUSED, 0, 0},
+	{FILES("ask a device for more than it is"), SANDBOX_FILES, discard_the_disk, REFUSED, 0, 0},
+
+	{"P3: who writes an export can't make a socket", SANDBOX_EXPORTER, make_a_socket, KILLED, 0,
+	 0},
+	{"P3: who writes an export can't read elsewhere", SANDBOX_EXPORTER, open_a_file, REFUSED, 0,
+	 1},
+	{"P3: who writes an export can't write elsewhere", SANDBOX_EXPORTER,
+	 open_for_writing_outside, REFUSED, 0, 1},
+	{"P3: who writes an export can't execute a program", SANDBOX_EXPORTER, execute, KILLED, 0,
+	 0},
+	{"who writes an export makes and renames checkpoints", SANDBOX_EXPORTER, make_a_journal,
+	 ALLOWED, 0, 0},
+	{"P3: who sends an export can't read files", SANDBOX_SENDER, open_a_file, REFUSED, 0, 1},
+	{"P3: who sends an export can't change routes", SANDBOX_SENDER, change_routes, KILLED, 0,
+	 0},
+	{"P3: who sends an export sends no datagrams to hosts", SANDBOX_SENDER,
+	 make_a_datagram_socket, KILLED, 0, 0},
+	{"P3: who sends an export can't listen", SANDBOX_SENDER, listen_to_others, KILLED, 0, 0},
+
+	{JOINS("open a file"), SANDBOX_JOIN, open_a_file, KILLED, 0, 0},
+	{JOINS("write a file that it holds"), SANDBOX_JOIN, write_the_disk, KILLED, 0, 0},
+	{JOINS("make a socket"), SANDBOX_JOIN, make_a_socket, KILLED, 0, 0},
+	{JOINS("execute a program"), SANDBOX_JOIN, execute, KILLED, 0, 0},
+	{JOINS("make code"), SANDBOX_JOIN, make_code, KILLED, 0, 0},
+	{JOINS("trace another process"), SANDBOX_JOIN, trace_the_parent, KILLED, 0, 0},
+	{"who joins has a channel", SANDBOX_JOIN, use_a_channel, ALLOWED, 0, 0},
+
+	{TUNNELS("open a file"), SANDBOX_CONNECT, open_a_file, KILLED, 0, 0},
+	{TUNNELS("write a file that it holds"), SANDBOX_CONNECT, write_the_disk, KILLED, 0, 0},
+	{TUNNELS("execute a program"), SANDBOX_CONNECT, execute, KILLED, 0, 0},
+	{TUNNELS("make code"), SANDBOX_CONNECT, make_code, KILLED, 0, 0},
+	{TUNNELS("listen where it was not told to"), SANDBOX_CONNECT, listen_to_others, KILLED, 0,
+	 0},
+	{TUNNELS("send datagrams"), SANDBOX_CONNECT, make_a_datagram_socket, KILLED, 0, 0},
+	{TUNNELS("change routes"), SANDBOX_CONNECT, change_routes, KILLED, 0, 0},
+	{TUNNELS("trace another process"), SANDBOX_CONNECT, trace_the_parent, KILLED, 0, 0},
+	{"the process of the tunnels makes sockets", SANDBOX_CONNECT, make_a_socket, ALLOWED, 0, 0},
+	{"the process of the tunnels gets descriptors", SANDBOX_CONNECT, use_a_channel, ALLOWED, 0,
+	 0},
 };
 
 /* --- the rest --- */
@@ -175,6 +259,42 @@ static void test_landlock_alone(void **state)
 		skip();
 	}
 	in_child(landlock_alone);
+}
+
+static long connect_to(uint16_t port)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+	OWNED_FD fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return TRY(SYS_connect, fd, &to, sizeof to);
+}
+
+static bool one_port_alone(void)
+{
+	struct sandbox s = {.profile = SANDBOX_SENDER, .folder_fd = -1, .connect_port = 9};
+
+	return sandbox_confine(&s) == 0 && connect_to(10) == -EACCES && connect_to(9) != -EACCES;
+}
+
+static bool its_ports_alone(void)
+{
+	static const uint16_t ports[] = {9, 11, 0};
+	struct sandbox s = {.profile = SANDBOX_CONNECT, .folder_fd = -1, .connect_ports = ports};
+
+	return sandbox_confine(&s) == 0 && connect_to(10) == -EACCES && connect_to(9) != -EACCES &&
+	       connect_to(11) != -EACCES;
+}
+
+static void test_one_port_alone(void **state)
+{
+	(void)state;
+	if (is_sanitized() || syscall(SYS_landlock_create_ruleset, NULL, 0, 1) < 4) {
+		print_message("no Landlock for ports in this kernel, or a build with sanitizers\n");
+		skip();
+	}
+	in_child(one_port_alone);
+	in_child(its_ports_alone);
 }
 
 static bool capabilities_gone(void)
@@ -254,6 +374,9 @@ int main(void)
 	TESTS_ADD_TABLE(&t, attempts, test_attempt);
 	tests_add(&t, "P3: without its filter a session still reaches no file and no network",
 		  test_landlock_alone, NULL);
+	tests_add(&t,
+		  "P3: who sends an export reaches one port, tunnels theirs, even without filters",
+		  test_one_port_alone, NULL);
 	tests_add(&t, "P3: capabilities that are given up don't come back", test_capabilities,
 		  NULL);
 	tests_add(&t, "P3: a way back to root is seen, and the sandbox refuses", test_way_back,

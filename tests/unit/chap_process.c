@@ -196,7 +196,7 @@ static int teardown(void **state)
 
 static void enter(struct channel *c, uint32_t number, uint32_t deadline_ms)
 {
-	const struct auth_connection info = {number, deadline_ms};
+	const struct auth_connection info = {.connection = number, .deadline_ms = deadline_ms};
 	struct pollfd p = {monitor.fd, POLLOUT, 0};
 	int fds[2], r;
 

@@ -43,8 +43,8 @@ static struct policy *taken(const char *text)
 	return p;
 }
 
-static const struct policy_limits default_limits = {false, false, true, 65536, 1048576,
-						    8,	   64,	  1,	0};
+static const struct policy_limits default_limits = {false, false, true, 262144, 4194304,
+						    16,	   64,	  1,	0};
 
 static void limits_are(const struct policy_limits *l, const struct policy_limits *want)
 {
@@ -59,6 +59,24 @@ static void limits_are(const struct policy_limits *l, const struct policy_limits
 	assert_int_equal(l->error_recovery, want->error_recovery);
 }
 
+static void audit_arrived(const struct policy *p)
+{
+	const struct policy_trail *trail = &p->trail;
+
+	assert_true(p->audit_writes_only && p->outcomes_all);
+	assert_int_equal(p->durability, DURABILITY_WRITTEN);
+	assert_int_equal(p->disks[2].durability, DURABILITY_SYNCED);
+	assert_true(trail->keep_ms == UINT64_C(90) * 86400000 && trail->at_most == UINT64_C(50)
+											   << 30);
+	assert_true(trail->warn.percent == 30 && trail->warn.octets == 0 &&
+		    trail->refuse.percent == 0 && trail->refuse.octets == UINT64_C(3) << 30);
+	assert_true(trail->stop.octets == UINT64_C(2) << 30 && trail->reserve == 128 << 20);
+	assert_true(trail->file[0] == '/' && strstr(trail->file, "/seals/file"));
+	assert_true(trail->command_count == 2 && !trail->command[2]);
+	assert_string_equal(trail->command[1], "-u");
+	assert_string_equal(trail->syslog, "/dev/log");
+}
+
 static void test_everything(void **state)
 {
 	struct policy *p =
@@ -70,7 +88,7 @@ static void test_everything(void **state)
 		      "disks:\n"
 		      "  vault: {file: disks/vault.img, size: 20GiB}\n"
 		      "  archive: {device: /dev/vg0/no-such-archive, read_only: true}\n"
-		      "  scratch: {memory: 256MiB}\n"
+		      "  scratch: {memory: 256MiB, durability: synced}\n"
 		      "targets:\n"
 		      "  IQN.2026-11.net.example.GW:vault:\n"
 		      "    alias: Vault\n"
@@ -94,7 +112,11 @@ static void test_everything(void **state)
 		      "auth: {algorithms: [sha256], bans: {after: 3, within: 1m, for: 2h,\n"
 		      "  exempt: [198.51.100.0/24, '2001:db8::9'], cap: 7d}}\n"
 		      "firewall: {manage: false}\n"
-		      "audit: {commands: writes, durability: handed-over}\n"
+		      "audit: {commands: writes, durability: written, outcomes: all,\n"
+		      "  keep: {for: 90d, at_most: 50GiB},\n"
+		      "  space: {warn: 30%, refuse: 3GiB, stop: 2GiB, reserve: 128MiB},\n"
+		      "  checkpoints: {file: seals/file, command: [/bin/cat, -u],\n"
+		      "    syslog: 'unix:/dev/log'}}\n"
 		      "gateway: {disk_roots: [disks, /dev], operators: [bob], login_timeout: 5s,\n"
 		      "  logins_at_once: 8, connections: 100, io: threads, grace: 5m,\n"
 		      "  decoys: [iqn.2026-11.net.example.gw:Backup],\n"
@@ -120,18 +142,15 @@ static void test_everything(void **state)
 	assert_int_equal(v->luns[1].lun, 1);
 	assert_int_equal(v->luns[1].disk, 1);
 	assert_int_equal(i->from_count, 2);
-	assert_int_equal(i->line, 25);
-	assert_int_equal(i->from_line, 26);
-	assert_int_equal(i->chap_line, 27);
+	assert_true(i->line == 25 && i->from_line == 26 && i->chap_line == 27);
 	assert_int_equal(i->algorithms, 1U << 5);
 	assert_int_equal(i->access_count, 2);
 	assert_true(i->access[0].lun == 0 && i->access[0].writable);
 	assert_true(i->access[1].lun == 1 && !i->access[1].writable);
 	assert_int_equal(p->algorithms, 1U << 7);
-	assert_int_equal(p->ban_after, 3);
-	assert_int_equal(p->ban_within_s, 60);
-	assert_int_equal(p->ban_for_s, 7200);
-	assert_true(!p->manage_firewall && p->audit_writes_only);
+	assert_true(p->ban_after == 3 && p->ban_within_s == 60 && p->ban_for_s == 7200);
+	assert_true(!p->manage_firewall);
+	audit_arrived(p);
 	assert_int_equal(p->disk_root_count, 2);
 	assert_string_equal(p->operators[0], "bob");
 	assert_int_equal(p->login_timeout_ms, 5000);
@@ -220,7 +239,13 @@ static void test_defaults(void **state)
 	assert_int_equal(p->ban_after, 5);
 	assert_int_equal(p->ban_within_s, 600);
 	assert_int_equal(p->ban_for_s, 600);
-	assert_true(p->manage_firewall && !p->audit_writes_only);
+	assert_true(p->manage_firewall && !p->audit_writes_only && !p->outcomes_all);
+	assert_int_equal(p->durability, DURABILITY_HANDED_OVER);
+	assert_int_equal(p->disks[0].durability, DURABILITY_INVALID);
+	assert_true(p->trail.keep_ms == 0 && p->trail.at_most == 0);
+	assert_true(p->trail.stop.percent == 5 && p->trail.stop.octets == UINT64_C(1) << 30);
+	assert_true(p->trail.reserve == UINT64_C(64) << 20);
+	assert_true(!p->trail.file && !p->trail.command && !p->trail.syslog);
 	assert_int_equal(p->login_timeout_ms, 10000);
 	assert_int_equal(p->logins_at_once, 64);
 	assert_int_equal(p->connections, 2048);
@@ -246,9 +271,9 @@ static const struct target_row {
 	{"a smaller max_burst alone takes first_burst with it", "max_burst: 8KiB", "", 8192, 8192},
 	{"the first burst may be all of the burst", "max_burst: 512B, first_burst: 512B", "", 512,
 	 512},
-	{"a redirect to IPv4", "redirect: '192.0.2.1:3260'", "192.0.2.1:3260", 65536, 1048576},
+	{"a redirect to IPv4", "redirect: '192.0.2.1:3260'", "192.0.2.1:3260", 262144, 4194304},
 	{"a redirect to another port of this machine", "redirect: '127.0.0.1:3261'",
-	 "127.0.0.1:3261", 65536, 1048576},
+	 "127.0.0.1:3261", 262144, 4194304},
 };
 
 static void test_target(void **state)

@@ -74,6 +74,9 @@ static const struct disk_row {
 	{"no write cache, and a medium that can be ejected",
 	 ", write_cache: false, removable: true",
 	 {.removable = true, .block_size = 512, .physical_block_size = 4096}},
+	{"the page cache, which is usual",
+	 ", cache: page",
+	 {.write_cache = true, .block_size = 512, .physical_block_size = 4096}},
 	{"an identity of 16 octets",
 	 ", identity: {naa: 600140512345678901234567890ABCDE, serial: '1 2', vendor: LIO-ORG, "
 	 "product: vault of old}",
@@ -102,6 +105,7 @@ static void test_disk(void **state)
 
 	assert_int_equal(d->write_cache, w->write_cache);
 	assert_int_equal(d->removable, w->removable);
+	assert_int_equal(d->direct, w->direct);
 	assert_int_equal(d->thin, w->thin);
 	assert_int_equal(d->rotational, w->rotational);
 	assert_int_equal(d->block_size, w->block_size);

@@ -202,7 +202,7 @@ static void read_only_reads(void **state)
 static void writes_only(void **state)
 {
 	rig_open(state);
-	rig->nexus.audit_writes_only = true;
+	rig->nexus.records.writes_only = true;
 	assert_int_equal(rig_run(&read_one)->status, SCSI_GOOD);
 	assert_int_equal(rig_run(&ready)->status, SCSI_GOOD);
 	assert_int_equal(rig->ring.head, 0);

@@ -395,6 +395,9 @@ static void durable_first(void **state)
 	groups_open();
 	assert_int_equal(peer_begin(&task, A, &c), SCSI_WANT_DATA);
 	assert_int_equal(peer_buffer(&task, list, sizeof list), SCSI_RUNNING);
+	assert_int_equal(rig_last(0)->kind, AUDIT_LIST); /* which groups, and what they become */
+	assert_int_equal(rig_last(0)->cdb_len, sizeof list - 4);
+	assert_memory_equal(rig_last(0)->cdb, list + 4, sizeof list - 4);
 	rig_share();
 	assert_int_equal(attention_of(B), 0);
 	assert_int_equal(peer_end(&task, SCSI_RUNNING), SCSI_GOOD);

@@ -12,6 +12,24 @@
 
 #include "gateway/base/base.h"
 
+#if defined(__has_feature)
+#define THREAD_SANITIZED (__has_feature(thread_sanitizer))
+#elif defined(__SANITIZE_THREAD__)
+#define THREAD_SANITIZED 1
+#else
+#define THREAD_SANITIZED 0
+#endif
+
+/* Tests that stand between the program and the system, and hide from that sanitizer what orders
+ * threads: it would tell of races where there is none. */
+static inline void skip_if_thread_sanitized(void)
+{
+	if (THREAD_SANITIZED) {
+		print_message("the thread sanitizer does not see calls that are recorded\n");
+		skip();
+	}
+}
+
 /* A program's tests, gathered table by table, then run. */
 struct tests {
 	struct CMUnitTest list[1024];

@@ -11,23 +11,26 @@ DISK_BYTES, PARTITION = 64 << 20, 1 << 20
 PACKAGES = ("linux-image-amd64", "kmod", "busybox-static", "open-iscsi", "fio", "e2fsprogs", "xfsprogs", "dmsetup",
             "grub-pc-bin", "grub-common", "sg3-utils", "util-linux",
             # the other end of a tunnel, and its programs; what the gateway itself needs in a guest
-            "strongswan-swanctl", "strongswan-charon", "libstrongswan-standard-plugins", "wireguard-tools", "iproute2", "bash",
-            "nftables", "libyaml-0-2", "libidn12", "libisal2", "libsodium23", "libseccomp2", "liburing2", "libjansson4")
+            "stunnel4", "strongswan-swanctl", "strongswan-charon", "libstrongswan-standard-plugins", "wireguard-tools", "iproute2", "bash",
+            "nftables", "libyaml-0-2", "libidn12", "libisal2", "libsodium23", "libseccomp2", "liburing2", "libjansson4",
+            "libsqlite3-0", "libzstd1")
 SG = ("compare_and_write", "copy_results", "format", "get_lba_status", "inq", "logs", "luns", "modes", "opcodes", "persist",
       "prevent", "raw", "readcap", "requests", "reset", "rtpg", "sanitize", "senddiag", "start", "stpg", "sync", "turs", "unmap",
       "verify", "vpd", "wr_mode", "write_same", "write_x", "xcopy")
 PROGRAMS = ("bin/busybox", "sbin/iscsid", "sbin/iscsiadm", "sbin/iscsistart", "usr/bin/fio", "sbin/mke2fs",
             "sbin/e2fsck", "sbin/mkfs.xfs", "usr/sbin/xfs_repair|sbin/xfs_repair", "sbin/dmsetup", "sbin/blkdiscard", "bin/lsblk",
             *(f"usr/bin/sg_{name}" for name in SG),
-            "usr/lib/ipsec/charon", "usr/sbin/swanctl", "usr/bin/wg", "usr/bin/wg-quick", "bin/ip", "bin/bash", "usr/sbin/nft")
+            "usr/bin/stunnel4", "usr/lib/ipsec/charon", "usr/sbin/swanctl", "usr/bin/wg", "usr/bin/wg-quick", "bin/ip", "sbin/tc",
+            "bin/bash", "usr/sbin/nft")
 CHARON = ("aes", "drbg", "gcm", "hmac", "kdf", "kernel-netlink", "nonce", "openssl", "pem", "pkcs1", "pubkey", "random", "sha2",
           "socket-default", "vici", "x509")  # its plugins
 SERVER = ("libcrypto.so.3", "libidn.so.12", "libisal.so.2", "libjansson.so.4", "libmnl.so.0", "libnftnl.so.11", "libseccomp.so.2",
-          "libsodium.so.23", "liburing.so.2", "libyaml-0.so.2")  # the gateway's libraries
+          "libsodium.so.23", "libsqlite3.so.0", "libssl.so.3", "liburing.so.2", "libyaml-0.so.2", "libzstd.so.1")  # the gateway's libraries
 TO_BOOT = ("bin/busybox", "sbin/iscsistart")
 MODULES = ("virtio_pci", "virtio_console", "virtio_net", "virtio_blk", "iscsi_tcp", "iscsi_ibft", "sd_mod", "ext4", "xfs", "crc32c_generic",
            "dm-multipath", "dm-service-time", "dm-round-robin", "scsi_dh_alua", "veth", "esp4", "xfrm_user", "gcm", "ctr", "seqiv",
-           "aes_generic", "ghash-generic", "drbg", "sha512_generic", "wireguard", "nf_tables", "nft_ct", "nft_limit", "nft_connlimit", "nf_conntrack")
+           "aes_generic", "ghash-generic", "drbg", "sha512_generic", "wireguard", "tls", "nf_tables", "nft_ct", "nft_limit", "nft_connlimit", "nf_conntrack",
+           "nf_nat", "nft_chain_nat", "nft_masq", "sch_netem")
 LIBRARIES = ("lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/ceph", "usr/lib/ipsec")
 FILES = {
     # iscsid looks up who speaks to it; the gateway's processes are two users
