@@ -12,7 +12,7 @@
 
 static json_t *time_json(int64_t at_ms, int64_t now_ms)
 {
-	time_t at = (time_t)((int64_t)(clock_wall_ns() / 1000000000u) + (at_ms - now_ms) / 1000);
+	time_t at = (time_t)(((int64_t)(clock_wall_ns() / 1000000u) + at_ms - now_ms) / 1000);
 	struct tm tm;
 	char text[32];
 
