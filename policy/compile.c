@@ -207,7 +207,7 @@ static int file_tell(const char *path, int error, const struct policy_options *o
 	if (diagnostics_open(path, "", 0, &d) < 0)
 		return -ENOMEM;
 	diagnose_error(d, (struct place){0}, "the policy can't be read: %s",
-		       error == -EFBIG ? "it is larger than 1 MiB" : strerror(-error));
+		       error == -EFBIG ? "it is larger than 8 MiB" : strerror(-error));
 	diagnose_hint(d, "is this the right path, and may this user read it?");
 	if (mistakes_tell(d, options) < 0)
 		error = -ENOMEM;

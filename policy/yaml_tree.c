@@ -368,7 +368,7 @@ int yaml_tree_read(const char *text, size_t len, struct diagnostics *d, struct y
 	int r;
 
 	if (len > YAML_TREE_TEXT_MAX) {
-		diagnose_error(d, (struct place){0}, "the file is larger than 1 MiB");
+		diagnose_error(d, (struct place){0}, "the file is larger than 8 MiB");
 		*ret_tree = tree;
 		return 0;
 	}

@@ -6,9 +6,10 @@
 
 #include "policy/diagnostic.h"
 
-#define YAML_TREE_TEXT_MAX  (1024 * 1024) /* octets */
+/* Enough for a policy of 10 000 initiators. */
+#define YAML_TREE_TEXT_MAX  (8 << 20) /* octets */
 #define YAML_TREE_DEPTH_MAX 8
-#define YAML_TREE_NODES_MAX 250000
+#define YAML_TREE_NODES_MAX 1000000
 
 enum node_kind { NODE_INVALID, NODE_TEXT, NODE_LIST, NODE_MAP };
 

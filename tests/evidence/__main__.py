@@ -3,7 +3,7 @@ import sys
 import traceback
 
 import harness  # noqa: F401  (a network of its own, before anything else)
-from evidence import drops, guessing, logins, refusals, reloads
+from evidence import drops, guessing, logins, policies, refusals, reloads
 from firewall.lib import hosts
 
 SECTIONS = (
@@ -11,6 +11,7 @@ SECTIONS = (
     ("drops", drops, "from a wrong secret to the kernel's drop", True),
     ("guessing", guessing, "1000 guesses from one address", True),
     ("logins", logins, "a login's time, by initiators in the policy", False),
+    ("policies", policies, "a policy of 10 000 initiators", False),
     ("reloads", reloads, "sessions kept over random reloads under load", False),
 )
 

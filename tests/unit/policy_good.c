@@ -383,14 +383,14 @@ static void test_unreadable(void **state)
 	struct policy *p = NULL;
 
 	(void)state;
-	file_make("large.yaml", (1 << 20) + 1);
+	file_make("large.yaml", (8 << 20) + 1);
 	assert_int_equal(policy_load("none.yaml", &options, &p), -ENOENT);
 	assert_int_equal(policy_load("large.yaml", &options, &p), -EFBIG);
 	assert_true(policy_load("/", &options, &p) < 0);
 	assert_null(p);
 	assert_int_equal(fclose(f), 0);
 	assert_non_null(strstr(said, "none.yaml: error: the policy can't be read: No such file"));
-	assert_non_null(strstr(said, "larger than 1 MiB"));
+	assert_non_null(strstr(said, "larger than 8 MiB"));
 	free(said);
 }
 
