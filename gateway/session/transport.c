@@ -1,6 +1,7 @@
 /* The transports, plain and TLS: octets between the sockets and the iSCSI core, straight into
  * and out of the core's buffers, one socket for each connection. Reads a bounded number of
- * times a turn, so that one busy peer does not keep completions and timers waiting. */
+ * times a turn, so that one busy peer does not keep completions and timers waiting, and that
+ * it has answers to work on while we read more. */
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include "gateway/base/bytes.h"
@@ -8,10 +9,11 @@
 #include "gateway/base/fd.h"
 #include "gateway/session/session.h"
 
-#define READS_A_TURN  8
-#define IOVECS_MAX    64
-#define LOOKED	      UINT8_MAX /* at its first octets: they are not TLS */
-#define LAST_WORDS_MS 2000	/* for the peer to take what we still have to say */
+#define READS_A_TURN	8
+#define COMMANDS_A_TURN 8 /* when so many have come, the rest waits for their answers to go out */
+#define IOVECS_MAX	64
+#define LOOKED		UINT8_MAX /* at its first octets: they are not TLS */
+#define LAST_WORDS_MS	2000	  /* for the peer to take what we still have to say */
 
 static bool is_ending(const struct transport *t)
 {
@@ -66,8 +68,10 @@ static bool is_tls_on_plain(struct transport *t, const struct iovec *iov, ssize_
 static void transport_read(struct transport *t)
 {
 	struct iovec iov[IOVECS_MAX];
+	uint64_t enough = t->s->command_count + COMMANDS_A_TURN;
 
-	for (unsigned k = 0; k < READS_A_TURN && !t->left && !is_ending(t); k++) {
+	for (unsigned k = 0;
+	     k < READS_A_TURN && t->s->command_count < enough && !t->left && !is_ending(t); k++) {
 		size_t count = iscsi_rx_space(t->c, iov, ARRAY_LEN(iov));
 		ssize_t n;
 
