@@ -41,19 +41,26 @@ static void tell(struct connection *c, int32_t lun, const struct limit_values *v
 	connection_send(c, SESSION_LIMITS, &body, sizeof body, -1);
 }
 
-void limits_tell(struct connection *c)
+static void tell_all(struct connection *c, uint32_t shares)
 {
-	c->shares = MAX(sharers(c), 1);
+	c->shares = MAX(shares, 1);
 	tell(c, -1, &c->rates, &c->rates_told);
 	for (size_t k = 0; k < c->lun_count; k++)
 		tell(c, c->luns[k].lun, &c->luns[k].rates, &c->luns[k].rates_told);
 }
 
+void limits_tell(struct connection *c)
+{
+	tell_all(c, sharers(c));
+}
+
 void limits_share(struct connection *c)
 {
+	uint32_t shares = sharers(c); /* of each of them the same */
+
 	for (uint32_t k = 0; k < c->m->connection_max; k++) {
 		if (is_with(c, &c->m->connections[k]))
-			limits_tell(&c->m->connections[k]);
+			tell_all(&c->m->connections[k], shares);
 	}
 }
 
