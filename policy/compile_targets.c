@@ -127,6 +127,19 @@ static void unused_check(struct compiler *c, const struct names *names, const ch
 	}
 }
 
+static void count_check(struct compiler *c, const struct node *targets)
+{
+	size_t count = 0;
+
+	for (size_t t = 0; t < c->policy->target_count; t++)
+		count += c->policy->targets[t].initiator_count;
+	if (count <= POLICY_USERS_MAX)
+		return;
+	diagnose_error(c->d, node_place(targets), "the policy has %zu initiators; it can have %d",
+		       count, POLICY_USERS_MAX);
+	diagnose_hint(c->d, "serve the others by another gateway");
+}
+
 void compile_targets(struct compiler *c)
 {
 	const struct node *targets = node_map(c->root, "targets");
@@ -143,6 +156,7 @@ void compile_targets(struct compiler *c)
 		if (t->name[0])
 			names.rows[names.count++] = (struct name_row){.name = t->name, .node = n};
 	}
+	count_check(c, targets);
 	names_sort(&names);
 	names_tell_duplicates(c, &names, "target");
 	free(names.rows);

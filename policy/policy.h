@@ -17,8 +17,9 @@
 #define POLICY_NAME_SIZE  64 /* portals, disks: [a-z0-9-], at most 63 */
 #define POLICY_LUNS_MAX	  256
 #define POLICY_DISKS_MAX  4096
-#define POLICY_RANGES_MAX 16   /* of an initiator */
-#define TUNNEL_NEAR_PORT  3260 /* where `connect` listens on the initiator's machine */
+#define POLICY_USERS_MAX  10000 /* initiators, each in each of its targets */
+#define POLICY_RANGES_MAX 16	/* of an initiator */
+#define TUNNEL_NEAR_PORT  3260	/* where `connect` listens on the initiator's machine */
 
 enum portal_transport { PORTAL_INVALID, PORTAL_PLAIN, PORTAL_TLS, PORTAL_IPSEC, PORTAL_INTERFACE };
 

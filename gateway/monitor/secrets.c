@@ -2,6 +2,7 @@
  * a secret it is given the store, the users of the policy and its portals' keys, and takes all of
  * it up or nothing. The store is passed on by descriptor: the monitor reads no secret. */
 #include <stdio.h>
+#include "auth/accounts.h"
 #include "auth/auth.h"
 #include "auth/store.h"
 #include "gateway/base/fd.h"
@@ -24,6 +25,8 @@ static int secrets_look(struct monitor *m)
 	m->secrets = list;
 	return 0;
 }
+
+_Static_assert(POLICY_USERS_MAX <= ACCOUNTS_MAX, "the authenticator takes all of a policy");
 
 /* Every CHAP user of the policy with its floor and its mutual name. */
 static int send_accounts(struct helper *h, const struct policy *p)

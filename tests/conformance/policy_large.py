@@ -26,10 +26,19 @@ def test_large(folder, targets):
           refused.stdout + refused.stderr)
 
 
+def test_too_large(folder):
+    path = folder / "larger.yaml"
+    path.write_text(large_policy.policy(2, COUNT + 1))
+    done = run(SALLYPORT, "check", path)
+    check(AREA, "one initiator more is refused, before the authenticator has to", done.returncode == 1 and
+          f"the policy has {COUNT + 1} initiators; it can have {COUNT}" in done.stderr, done.stderr)
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         for targets in (1, 4096):
             test_large(pathlib.Path(folder), targets)
+        test_too_large(pathlib.Path(folder))
     finish()
 
 
