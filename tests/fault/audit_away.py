@@ -128,4 +128,29 @@ if fine:
     check(AREA, "P4: NOPs are answered meanwhile", all(r[1] > 5 for r in results.values()), results)
     check(AREA, "P4: every acknowledged write is there", not any(r[2] for r in results.values()), results)
 check(AREA, "the gateway is well again", wait_for(gw.is_well), gw.command("status").stdout)
+
+
+# --- a ring that is full, and the auditor behind ---------------------------------------------------------------------
+def shut_window(i, tries=10):
+    """Commands while the auditor stands still, until no more is allowed; False: its patience was over before that."""
+    for _ in range(tries):
+        status = 0
+        os.kill(auditor, signal.SIGSTOP)
+        while status == 0 and (allowed := (i.maxcmdsn - i.cmdsn + 1) & 0xffffffff):
+            tags = [i.command(bytes(6)) for _ in range(allowed)]
+            status = max(i.answer(tag)[0] for tag in tags)
+        if status == 0:
+            return True
+        os.kill(auditor, signal.SIGCONT)
+        wait_for(lambda: i.ready()[0] == 0)
+    return False
+
+
+with Initiator(gw.port).login() as i:
+    if check(AREA, "a ring that is full shuts the window", shut_window(i)):
+        os.kill(auditor, signal.SIGCONT)
+        told = i.receive()
+        check(AREA, "a window that the full ring had shut is announced open as soon as the auditor goes on",
+              (told.opcode, told.itt, told.ttt) == (NOP_IN, 0xffffffff, 0xffffffff) and i.maxcmdsn - i.cmdsn + 1 > 0, (told.bhs, i.cmdsn))
+        check(AREA, "and its commands run", i.ready()[0] == 0)
 finish()
