@@ -21,6 +21,25 @@ uint8_t *memory_map(size_t size)
 	return m == MAP_FAILED ? NULL : m;
 }
 
+/* Zero, and not there again until it is touched. */
+static void memory_give_back(uint8_t *at, size_t size)
+{
+	(void)madvise(at, size, MADV_DONTNEED);
+}
+
+void iscsi_rest(struct iscsi *i)
+{
+	if (i->free_slot_count == ISCSI_TASKS_MAX)
+		memory_give_back(i->chunks, (size_t)ISCSI_POOL_CHUNKS * ISCSI_CHUNK_SIZE);
+	EACH_CONNECTION(i, c)
+	{
+		if (c->rx.state != RX_HEAD || c->rx.stage_end != 0)
+			continue;
+		memory_give_back(c->rx.stage, STAGE_SIZE);
+		memory_give_back(c->rx.segment, SEGMENT_LIMIT);
+	}
+}
+
 int iscsi_set_limits(struct iscsi *i, const struct iscsi_limits *limits)
 {
 	if (!limits_ok(limits))

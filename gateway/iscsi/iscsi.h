@@ -216,6 +216,9 @@ void iscsi_sent(struct iscsi_connection *c, size_t len);
 bool iscsi_tx_waiting(const struct iscsi_connection *c);
 void iscsi_tick(struct iscsi *i, uint64_t now_ms);
 uint64_t iscsi_next_tick(const struct iscsi *i); /* 0: none */
+/* Nothing has come for a while: where nothing is in its buffers, their memory goes back to the
+ * system. */
+void iscsi_rest(struct iscsi *i);
 /* Something that room() depends on has changed: opens the window, sends a NOP-In if it was shut. */
 void iscsi_room_changed(struct iscsi *i);
 

@@ -16,6 +16,7 @@
 #define PING_EVERY_MS  15000
 #define ENGINE_REAP_MS 2
 #define IO_TURNS       16
+#define REST_AFTER_MS  5000 /* without a command */
 #define PING_MISSES    3
 
 /* Before the monitor has permitted anything: what it permits comes on top. */
@@ -159,6 +160,25 @@ static void set_tick(struct session *s)
 		loop_timer_set(s->loop, &s->tick_timer, at);
 }
 
+/* It has had no command since the timer was set: what those before it have used is given back. */
+static void on_rest(struct timer *t)
+{
+	struct session *s = CONTAINER_OF(t, struct session, rest_timer);
+
+	if (s->command_count == s->watched_count && iscsi_tasks_running(s->iscsi) == 0) {
+		s->rested_count = s->watched_count;
+		iscsi_rest(s->iscsi);
+	}
+}
+
+static void set_rest(struct session *s)
+{
+	if (s->rest_timer.at_ms != 0 || s->command_count == s->rested_count)
+		return;
+	s->watched_count = s->command_count;
+	loop_timer_set(s->loop, &s->rest_timer, loop_now_ms(s->loop) + REST_AFTER_MS);
+}
+
 /* An auditor that only stands still closes nothing and tells nothing: whoever waits for it is
  * looked at again after its patience. */
 static void on_audit_patience(struct timer *t)
@@ -219,6 +239,7 @@ static void on_turn(void *arg)
 	io_turns(s);
 	host_arbiter_say(s);
 	set_tick(s);
+	set_rest(s);
 	host_limits_wake(s);
 	if (s->audit_timer.at_ms == 0 &&
 	    (iscsi_tasks_running(s->iscsi) > 0 || s->managed_count > 0))
@@ -334,6 +355,7 @@ static int begin(struct session *s)
 	s->engine_watch = (struct watch){
 		.fd = engine_poll_fd(s->engine), .events = EPOLLIN, .run = on_engine};
 	s->tick_timer.run = on_tick;
+	s->rest_timer.run = on_rest;
 	s->audit_timer.run = on_audit_patience;
 	s->engine_timer.run = on_engine_behind;
 	s->login_timer.run = on_login_too_long;

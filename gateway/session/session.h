@@ -63,7 +63,7 @@ struct session {
 	struct channel monitor, auth;
 	struct watch monitor_watch, auth_watch, engine_watch, audit_watch;
 	struct timer login_timer, grace_timer, tick_timer, end_timer, audit_timer, limits_timer;
-	struct timer engine_timer;
+	struct timer engine_timer, rest_timer;
 
 	struct iscsi *iscsi;
 	struct iscsi_limits limits;	  /* as the monitor permits */
@@ -113,6 +113,7 @@ struct session {
 	enum session_end end;
 	char end_detail[128];
 	uint64_t command_count, read_bytes, written_bytes;
+	uint64_t watched_count, rested_count; /* of commands, when the timer was set, when it gave back */
 };
 
 /* Something ended this session: what is composed is sent, running I/O ends, a report is made. */

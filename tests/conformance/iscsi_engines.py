@@ -4,6 +4,7 @@
 Four sessions at once, one of them with 64 commands in flight; then large transfers, looked at PDU by PDU.
 """
 import ctypes, errno, os, pathlib, random, resource, shutil, threading
+import processes
 from harness import *
 from initiator import *
 
@@ -226,6 +227,11 @@ def queued(gw, io):
         # one after the other none waits; a wait for the next tick would be a second longer, the more data the same
         took = [(sum(read_many(i, 1) for _ in range(8)), read_many(i, 8)) for _ in range(3)]
         check(AREA, f"io: {io}: commands that waited for buffers start as soon as these are free", any(together < 2 * alone + 0.5 for alone, together in took), took)
+        pid = gw.sessions()[-1]["pid"]
+        most = processes.octets(pid, "RssAnon")
+        check(AREA, f"io: {io}: a session that rests gives the memory of its buffers back",
+              most > 16 << 20 and wait_for(lambda: processes.octets(pid, "RssAnon") < 2 << 20), (most, processes.octets(pid, "RssAnon")))
+        check(AREA, f"io: {io}: … and goes on", i.read(0, 8192)[0] == GOOD)
         i.logout()
 
 

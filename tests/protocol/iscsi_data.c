@@ -1,6 +1,7 @@
 /* Data in both directions, RFC 7143 sections 11.3, 11.7 and 11.8: what is wrong with
  * it, and what becomes of the command. Nothing is ever
  * written where it does not belong, and no command with wrong data is carried out. */
+#include <sys/mman.h>
 #include "tests/protocol/iscsi_end.h"
 
 /* One Data-Out of a script; from R2T when `solicited`. */
@@ -434,6 +435,44 @@ static void early_response(void **state)
 	peer_close(&p);
 }
 
+static bool is_there(const void *octet)
+{
+	const size_t page = 4096;
+	unsigned char resident = 0;
+
+	assert_int_equal(mincore((void *)((uintptr_t)octet & ~(page - 1)), page, &resident), 0);
+	return resident & 1;
+}
+
+static void rest(void **state)
+{
+	struct peer p = {0};
+	uint8_t bhs[ISCSI_BHS_SIZE];
+	struct iovec iov[2];
+	const void *buffer;
+
+	(void)state;
+	peer_up(&p, KEYS(KEYS_USUAL));
+	command_bhs(&p, bhs, FLAG_FINAL | FLAG_WRITE, 65536, CDB_WRITE10);
+	put_be(bhs + 5, 3, 65536);
+	put_be(bhs + BHS_CDB + 7, 2, 128);
+	assert_int_equal(peer_feed(&p, bhs, sizeof bhs), sizeof bhs);
+	assert_int_equal(peer_feed(&p, junk, 32768), 32768);
+	assert_true(iscsi_rx_space(p.c, iov, ARRAY_LEN(iov)) > 0);
+	buffer = (const uint8_t *)iov[0].iov_base - 1;
+	iscsi_rest(p.i);
+	assert_true(is_there(buffer));
+	assert_int_equal(peer_feed(&p, junk + 32768, 32768), 32768);
+	peer_drain(&p);
+	expect_end(&p, SENSE_NONE);
+	assert_memory_equal(p.disk, junk, 65536);
+	assert_true(is_there(buffer));
+	iscsi_rest(p.i);
+	assert_false(is_there(buffer));
+	peer_alive(&p);
+	peer_close(&p);
+}
+
 int main(void)
 {
 	static struct tests t;
@@ -451,5 +490,7 @@ int main(void)
 	tests_add(&t, "11.3.6 data with a command that writes nothing", no_write_bit, NULL);
 	tests_add(&t, "11.17.1 a response that comes early waits for the data that is still owed",
 		  early_response, NULL);
+	tests_add(&t, "a session that rests gives its buffers back, and not what is in them", rest,
+		  NULL);
 	return tests_run(&t, "iscsi data");
 }
