@@ -40,11 +40,12 @@ CFLAGS := -std=gnu11 -g -O$(O) $(WARN) $(HARDEN) -ffunction-sections -fdata-sect
 # from the same objects takes what is compiled already. gcc alone: clang would need another linker.
 LTO := $(if $(SAN)$(filter 0,$(O))$(filter clang%,$(CC)),,-flto -ffat-lto-objects -flto-partition=one)
 LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed $(if $(SAN),-fsanitize=$(SAN))
-SESSION_LIBS := -luring -lseccomp -lisal -lssl -lcrypto -lsodium -lpthread
-LIBS := $(SESSION_LIBS) -lyaml -lnftnl -lmnl -ljansson -lidn -lzstd -lsqlite3
+SESSION_LIBS := -luring -lseccomp -lisal -lpthread
+TLS_LIBS := -lssl -lcrypto -lsodium
+LIBS := $(SESSION_LIBS) $(TLS_LIBS) -lyaml -lnftnl -lmnl -ljansson -lidn -lzstd -lsqlite3
 
 FOLDERS := $(wildcard gateway/*) auth policy backends
-MAINS   := gateway/cli/main.c gateway/session/main.c
+MAINS   := gateway/cli/main.c gateway/session/main.c gateway/session/main_tls.c
 SOURCES := $(filter-out $(MAINS),$(foreach f,$(FOLDERS),$(wildcard $(f)/*.c)))
 OBJECTS := $(SOURCES:%.c=$(B)/%.o)
 LIB     := $(B)/libsallyport.a
@@ -63,7 +64,7 @@ FUZZ_RATE  := 20000
 .PHONY: all run test bench bench-audit bench-tls evidence fuzz-soak test-kernel lint fuzz soak install clean tests
 .DELETE_ON_ERROR:
 .SECONDARY:
-all: $(B)/sallyport $(B)/sallyport-session
+all: $(B)/sallyport $(B)/sallyport-session $(B)/sallyport-session-tls
 
 # A fresh machine has make and nothing else: the stamp installs, or names, what is missing.
 $(B)/.deps-%: deploy/install-deps.sh
@@ -93,6 +94,9 @@ $(B)/sallyport: $(B)/gateway/cli/main.o $(LIB)
 
 $(B)/sallyport-session: $(B)/gateway/session/main.o $(LIB)
 	@echo "  LD $@"; $(CC) $(CFLAGS) $(LTO) $(LDFLAGS) -o $@ $^ $(SESSION_LIBS)
+
+$(B)/sallyport-session-tls: $(B)/gateway/session/main_tls.o $(LIB)
+	@echo "  LD $@"; $(CC) $(CFLAGS) $(LTO) $(LDFLAGS) -o $@ $^ $(SESSION_LIBS) $(TLS_LIBS)
 
 $(B)/tests/%: $(B)/tests/%.o $(LIB)
 	@echo "  LD $@"; $(CC) -fno-lto $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
@@ -165,7 +169,7 @@ fuzz-soak:
 install: all
 	$(if $(UNAUDITED),$(error A build without its audit is not installed))
 	install -D $(B)/sallyport $(DESTDIR)$(PREFIX)/bin/sallyport
-	install -D $(B)/sallyport-session $(DESTDIR)$(PREFIX)/libexec/sallyport/sallyport-session
+	install -D -t $(DESTDIR)$(PREFIX)/libexec/sallyport $(B)/sallyport-session $(B)/sallyport-session-tls
 	sh deploy/install-files.sh "$(DESTDIR)" "$(PREFIX)"
 
 clean:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What `make install` puts beside the two programs: install-files.sh DESTDIR PREFIX
+# What `make install` puts beside the programs: install-files.sh DESTDIR PREFIX
 set -eu
 root=$1$2
 prefix=$2

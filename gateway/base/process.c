@@ -20,7 +20,7 @@
 #include "gateway/base/bytes.h"
 #include "gateway/base/log.h"
 
-#define SESSION_NAME "sallyport-session"
+#define FOR_SESSIONS "../libexec/sallyport"
 /* Descriptors are parked from here on while 0 to 3 + PROCESS_FDS_MAX - 1 are laid out. */
 #define PARKING (PROCESS_FD_FIRST + PROCESS_FDS_MAX)
 
@@ -49,13 +49,36 @@ static int link_read(const char *path, char ret[PATH_MAX])
 	return 0;
 }
 
+/* Beside our own program, whose folder this is, or where `make install` puts it. */
+static int program_find(int folder, const char *folder_path, const char *name)
+{
+	char path[64];
+	int fd = program_open(folder, name);
+
+	(void)snprintf(path, sizeof path, FOR_SESSIONS "/%s", name);
+	if (fd == -ENOENT)
+		fd = program_open(folder, path);
+	if (fd < 0)
+		log_error("can't open the program for sessions, neither %s/%s nor %s/" FOR_SESSIONS
+			  "/%s: %s; install it beside this one, or run 'make install'",
+			  folder_path, name, folder_path, name, strerror(-fd));
+	return fd;
+}
+
+void programs_close(struct programs *p)
+{
+	fd_close(&p->self);
+	fd_close(&p->session);
+	fd_close(&p->session_tls);
+}
+
 int programs_open(struct programs *ret_programs)
 {
 	char path[PATH_MAX];
 	OWNED_FD
 	self = program_open(AT_FDCWD, "/proc/self/exe");
 	OWNED_FD
-	folder = -1, session = -1;
+	folder = -1, session = -1, session_tls = -1;
 	char *slash;
 	int r;
 
@@ -69,17 +92,13 @@ int programs_open(struct programs *ret_programs)
 	slash = strrchr(path, '/');
 	slash[slash == path] = '\0'; /* of "/sallyport" the folder is "/" */
 	folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	session = program_open(folder, SESSION_NAME);
-	if (session == -ENOENT)
-		session = program_open(folder, "../libexec/sallyport/" SESSION_NAME);
-	if (session < 0) {
-		log_error("can't open the session program, neither %s/" SESSION_NAME
-			  " nor %s/../libexec/sallyport/" SESSION_NAME
-			  ": %s; install it beside this one, or run 'make install'",
-			  path, path, strerror(-session));
+	if ((session = program_find(folder, path, "sallyport-session")) < 0)
 		return session;
-	}
-	*ret_programs = (struct programs){.self = fd_take(&self), .session = fd_take(&session)};
+	if ((session_tls = program_find(folder, path, "sallyport-session-tls")) < 0)
+		return session_tls;
+	*ret_programs = (struct programs){.self = fd_take(&self),
+					  .session = fd_take(&session),
+					  .session_tls = fd_take(&session_tls)};
 	return 0;
 }
 

@@ -1,4 +1,4 @@
-/* Starting our own processes. A child is this very program (or sallyport-session),
+/* Starting our own processes. A child is this very program (or one for sessions),
  * executed afresh from a descriptor opened at start, with an empty environment and
  * nothing inherited but the descriptors that it is given: 0 to 2 (stdin and stdout
  * are /dev/null, stderr is ours), then PROCESS_FD_FIRST, +1, … in order. */
@@ -9,12 +9,13 @@
 #define PROCESS_FD_FIRST 3
 #define PROCESS_FDS_MAX	 8
 
-/* The program files, opened once. `session` is beside our own file, or in ../libexec/sallyport/
- * of it; never found through PATH. */
+/* The program files, opened once. Those of sessions, sallyport-session and sallyport-session-tls,
+ * are beside our own file, or in ../libexec/sallyport/ of it; never found through PATH. */
 struct programs {
-	int self, session;
+	int self, session, session_tls;
 };
 int programs_open(struct programs *ret_programs) MUST_CHECK;
+void programs_close(struct programs *p);
 
 struct child {
 	const char *role;     /* argv: the program's name, "internal", role, then argument */

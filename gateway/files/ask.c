@@ -135,8 +135,7 @@ int files_ask(const struct files_question *q, struct files_answer *ret_answer,
 	child.fds[1] = question;
 	child.fds[2] = answer_in;
 	pid = child_start(&child, &pid_fd);
-	fd_close(&programs.self);
-	fd_close(&programs.session);
+	programs_close(&programs);
 	fd_close(&answer_in);
 	if (pid < 0)
 		return say(ret_why, pid, "the process that reads the file system can't be started");

@@ -501,7 +501,7 @@ static int session_start(struct connection *c, struct beginning *b)
 	struct child child = {
 		.role = "session",
 		.argument = largest,
-		.program = m->programs.session,
+		.program = c->tls != NULL ? m->programs.session_tls : m->programs.session,
 		.fds = {b->channel[1], c->socket.fd, b->auth[0], b->lifeline[1], c->ring_fd,
 			b->page, b->arbiter, c->own_fd},
 		.fd_count = SESSION_FDS,

@@ -156,6 +156,14 @@ static void on_start(struct session *s, struct message *m)
 		loop_stop(s->loop); /* session_main() goes on with it */
 }
 
+static void on_tls(struct session *s, struct message *m)
+{
+	if (s->tls_ops)
+		s->tls_ops->take(s, m);
+	else
+		loop_stop(s->loop); /* the wrong program was started: session_main() says so */
+}
+
 static void on_permit(struct session *s, struct message *m)
 {
 	struct session_permit body;
@@ -307,7 +315,7 @@ static void (*const handlers[])(struct session *s, struct message *m) = {
 	[SESSION_LOGOUT] = on_logout,
 	[SESSION_SETTINGS] = host_settings_take,
 	[SESSION_LIMITS] = host_limits_take,
-	[SESSION_TLS] = host_tls_take,
+	[SESSION_TLS] = on_tls,
 	[SESSION_PROXY_TAKEN] = first_taken,
 };
 

@@ -129,7 +129,7 @@ static void on_look_again(struct timer *timer)
 	look_again(CONTAINER_OF(timer, struct session, certificate_timer));
 }
 
-void host_tls_take(struct session *s, struct message *m)
+static void take(struct session *s, struct message *m)
 {
 	struct tls_context *fresh = NULL;
 
@@ -151,10 +151,8 @@ void host_tls_take(struct session *s, struct message *m)
 
 /* --- the handshake --- */
 
-int host_tls_open(struct transport *t)
+static int open_one(struct transport *t)
 {
-	if (!t->s->tls)
-		return 0;
 	t->shake_events = EPOLLIN;
 	return tls_open(t->s->tls, t->socket.fd, &t->tls);
 }
@@ -195,7 +193,7 @@ static void drain(int fd)
 		n = recv(fd, octets, sizeof octets, MSG_DONTWAIT);
 }
 
-void host_tls_detail(const struct tls *tls, char *ret, size_t size)
+static void detail(const struct tls *tls, char *ret, size_t size)
 {
 	(void)snprintf(ret, size, "%s: %s", tls_reason_name(tls_reason(tls)), tls_detail(tls));
 }
@@ -204,18 +202,27 @@ void host_tls_detail(const struct tls *tls, char *ret, size_t size)
 static void failed(struct transport *t, int r)
 {
 	struct session *s = t->s;
-	char detail[sizeof s->end_detail];
+	char sentence[sizeof s->end_detail];
 
-	host_tls_detail(t->tls, detail, sizeof detail);
+	detail(t->tls, sentence, sizeof sentence);
 	if (r == -ENODATA)
 		session_end(s, SESSION_END_LEFT, "");
 	else
-		session_end(s, SESSION_END_TLS, detail);
+		session_end(s, SESSION_END_TLS, sentence);
 	drain(t->socket.fd);
 	t->left = true;
 }
 
-void host_tls_shake(struct transport *t)
+/* A handshake has a little less than the login, so that its end is told by who knows the reason,
+ * and not by the authenticator, which only waits. */
+static uint32_t patience_ms(const struct session *s)
+{
+	uint32_t all = s->start.login_timeout_ms;
+
+	return all - MIN(all / 8, 1000u);
+}
+
+static void shake(struct transport *t)
 {
 	uint32_t events = 0;
 	int r = tls_handshake(t->tls, &events);
@@ -229,7 +236,7 @@ void host_tls_shake(struct transport *t)
 	t->shake_events = 0;
 	loop_timer_set(t->s->loop, &t->s->login_timer,
 		       t->s->login_timer.at_ms + t->s->start.login_timeout_ms -
-			       host_tls_patience(t->s));
+			       patience_ms(t->s));
 	if (tls_alpn(t->tls) == TLS_ALPN_IS_JOIN)
 		return host_enrol(t);
 	tell_certificate(t->s, t->tls);
@@ -238,18 +245,26 @@ void host_tls_shake(struct transport *t)
 		look_again(t->s);
 }
 
-/* A handshake has a little less than the login, so that its end is told by who knows the reason,
- * and not by the authenticator, which only waits. */
-uint32_t host_tls_patience(const struct session *s)
+static void too_long(struct session *s)
 {
-	uint32_t all = s->start.login_timeout_ms;
-
-	return s->tls ? all - MIN(all / 8, 1000u) : all;
-}
-
-void host_tls_too_long(struct session *s)
-{
-	if (s->tls && s->not_after_s == 0)
+	if (s->not_after_s == 0)
 		session_end(s, SESSION_END_TLS,
 			    "tls-timeout: there was no handshake within the time of a login");
 }
+
+const struct tls_ops session_tls_ops = {
+	.take = take,
+	.open = open_one,
+	.shake = shake,
+	.too_long = too_long,
+	.patience_ms = patience_ms,
+	.detail = detail,
+	.receive = tls_receive,
+	.send = tls_send,
+	.has_more = tls_has_more,
+	.unsent = tls_unsent,
+	.flush = tls_flush,
+	.reason = tls_reason,
+	.close = tls_close,
+	.free = tls_free,
+};

@@ -280,4 +280,7 @@ struct session_connections {
 extern const struct message_spec session_inbox[], session_outbox[];
 extern const size_t session_inbox_len, session_outbox_len;
 
-int session_main(const char *largest_disk); /* octets, as text: no file is written beyond it */
+struct tls_ops;
+/* main() of both programs: `PROGRAM internal session SIZE`, where SIZE is the largest disk's in
+ * octets, beyond which no file may be written. `tls` NULL: for plain portals. Its exit code. */
+int session_program(int argc, char **argv, const struct tls_ops *tls);

@@ -270,7 +270,8 @@ static void on_login_too_long(struct timer *t)
 
 	bool ours = s->asked || (s->have_result && !s->permitted);
 
-	host_tls_too_long(s);
+	if (s->tls)
+		s->tls_ops->too_long(s);
 	transports_leave(s);
 	session_end(s, ours ? SESSION_END_UNAVAILABLE : SESSION_END_LOGIN_TIMEOUT, "");
 }
@@ -359,7 +360,8 @@ static int begin(struct session *s)
 	s->audit_timer.run = on_audit_patience;
 	s->engine_timer.run = on_engine_behind;
 	s->login_timer.run = on_login_too_long;
-	loop_timer_set(s->loop, &s->login_timer, clock_ms() + host_tls_patience(s));
+	loop_timer_set(s->loop, &s->login_timer,
+		       clock_ms() + (s->tls ? s->tls_ops->patience_ms(s) : s->start.login_timeout_ms));
 	loop_each_turn(s->loop, on_turn, s);
 	/* only now: a channel whose other end is gone already refuses the login of s->iscsi */
 	if ((r = loop_watch(s->loop, &s->engine_watch)) < 0 ||
@@ -368,13 +370,14 @@ static int begin(struct session *s)
 	return first_open(s);
 }
 
-int session_main(const char *largest_disk)
+static int session_main(const char *largest_disk, const struct tls_ops *tls)
 {
 	static struct session s;
 	char role[32];
-	int r = before_sandbox(&s);
+	int r;
 
-	if (r < 0) {
+	s.tls_ops = tls;
+	if ((r = before_sandbox(&s)) < 0) {
 		log_error("a session could not start: %s", strerror(-r));
 		return 3;
 	}
@@ -396,4 +399,16 @@ int session_main(const char *largest_disk)
 	}
 	report(&s);
 	return r < 0 ? 3 : 0;
+}
+
+int session_program(int argc, char **argv, const struct tls_ops *tls)
+{
+	if (argc != 4 || strcmp(argv[1], "internal") != 0 || strcmp(argv[2], "session") != 0) {
+		fprintf(stderr, "%s is started by `sallyport run`\n", argv[0]);
+		return 2;
+	}
+	log_start("session");
+	if (process_harden() < 0)
+		return 3;
+	return session_main(argv[3], tls);
 }

@@ -82,6 +82,7 @@ struct session {
 	struct watch first; /* until its transport has the socket: first.c */
 	struct proxy_header header;
 
+	const struct tls_ops *tls_ops; /* NULL: the program for plain portals */
 	int layers;
 	bool started, discovery, joins; /* joins: another process has its session */
 	bool asked, have_result; /* the authenticator: its answer is due, it said who it is */
@@ -140,14 +141,29 @@ void host_backends_turn(struct session *s); /* closes those that were replaced a
 /* host_enrol.c: who joins: its connection is over when this returns */
 void host_enrol(struct transport *t);
 
-/* host_tls.c: the handshake's side of the host */
-void host_tls_take(struct session *s, struct message *m);
-int host_tls_open(struct transport *t) MUST_CHECK; /* nothing on a plain portal */
-void host_tls_shake(struct transport *t);	   /* goes on with the handshake */
-void host_tls_too_long(struct session *s);
-uint32_t host_tls_patience(const struct session *s); /* how long a login may take, from now */
-/* Why it has ended, as a report has it: the reason's word and a sentence. */
-void host_tls_detail(const struct tls *tls, char *ret, size_t size);
+/* host_tls.c: the handshake's side of the host, and the room gateway/tls. Both are in the program
+ * for portals with TLS alone: what a plain portal's session has not, nobody attacks there, and
+ * nobody pays for. */
+struct tls_ops {
+	void (*take)(struct session *s, struct message *m);
+	int (*open)(struct transport *t);
+	void (*shake)(struct transport *t); /* goes on with the handshake */
+	void (*too_long)(struct session *s);
+	/* How long the handshake may take, of the time that a login has. */
+	uint32_t (*patience_ms)(const struct session *s);
+	/* Why it has ended, as a report has it: the reason's word and a sentence. */
+	void (*detail)(const struct tls *tls, char *ret, size_t size);
+	/* As gateway/tls/tls.h has them. */
+	ssize_t (*receive)(struct tls *t, const struct iovec *iov, size_t count);
+	ssize_t (*send)(struct tls *t, const struct iovec *iov, size_t count);
+	bool (*has_more)(const struct tls *t);
+	bool (*unsent)(const struct tls *t);
+	int (*flush)(struct tls *t);
+	enum tls_reason (*reason)(const struct tls *t);
+	int (*close)(struct tls *t);
+	void (*free)(struct tls *t);
+};
+extern const struct tls_ops session_tls_ops;
 
 /* host_limits.c */
 void host_limits_take(struct session *s, struct message *m);

@@ -26,7 +26,7 @@ static ssize_t octets_receive(struct transport *t, const struct iovec *iov, size
 	ssize_t n;
 
 	if (t->tls)
-		return tls_receive(t->tls, iov, count);
+		return t->s->tls_ops->receive(t->tls, iov, count);
 	n = readv(t->socket.fd, iov, (int)count);
 	if (n < 0)
 		return errno == EINTR ? -EAGAIN : -errno;
@@ -39,7 +39,7 @@ static ssize_t octets_send(struct transport *t, struct iovec *iov, size_t count)
 	ssize_t n;
 
 	if (t->tls)
-		return tls_send(t->tls, iov, count);
+		return t->s->tls_ops->send(t->tls, iov, count);
 	n = sendmsg(t->socket.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n < 0)
 		return errno == EINTR ? -EAGAIN : -errno;
@@ -85,7 +85,8 @@ static void transport_read(struct transport *t)
 		else if (!is_tls_on_plain(t, iov, n))
 			iscsi_received(t->c, (size_t)n, loop_now_ms(t->s->loop));
 		/* That was all there is: epoll tells of more; the rest of a PDU's data comes on. */
-		if (t->tls ? !tls_has_more(t->tls) : count == 1 && n < (ssize_t)iov[0].iov_len)
+		if (t->tls ? !t->s->tls_ops->has_more(t->tls)
+			   : count == 1 && n < (ssize_t)iov[0].iov_len)
 			return;
 	}
 }
@@ -114,8 +115,8 @@ static void transport_write(struct transport *t)
 
 	if (t->shake_events || is_held(t))
 		return;
-	if (t->tls && tls_unsent(t->tls)) {
-		int r = tls_flush(t->tls);
+	if (t->tls && t->s->tls_ops->unsent(t->tls)) {
+		int r = t->s->tls_ops->flush(t->tls);
 
 		t->left |= r < 0 && r != -EAGAIN;
 	}
@@ -133,7 +134,7 @@ static void transport_write(struct transport *t)
 
 static bool has_to_say(const struct transport *t)
 {
-	return iscsi_tx_waiting(t->c) || (t->tls && tls_unsent(t->tls));
+	return iscsi_tx_waiting(t->c) || (t->tls && t->s->tls_ops->unsent(t->tls));
 }
 
 static void clocks_read(struct session *s)
@@ -150,7 +151,7 @@ static void on_socket(struct watch *w, uint32_t ready)
 
 	clocks_read(t->s);
 	if (t->shake_events && !is_ending(t)) {
-		host_tls_shake(t);
+		t->s->tls_ops->shake(t);
 		ready |= EPOLLIN; /* what came behind the handshake's last octet has been read */
 	}
 	if (t->shake_events) { /* the core hears nothing before the handshake is done */
@@ -186,7 +187,8 @@ static const struct {
 /* A connection that is cut is nothing strange once it is in use: its machine may be gone. */
 static bool left_tls_in_login(const struct transport *t)
 {
-	return !iscsi_is_full_feature(t->s->iscsi) || tls_reason(t->tls) != TLS_TRUNCATED;
+	return !iscsi_is_full_feature(t->s->iscsi) ||
+	       t->s->tls_ops->reason(t->tls) != TLS_TRUNCATED;
 }
 
 /* What the session reports if this was its last connection. */
@@ -204,8 +206,8 @@ static void note_end(const struct transport *t)
 			s->last_end = s->unavailable ? SESSION_END_UNAVAILABLE : ends[k].to;
 	}
 	(void)string_copy(s->last_detail, sizeof s->last_detail, detail);
-	if (t->tls && end == ISCSI_END_NONE && tls_reason(t->tls) != TLS_REASON_NONE) {
-		host_tls_detail(t->tls, s->last_detail, sizeof s->last_detail);
+	if (t->tls && end == ISCSI_END_NONE && s->tls_ops->reason(t->tls) != TLS_REASON_NONE) {
+		s->tls_ops->detail(t->tls, s->last_detail, sizeof s->last_detail);
 		if (s->last_end == SESSION_END_LEFT && left_tls_in_login(t))
 			s->last_end = SESSION_END_TLS;
 	}
@@ -219,9 +221,10 @@ static void transport_close(struct transport *t)
 	loop_timer_clear(s->loop, &t->last_words);
 	loop_timer_clear(s->loop, &t->again);
 	loop_unwatch(s->loop, &t->socket);
-	if (t->tls)
-		IGNORE_RESULT(tls_close(t->tls)); /* if there is room for it */
-	tls_free(TAKE(t->tls));
+	if (t->tls) {
+		(void)s->tls_ops->close(t->tls); /* if there is room for it */
+		s->tls_ops->free(TAKE(t->tls));
+	}
 	(void)shutdown(t->socket.fd, SHUT_RDWR);
 	fd_close(&t->socket.fd);
 	if (t->c == s->leading)
@@ -252,7 +255,7 @@ static uint32_t events_wanted(struct transport *t)
 
 	if (t->shake_events)
 		return is_ending(t) ? 0 : t->shake_events;
-	if (reads && t->tls && tls_has_more(t->tls) && t->again.at_ms == 0)
+	if (reads && t->tls && t->s->tls_ops->has_more(t->tls) && t->again.at_ms == 0)
 		loop_timer_set(t->s->loop, &t->again, loop_now_ms(t->s->loop));
 	return (reads ? EPOLLIN : 0) | (has_to_say(t) && !is_held(t) ? EPOLLOUT : 0);
 }
@@ -315,7 +318,7 @@ int transport_open(struct session *s, int fd, struct iscsi_connection *c)
 		t->last_words.run = on_last_words_over;
 		t->again.run = on_again;
 		t->looked = c != s->leading ? LOOKED : 0; /* what joins has been read from before */
-		r = host_tls_open(t);
+		r = s->tls ? s->tls_ops->open(t) : 0;
 		return r < 0 ? r : loop_watch(s->loop, &t->socket);
 	}
 	fd_close(&fd);

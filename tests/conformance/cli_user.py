@@ -14,7 +14,7 @@ os.environ["TMPDIR"] = "/tmp"  # a folder that the user can reach
 folder = tempfile.mkdtemp(prefix="sallyport-user-", dir="/tmp")
 tempfile.tempdir = folder
 # the build may lie where only root can look
-for name in ("sallyport", "sallyport-session"):
+for name in ("sallyport", "sallyport-session", "sallyport-session-tls"):
     shutil.copy(BUILD / name, folder)
 os.chown(folder, user, user)
 os.setgroups([])

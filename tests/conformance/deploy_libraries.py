@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""What the two programs load: a session, which is executed for each connection, no library that it does not need."""
+"""What our programs load: a session, which is executed for each connection, no library that it does not need."""
 import os, pathlib, re, subprocess, sys
 
 BUILD = pathlib.Path(os.environ.get("SALLYPORT_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build"))
-SESSION = {"libssl", "libcrypto", "libsodium", "liburing", "libseccomp", "libisal", "libc", "ld-linux-x86-64", "libpthread"}
+SESSION = {"liburing", "libseccomp", "libisal", "libc", "ld-linux-x86-64", "libpthread"}
+TLS = {"libssl", "libcrypto", "libsodium"}
 
 
 def libraries(program):
@@ -11,11 +12,14 @@ def libraries(program):
     return {name.split(".so")[0] for name in re.findall(r"\(NEEDED\).*\[(.*)\]", said)}
 
 
-session, monitor = libraries("sallyport-session"), libraries("sallyport")
-extra = session - SESSION
-fine = [session and not extra, "libidn" in monitor]
-print(f"{'ok' if fine[0] else 'FAIL'} deploy: P3: a session's program is linked to what a session needs, and no more")
-print(f"{'ok' if fine[1] else 'FAIL'} deploy: names are normalised by GNU libidn, in the monitor's program")
-if not all(fine):
-    print(f"    session: {sorted(session)}\n    monitor: {sorted(monitor)}")
-sys.exit(not all(fine))
+session, session_tls, monitor = map(libraries, ("sallyport-session", "sallyport-session-tls", "sallyport"))
+fine = {
+    "P3: the program of a plain portal's sessions is linked to what these need, and no more: no TLS": session and session <= SESSION,
+    "P3: that of a portal with TLS is linked to TLS besides, and no more": session_tls and session_tls <= SESSION | TLS,
+    "names are normalised by GNU libidn, in the monitor's program": "libidn" in monitor,
+}
+for sentence, holds in fine.items():
+    print(f"{'ok' if holds else 'FAIL'} deploy: {sentence}")
+if not all(fine.values()):
+    print(f"    sessions: {sorted(session)}, {sorted(session_tls)}\n    monitor: {sorted(monitor)}")
+sys.exit(not all(fine.values()))

@@ -78,6 +78,7 @@ class Puppet:
 folder = pathlib.Path("bin").resolve()
 folder.mkdir()
 shutil.copy(SALLYPORT, folder)
+shutil.copy(BUILD / "sallyport-session-tls", folder)
 done = run("cc", "-std=gnu11", "-D_GNU_SOURCE", "-I", ROOT, "-o", folder / "sallyport-session", ROOT / "tests/fault/hostile_puppet.c")
 assert done.returncode == 0, done.stderr
 harness.SALLYPORT = str(folder / "sallyport")

@@ -25,6 +25,7 @@ GIVES = {order.index(name) for name in ("SESSION_TARGETS", "SESSION_LUN", "SESSI
 folder = pathlib.Path("bin").resolve()
 folder.mkdir()
 shutil.copy(SALLYPORT, folder)
+shutil.copy(BUILD / "sallyport-session-tls", folder)
 done = run("cc", "-std=gnu11", "-D_GNU_SOURCE", "-I", ROOT, "-o", folder / "sallyport-session", ROOT / "tests/fault/hostile_session.c")
 assert done.returncode == 0, done.stderr
 harness.SALLYPORT = str(folder / "sallyport")

@@ -62,7 +62,7 @@ set +e
 """
 
 files = image_or_skip("logins through IPsec and WireGuard")
-programs = [(f"usr/local/bin/{name}", 0o100755, (BUILD / name).read_bytes()) for name in ("sallyport", "sallyport-session")]
+programs = [(f"usr/local/bin/{name}", 0o100755, (BUILD / name).read_bytes()) for name in ("sallyport", "sallyport-session", "sallyport-session-tls")]
 guest = Guest(files, memory=1024, more=[
     *programs, ("policy.yaml", 0o100644, POLICY.encode()), ("etc/strongswan.conf", 0o100644, STRONGSWAN.encode()),
     ("gateway-ike", 0o100755, GATEWAY_IKE.encode()), ("client-ike", 0o100755, CLIENT_IKE.encode())])

@@ -53,7 +53,7 @@ CUT = "/bin/ip netns exec nat nft 'table ip cut { chain c { type filter hook for
 MEND = "/bin/ip netns exec nat nft delete table ip cut"  # nobody is told of either
 
 files = image_or_skip("a long line")
-programs = [(f"usr/local/bin/{name}", 0o100755, (BUILD / name).read_bytes()) for name in ("sallyport", "sallyport-session")]
+programs = [(f"usr/local/bin/{name}", 0o100755, (BUILD / name).read_bytes()) for name in ("sallyport", "sallyport-session", "sallyport-session-tls")]
 guest = Guest(files, memory=1024, more=[*programs, ("policy.yaml", 0o100644, POLICY.encode())])
 
 

@@ -387,6 +387,7 @@ static void test_programs(void **state)
 {
 	static const char *const folders[] = {"bin", "libexec", "libexec/sallyport"};
 	static const char *const places[] = {"bin", "libexec/sallyport"};
+	static const char *const names[] = {"sallyport-session", "sallyport-session-tls"};
 	char root[] = "/tmp/sallyport-test-XXXXXX", path[256];
 
 	(void)state;
@@ -397,14 +398,19 @@ static void test_programs(void **state)
 	}
 	snprintf(path, sizeof path, "%s/bin/sallyport", root);
 	file_copy_of_self(path);
-	assert_int_equal(programs_in(root), ENOENT);
 	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
-		snprintf(path, sizeof path, "%s/%s/sallyport-session", root, places[i]);
-		close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
-		assert_int_equal(programs_in(root), EACCES);
-		assert_int_equal(chmod(path, 0755), 0);
+		for (size_t k = 0; k < ARRAY_LEN(names); k++) {
+			assert_int_equal(programs_in(root), ENOENT);
+			snprintf(path, sizeof path, "%s/%s/%s", root, places[i], names[k]);
+			close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+			assert_int_equal(programs_in(root), EACCES);
+			assert_int_equal(chmod(path, 0755), 0);
+		}
 		assert_int_equal(programs_in(root), 0);
-		assert_int_equal(unlink(path), 0);
+		for (size_t k = 0; k < ARRAY_LEN(names); k++) {
+			snprintf(path, sizeof path, "%s/%s/%s", root, places[i], names[k]);
+			assert_int_equal(unlink(path), 0);
+		}
 	}
 	snprintf(path, sizeof path, "%s/bin/sallyport", root);
 	assert_int_equal(unlink(path), 0);
