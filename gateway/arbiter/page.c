@@ -122,6 +122,15 @@ static enum standing standing_of(const struct arbiter_state *state, uint64_t nex
 	return STANDING_STRANGER;
 }
 
+static bool is_access_set(const struct arbiter_state *state)
+{
+	for (size_t k = 0; k < ARRAY_LEN(state->access); k++) {
+		if (state->access[k].port != 0)
+			return true;
+	}
+	return false;
+}
+
 const struct arbiter_access *arbiter_access_of(const struct arbiter_state *state, uint64_t port)
 {
 	for (size_t k = 0; k < ARRAY_LEN(state->access) && port != 0; k++) {
@@ -143,6 +152,7 @@ bool arbiter_adopt(struct arbiter_view *v, unsigned lun)
 			continue;
 		l->seen = generation;
 		l->standing = standing_of(&l->state, v->nexus);
+		l->access_is_set = is_access_set(&l->state);
 		return true;
 	}
 	l->seen = 0;

@@ -162,6 +162,7 @@ struct arbiter_view {
 		uint64_t events;	    /* as many were taken */
 		struct arbiter_state state; /* as of `seen` */
 		enum standing standing;
+		bool access_is_set; /* of some target port group, in that state */
 	} luns[ARBITER_LUNS];
 };
 

@@ -3,6 +3,7 @@
  * test `failed` once, at the end. Big-endian unless the name says otherwise. */
 #pragma once
 
+#include <endian.h>
 #include "gateway/base/base.h"
 
 struct rd {
@@ -28,12 +29,17 @@ void wr_bytes(struct wr *w, const void *bytes, size_t len);
 void wr_zero(struct wr *w, size_t len);
 
 /* Fields at fixed places in buffers whose size the caller has checked. Here, because a width that
- * the compiler knows makes one or two instructions of them. */
+ * the compiler knows makes one or two instructions of them; so do 4 octets in any case. */
 static inline uint64_t get_be(const uint8_t *p, size_t width)
 {
 	uint64_t value = 0;
+	uint32_t word;
 
 	assert(width >= 1 && width <= sizeof value); /* our bug, never the peer's */
+	if (width == sizeof word) {
+		memcpy(&word, p, sizeof word);
+		return be32toh(word);
+	}
 	for (size_t i = 0; i < width; i++)
 		value = value << 8 | p[i];
 	return value;
@@ -41,7 +47,13 @@ static inline uint64_t get_be(const uint8_t *p, size_t width)
 
 static inline void put_be(uint8_t *p, size_t width, uint64_t value)
 {
+	uint32_t word = htobe32((uint32_t)value);
+
 	assert(width >= 1 && width <= sizeof value);
+	if (width == sizeof word) {
+		memcpy(p, &word, sizeof word);
+		return;
+	}
 	for (size_t i = 0; i < width; i++)
 		p[i] = (uint8_t)(value >> 8 * (width - 1 - i));
 }

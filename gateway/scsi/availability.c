@@ -121,6 +121,12 @@ static bool refuse(struct scsi_task *task, const struct hindrance *h)
 	return false;
 }
 
+/* None of the hindrances is there: looked at first, for it is so at nearly every command. */
+static bool is_well(const struct arbiter_state *s)
+{
+	return s->operation == OPERATION_NONE && !s->ejected && !s->stopped;
+}
+
 bool medium_is_available(struct scsi_task *task)
 {
 	const struct arbiter_state *s;
@@ -128,6 +134,8 @@ bool medium_is_available(struct scsi_task *task)
 	if (task->unit == NULL || task->command == NULL || task->operates)
 		return true;
 	s = state_of(task);
+	if (is_well(s))
+		return true;
 	for (size_t i = 0; i < ARRAY_LEN(hindrances); i++) {
 		if (hindrances[i].is_there(s) && hindrances[i].refuses(task->command))
 			return refuse(task, &hindrances[i]);

@@ -277,9 +277,9 @@ bool command_check_reserved(struct scsi_task *task)
 	const struct scsi_command *c = task->command;
 
 	for (size_t i = 1; i < c->cdb_len; i++) {
-		unsigned extra = task->cdb[i] & ~(unsigned)tolerated(c, i);
+		unsigned extra = task->cdb[i] & ~(unsigned)c->usage[i];
 
-		if (extra != 0) {
+		if (extra != 0 && (extra &= ~(unsigned)tolerated(c, i)) != 0) {
 			sense_cdb_field(task, (unsigned)i, 31 - (unsigned)__builtin_clz(extra));
 			return false;
 		}

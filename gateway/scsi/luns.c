@@ -14,12 +14,11 @@ enum { METHOD_PERIPHERAL = 0, METHOD_FLAT = 1 };
 
 int scsi_lun_decode(const uint8_t lun[8])
 {
+	static const uint8_t below[6]; /* no second level */
 	unsigned first = lun[0] & 0x3f, method = lun[0] >> 6;
 
-	for (size_t i = 2; i < 8; i++) {
-		if (lun[i] != 0)
-			return -1;
-	}
+	if (memcmp(lun + 2, below, sizeof below) != 0)
+		return -1;
 	if (first != 0 || (method != METHOD_PERIPHERAL && method != METHOD_FLAT))
 		return -1;
 	return lun[1];

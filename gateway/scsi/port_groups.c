@@ -24,8 +24,9 @@ enum { NO_STATUS = 0, SET_BY_COMMAND = 1 };
 
 enum access_state port_access(const struct scsi_nexus *n, const struct scsi_lun *unit)
 {
-	const struct arbiter_state *state = &n->arbiter->luns[unit->number].state;
-	const struct arbiter_access *access = arbiter_access_of(state, n->groups[0].port);
+	const struct arbiter_view_lun *l = &n->arbiter->luns[unit->number];
+	const struct arbiter_access *access =
+		l->access_is_set ? arbiter_access_of(&l->state, n->groups[0].port) : NULL;
 
 	return access == NULL ? ACCESS_OPTIMIZED : (enum access_state)access->state;
 }

@@ -179,12 +179,14 @@ static bool abort_all(struct session *s)
 
 	for (size_t k = 0; k < ARRAY_LEN(s->spreads.aborts); k++)
 		any |= s->spreads.aborts[k];
+	if (any == 0)
+		return false;
 	EACH_LUN(lun)
 	{
-		if (any != 0 && has(s->spreads.aborts, lun))
+		if (has(s->spreads.aborts, lun))
 			abort_tasks(s, lun);
 	}
-	return any != 0;
+	return true;
 }
 
 /* What waited for the end of those tasks, a copy of another LUN for one, goes on. */

@@ -10,7 +10,7 @@ ROUNDS=9 for more of it, MS=1000 for longer rounds, ROWS='128 KiB' for rows of t
 TARGET=iscsi://… for one more, which is read, and with WRITES=1 overwritten; FOLDER=/dev/shm and DISK=/var/tmp: where the files
 are; IDLE=1000 sessions, LOGINS=100 a second; PLOT=bench.svg.
 """
-from bench import plot
+from bench import plot, profile
 from bench.targets import *
 
 
@@ -210,9 +210,9 @@ def main():
             pairs.append((find(sides, "tgt rdwr"), Tgt("rdwr", place, 1, name="crowded tgt")))
         company(pairs, *cores)
     if ours:
-        steps = steps_a_read(ours[0], MS * 3)
-        print(f"\ninstructions of the session for a read of 4 KiB, 8 at once, the kernel's not among them: "
-              + (f"{steps:.0f}" if steps else "not counted, that needs root"))
+        profile.show_shares([sides[0], find(sides, "bare echo")], [BUSY, ROWS[2]], MS * 5)
+        profile.show_login(ours[0], LOGINS * 2)
+        profile.show_steps(ours[0], MS * 3)
     path = pathlib.Path(os.environ.get("PLOT") or BUILD / "bench.svg")
     path.write_text(plot.page(tables, "bare echo"))
     print(f"a plot of it: {path}")

@@ -1,21 +1,34 @@
-/* How many instructions a thread runs, for `make bench`: one step at a time, as a debugger does, so
- * that the session is counted as it is, in its sandbox, with its audit. What the kernel does for it
- * is no part of the figure: a system call is one instruction. Started by tests/bench alone, as
- * root; trusts the thread.
+/* Which instructions a thread runs, and how often, for `make bench`: one step at a time, as a
+ * debugger does, so that the session is counted as it is, in its sandbox, with its audit. What the
+ * kernel does for it is no part of it: a system call is one instruction, and so is a string that is
+ * copied or cleared by one. Started by tests/bench alone, as root; trusts the thread.
  *
- *   steps PID     counts from its first line of output until SIGTERM; then prints them */
+ *   steps PID     counts from its first line of output until SIGTERM; then prints a line for each
+ *                 instruction, its address (hexadecimal) and how often it ran, and for each system
+ *                 call, "call", its number and how often; the end is an empty line */
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ptrace.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "gateway/base/base.h"
 #include "gateway/base/bytes.h"
 
+#define PLACES	   (1u << 16) /* a power of 2; of instructions, most of which are never run */
+#define CALLS	   512
+#define INSN_CALLS 0x050f /* SYSCALL, as its two octets are read */
+
 static volatile sig_atomic_t over;
+
+static struct place {
+	uint64_t at, count;
+	bool calls;
+} places[PLACES];
+static uint64_t calls[CALLS];
 
 static void on_end(int number)
 {
@@ -43,20 +56,67 @@ static bool stopped(pid_t pid, int *ret_status)
 	return true;
 }
 
-/* Steps until told to end: a thread that sleeps makes none. */
-static uint64_t count(pid_t pid)
+static struct place *place_of(pid_t pid, uint64_t at)
 {
-	uint64_t steps = 0;
+	size_t n = (size_t)(at * 0x9e3779b97f4a7c15u >> 48) & (PLACES - 1), tries = 0;
+
+	for (; places[n].at != at && places[n].count > 0; n = (n + 1) & (PLACES - 1))
+		if (++tries == PLACES)
+			die("it runs more instructions than there is room for");
+	if (places[n].count == 0) {
+		errno = 0;
+		places[n].at = at;
+		places[n].calls = (ptrace(PTRACE_PEEKTEXT, pid, (void *)(uintptr_t)at, NULL) &
+				   0xffff) == INSN_CALLS;
+		if (errno != 0)
+			die("it can't be read");
+	}
+	return &places[n];
+}
+
+/* The instruction that is next. */
+static void look(pid_t pid, uint64_t *last)
+{
+	struct user_regs_struct regs;
+	struct place *p;
+
+	if (ptrace(PTRACE_GETREGS, pid, NULL, &regs) < 0)
+		die("it can't be looked at");
+	if (regs.rip == *last)
+		return; /* a string goes on */
+	*last = regs.rip;
+	p = place_of(pid, regs.rip);
+	p->count++;
+	if (p->calls && regs.rax < CALLS)
+		calls[regs.rax]++;
+}
+
+/* Steps until told to end: a thread that sleeps makes none. */
+static void count(pid_t pid)
+{
+	uint64_t last = 0;
 	int status;
 
 	while (!over && stopped(pid, &status)) {
 		bool event = status >> 16 != 0, step = !event && WSTOPSIG(status) == SIGTRAP;
 
-		steps += step;
+		if (step)
+			look(pid, &last);
 		if (ptrace(PTRACE_SINGLESTEP, pid, NULL, event || step ? 0 : WSTOPSIG(status)) < 0)
 			die("it can't go on");
 	}
-	return steps;
+}
+
+static void print(void)
+{
+	for (size_t n = 0; n < PLACES; n++)
+		if (places[n].count > 0)
+			printf("%" PRIx64 " %" PRIu64 "\n", places[n].at, places[n].count);
+	for (size_t n = 0; n < CALLS; n++)
+		if (calls[n] > 0)
+			printf("call %zu %" PRIu64 "\n", n, calls[n]);
+	printf("\n");
+	(void)fflush(stdout);
 }
 
 /* It goes on by itself; left as it was, its next step would be its end. */
@@ -73,7 +133,7 @@ static void leave(pid_t pid)
 int main(int argc, char **argv)
 {
 	struct sigaction end = {.sa_handler = on_end}; /* waits are interrupted */
-	uint64_t pid = 0, steps;
+	uint64_t pid = 0;
 
 	if (argc != 2 || number_parse(argv[1], 1, INT32_MAX, &pid) < 0)
 		die("it is started by tests/bench");
@@ -83,9 +143,8 @@ int main(int argc, char **argv)
 		die("it can't be followed");
 	printf("begun\n");
 	(void)fflush(stdout);
-	steps = count((pid_t)pid);
+	count((pid_t)pid);
 	leave((pid_t)pid);
-	printf("%" PRIu64 "\n", steps);
-	(void)fflush(stdout);
+	print();
 	return 0;
 }

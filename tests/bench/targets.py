@@ -265,17 +265,3 @@ def private_kib(pid):
     except OSError:
         return None
     return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith(("Private_Clean:", "Private_Dirty:")))
-
-
-def steps_a_read(side, ms):
-    """Instructions of the session for each read of 4 KiB, or None; the session is not used again."""
-    line = Line(side.name, side.port, lambda i: side.enter(i, OPEN_ISCSI))
-    busy = side.gateway.sessions()[-1]["pid"]
-    process = start(BUILD / "tests/bench/steps", busy, stdout=subprocess.PIPE)
-    if process.stdout.readline() != b"begun\n":
-        return None
-    done = line.round("random", 100, 4096, 8, ms, side.blocks)
-    process.terminate()
-    steps = process.stdout.readline()
-    line.end()
-    return int(steps) / done.count if steps else None

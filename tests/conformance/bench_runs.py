@@ -40,7 +40,8 @@ check("it has ratios beside their goals", len(tables) == 2 and re.search(r"of th
 check("it says what idle sessions and logins take from a busy one", re.search(r"3 idle sessions \d.*\n +\d+ logins a second \d", out) is not None, told)
 check("it says what an idle session's process has for itself", re.search(r"process has \d+ KiB", out) is not None or os.geteuid() != 0, told)
 check("it counts the session's instructions",
-      re.search(r"instructions of the session .*: \d+\n", out) is not None or "not counted, that needs root" in out, told)
+      re.search(r"instructions of the session .*: \d+\n  .*gateway/scsi \d+.*\n  its system calls: .*readv \d", out) is not None or "not counted, that needs root" in out, told)
+check("it says what a login costs, by process", re.search(r"for a login with CHAP.*\n  its session \d.*monitor \d.*authenticator \d", out) is not None, told)
 try:
     bars = [e for e in xml.fromstring(plot.read_text()).iter() if e.tag.endswith("title")]
     check("its plot is XML with a bar for each side of each row", len(bars) == 2 * 7, f"{len(bars)} bars")
