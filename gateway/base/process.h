@@ -30,7 +30,8 @@ struct child {
 };
 
 /* Returns the pid or -errno; an exec that fails is told here, not by a dead child. *ret_pidfd is
- * readable when the child is over. */
+ * readable when the child is over. Takes as long whatever memory the caller has; after a child that
+ * became another user the caller can't be dumped or debugged by others. */
 pid_t child_start(const struct child *child, int *ret_pidfd) MUST_CHECK;
 
 /* In the child: were descriptors 3 … 3 + n - 1 given, and nothing beyond? */

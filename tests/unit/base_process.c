@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include "gateway/base/process.h"
 #include "tests/unit/test.h"
@@ -203,11 +204,43 @@ static void child_over(pid_t pid, int pidfd, int want_status)
 	close(pidfd);
 }
 
+/* What is ours, and would not be as it was if a child had changed it before its exec. */
+struct own {
+	uid_t uids[3];
+	gid_t gids[3];
+	int groups, death, keeps_caps;
+	pid_t sid;
+	struct __user_cap_data_struct caps[2];
+	uintptr_t at_pipe;
+	uint64_t blocked;
+};
+
+static void own_take(struct own *ret)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct sigaction at_pipe;
+	sigset_t blocked;
+
+	memset(ret, 0, sizeof *ret);
+	assert_int_equal(getresuid(&ret->uids[0], &ret->uids[1], &ret->uids[2]), 0);
+	assert_int_equal(getresgid(&ret->gids[0], &ret->gids[1], &ret->gids[2]), 0);
+	ret->groups = getgroups(0, NULL);
+	assert_int_equal(prctl(PR_GET_PDEATHSIG, &ret->death, 0, 0, 0), 0);
+	ret->keeps_caps = prctl(PR_GET_KEEPCAPS, 0, 0, 0, 0);
+	ret->sid = getsid(0);
+	assert_int_equal(syscall(SYS_capget, &header, ret->caps), 0);
+	assert_int_equal(sigaction(SIGPIPE, NULL, &at_pipe), 0);
+	ret->at_pipe = (uintptr_t)at_pipe.sa_handler;
+	assert_int_equal(sigprocmask(SIG_SETMASK, NULL, &blocked), 0);
+	memcpy(&ret->blocked, &blocked, sizeof ret->blocked);
+}
+
 static void test_probe(void **state)
 {
 	const struct probe *row = *state;
 	struct child child = row->child;
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	struct own before, after;
 	int pair[2], pidfd = -1;
 	sigset_t set;
 	pid_t pid;
@@ -227,8 +260,11 @@ static void test_probe(void **state)
 	child.program = program_self();
 	child.fds[0] = pair[1];
 	child.fd_count = 1;
+	own_take(&before);
 	pid = child_start(&child, &pidfd);
+	own_take(&after);
 	assert_true(pid > 0);
+	assert_memory_equal(&before, &after, sizeof before);
 	close(pair[1]);
 	assert_int_equal(answer_read(pair[0]), 'y');
 	child_over(pid, pidfd, 0);
