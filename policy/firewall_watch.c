@@ -153,8 +153,7 @@ int firewall_watch_load(struct firewall_watch *w, int *fd, const struct firewall
 
 /* --- mending ------------------------------------------------------------------------------ */
 
-/* Are the rules as they were loaded? 1, 0, or -errno. */
-static int rules_check(struct firewall_watch *w, struct firewall_changes *ret_changes)
+static int rules_compare(struct firewall_watch *w, struct firewall_changes *ret_changes)
 {
 	struct firewall_reading *live = NULL;
 	uint32_t generation;
@@ -164,6 +163,16 @@ static int rules_check(struct firewall_watch *w, struct firewall_changes *ret_ch
 		r = firewall_reading_same(w->reference, live, ret_changes);
 	firewall_reading_free(live);
 	return r;
+}
+
+/* Are the rules as they were loaded? 1, 0, or -errno. What is found is looked for twice: a reading
+ * while somebody loaded them anew has been seen with all chains and none of their rules, although
+ * no generation had passed. */
+static int rules_check(struct firewall_watch *w, struct firewall_changes *ret_changes)
+{
+	int r = rules_compare(w, ret_changes);
+
+	return r == 0 ? rules_compare(w, ret_changes) : r;
 }
 
 /* The script replaces the main table; of the bans' table it mends what it can, and bans stay. What
