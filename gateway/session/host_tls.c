@@ -235,8 +235,7 @@ static void shake(struct transport *t)
 	}
 	t->shake_events = 0;
 	loop_timer_set(t->s->loop, &t->s->login_timer,
-		       t->s->login_timer.at_ms + t->s->start.login_timeout_ms -
-			       patience_ms(t->s));
+		       t->s->login_timer.at_ms + t->s->start.login_timeout_ms - patience_ms(t->s));
 	if (tls_alpn(t->tls) == TLS_ALPN_IS_JOIN)
 		return host_enrol(t);
 	tell_certificate(t->s, t->tls);

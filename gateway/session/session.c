@@ -361,7 +361,8 @@ static int begin(struct session *s)
 	s->engine_timer.run = on_engine_behind;
 	s->login_timer.run = on_login_too_long;
 	loop_timer_set(s->loop, &s->login_timer,
-		       clock_ms() + (s->tls ? s->tls_ops->patience_ms(s) : s->start.login_timeout_ms));
+		       clock_ms() +
+			       (s->tls ? s->tls_ops->patience_ms(s) : s->start.login_timeout_ms));
 	loop_each_turn(s->loop, on_turn, s);
 	/* only now: a channel whose other end is gone already refuses the login of s->iscsi */
 	if ((r = loop_watch(s->loop, &s->engine_watch)) < 0 ||

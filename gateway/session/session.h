@@ -114,7 +114,8 @@ struct session {
 	enum session_end end;
 	char end_detail[128];
 	uint64_t command_count, read_bytes, written_bytes;
-	uint64_t watched_count, rested_count; /* of commands, when the timer was set, when it gave back */
+	/* command_count when the rest timer was set, and when it gave buffers back. */
+	uint64_t watched_count, rested_count;
 };
 
 /* Something ended this session: what is composed is sent, running I/O ends, a report is made. */

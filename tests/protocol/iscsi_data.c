@@ -490,7 +490,7 @@ int main(void)
 	tests_add(&t, "11.3.6 data with a command that writes nothing", no_write_bit, NULL);
 	tests_add(&t, "11.17.1 a response that comes early waits for the data that is still owed",
 		  early_response, NULL);
-	tests_add(&t, "11.3 a command whose data has half come keeps it when unused buffers are given back", rest,
-		  NULL);
+	tests_add(&t, "11.3 data that has half come stays while unused buffers are given back",
+		  rest, NULL);
 	return tests_run(&t, "iscsi data");
 }
