@@ -212,7 +212,7 @@ def main():
     if ours:
         profile.show_shares([sides[0], find(sides, "bare echo")], [BUSY, ROWS[2]], MS * 5)
         profile.show_login(ours[0], LOGINS * 2)
-        profile.show_steps(ours[0], MS * 3)
+        profile.show_steps(ours[0])
     path = pathlib.Path(os.environ.get("PLOT") or BUILD / "bench.svg")
     path.write_text(plot.page(tables, "bare echo"))
     print(f"a plot of it: {path}")

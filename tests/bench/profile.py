@@ -8,6 +8,7 @@ CALLS = {0: "read", 1: "write", 17: "pread64", 18: "pwrite64", 19: "readv", 20: 
          47: "recvmsg", 202: "futex", 228: "clock_gettime", 232: "epoll_wait", 233: "epoll_ctl", 281: "epoll_pwait", 327: "preadv2",
          328: "pwritev2", 426: "io_uring_enter"}  # of x86-64; the others by their numbers
 TICK = os.sysconf("SC_CLK_TCK")
+STEPS_MS = 900  # a read is some ten milliseconds of steps
 Steps = collections.namedtuple("Steps", "reads places calls mappings")
 
 
@@ -20,14 +21,14 @@ def mappings_of(pid):
         yield first, end, first - int(offset, 16), name[0] if name else ""
 
 
-def steps_of(side, ms):
+def steps_of(side):
     """Which instructions the session ran for so many reads of 4 KiB, or None; the session is not used again."""
     line = Line(side.name, side.port, lambda i: side.enter(i, OPEN_ISCSI))
     busy = side.gateway.sessions()[-1]["pid"]
     process = start(BUILD / "tests/bench/steps", busy, stdout=subprocess.PIPE, text=True)
     if process.stdout.readline() != "begun\n":
         return None
-    done = line.round("random", 100, 4096, 8, ms, side.blocks)
+    done = line.round("random", 100, 4096, 8, STEPS_MS, side.blocks)
     process.terminate()
     places, calls = {}, {}
     for told in iter(process.stdout.readline, "\n"):
@@ -66,8 +67,8 @@ def rooms_of(steps):
     return [(room, count / steps.reads) for room, count in total.most_common()]
 
 
-def show_steps(side, ms):
-    steps = steps_of(side, ms)
+def show_steps(side):
+    steps = steps_of(side)
     if not steps:
         print("\ninstructions of the session for a read of 4 KiB: not counted, that needs root")
         return
