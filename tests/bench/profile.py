@@ -8,7 +8,7 @@ CALLS = {0: "read", 1: "write", 17: "pread64", 18: "pwrite64", 19: "readv", 20: 
          47: "recvmsg", 202: "futex", 228: "clock_gettime", 232: "epoll_wait", 233: "epoll_ctl", 281: "epoll_pwait", 327: "preadv2",
          328: "pwritev2", 426: "io_uring_enter"}  # of x86-64; the others by their numbers
 TICK = os.sysconf("SC_CLK_TCK")
-STEPS_MS = 900  # a read is some ten milliseconds of steps
+STEPS_MS = 3000  # eight reads are half a second of steps, and more on a busy machine
 Steps = collections.namedtuple("Steps", "reads places calls mappings")
 
 
@@ -39,7 +39,7 @@ def steps_of(side):
             places[int(what[0], 16)] = int(count)
     mappings = list(mappings_of(busy))
     line.end()
-    return Steps(done.count, places, calls, mappings)
+    return done.count and Steps(done.count, places, calls, mappings)
 
 
 def room_of(path):
@@ -70,7 +70,7 @@ def rooms_of(steps):
 def show_steps(side):
     steps = steps_of(side)
     if not steps:
-        print("\ninstructions of the session for a read of 4 KiB: not counted, that needs root")
+        print("\ninstructions of the session for a read of 4 KiB: not counted, that needs root, and a machine that is less busy")
         return
     total = sum(steps.places.values()) / steps.reads
     print(f"\ninstructions of the session for a read of 4 KiB, 8 at once, the kernel's not among them: {total:.0f}")

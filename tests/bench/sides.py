@@ -208,7 +208,7 @@ class Line:
         if not answer:
             raise SystemExit(f"{self.name}: the load ended: {places} {reads} {octets} {depth}\n" + logs())
         count, us, *ns = map(int, answer.split())
-        took = [(cpu_ns(p) - b) / 1e9 / count for p, b in zip(pids, before)]
+        took = [(cpu_ns(p) - b) / 1e9 / max(count, 1) for p, b in zip(pids, before)]
         return Round(count, count * 1e6 / us, *took, *(n / 1e9 for n in ns))
 
 
