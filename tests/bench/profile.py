@@ -97,7 +97,7 @@ def show_shares(sides, rows, ms):
             before = ticks(pids)
             took = side.round(row, ms)
             own, kernel = (after - b for after, b in zip(ticks(pids), before))
-            if own + kernel:
+            if took.count and own + kernel:
                 us = (own + kernel) / TICK * 1e6 / took.count
                 print(f"  {row.name:30}{side.name:20}{us:6.2f} us a command: {us * own / (own + kernel):5.2f} and {us * kernel / (own + kernel):5.2f}")
 
